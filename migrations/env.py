@@ -1,0 +1,4 @@
+from company.models import Base
+from dbtasks.migrations import environment
+
+environment.run(Base.metadata)

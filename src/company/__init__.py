@@ -1,0 +1,1 @@
+"""The reference project of dbtasks: departments and their employees."""

@@ -1,0 +1,43 @@
+"""One class for each kind of database, found by the URL."""
+
+from pathlib import Path
+
+from sqlalchemy.exc import NoSuchModuleError
+
+from dbtasks.engines.base import Backend
+from dbtasks.engines.mysql import MariaDB, MySQL
+from dbtasks.engines.oracle import Oracle
+from dbtasks.engines.postgresql import PostgreSQL
+from dbtasks.engines.sqlite import SQLite
+from dbtasks.engines.urls import choose_driver, mask, parse, secrets_of
+from dbtasks.errors import UsageError
+
+__all__ = ["Backend", "backend_for", "mask", "parse", "secrets_of"]
+
+BACKENDS: dict[str, type[Backend]] = {
+    "mariadb": MariaDB,
+    "mysql": MySQL,
+    "oracle": Oracle,
+    "postgresql": PostgreSQL,
+    "sqlite": SQLite,
+}
+
+
+def backend_for(text: str, source: str, root: Path) -> Backend:
+    """Return the backend of a URL, on a driver that is installed.
+
+    A dialect that has no class here gets what SQLAlchemy alone gives. Raises UsageError for a
+    URL that cannot be read, a dialect that nobody knows and a driver that is missing.
+    """
+    url = parse(text, source)
+    kind = BACKENDS.get(url.get_backend_name(), Backend)
+    if kind is not Backend:
+        return kind(choose_driver(url, kind), root)
+    try:
+        url.get_dialect()
+    except NoSuchModuleError as error:
+        raise UsageError(
+            f"there is no database kind {url.drivername!r} ({source})",
+            hint=f"take {', '.join(sorted(BACKENDS))}, or install the dialect's package",
+        ) from error
+    return kind(url, root)

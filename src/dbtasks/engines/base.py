@@ -1,0 +1,157 @@
+"""What differs between databases, as one documented class; the others derive from it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Table
+from sqlalchemy.exc import DBAPIError
+
+from dbtasks.errors import DbtasksError, Locked, Rejected, Unreachable
+
+CONNECT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Driver:
+    """Name a driver as SQLAlchemy, Python and pip know it."""
+
+    name: str
+    module: str
+    package: str
+
+
+class Backend:
+    """Do with SQLAlchemy alone what any database allows.
+
+    A class of its own for a database overrides what it does differently. An instance belongs
+    to one URL: `url` is the one to connect with, `root` the folder that relative paths start at.
+    """
+
+    title: ClassVar[str] = "this database"
+    drivers: ClassVar[tuple[Driver, ...]] = ()
+    async_drivers: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    """Asynchronous drivers, each with the query keys that the synchronous one calls otherwise."""
+
+    transactional_ddl: ClassVar[bool | None] = None
+    """Whether a failed migration can be rolled back; None leaves the answer to Alembic."""
+
+    batch_migrations: ClassVar[bool] = False
+    """Whether ALTER needs Alembic's batch mode: the table copied and renamed."""
+
+    streams_beside: ClassVar[bool] = True
+    """Whether a connection can run a statement while it streams the rows of another."""
+
+    sequences_commit: ClassVar[bool] = False
+    """Whether setting the sequences commits, so that it must wait until all else is."""
+
+    def __init__(self, url: URL, root: Path) -> None:
+        self.root = root
+        self.url = url
+
+    @property
+    def database_name(self) -> str:
+        """Return the name by which a person knows this database, and types it to confirm."""
+        return self.url.database or self.title
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the database lives and dies with its one connection."""
+        return False
+
+    @classmethod
+    def translate_async(cls, url: URL) -> URL:
+        """Return the URL of an asynchronous driver as the synchronous driver wants it."""
+        name, _, driver = url.drivername.partition("+")
+        renamed = cls.async_drivers[driver]
+        query = {renamed.get(key, key): value for key, value in url.query.items()}
+        query.pop("", None)  # a key renamed to nothing has no meaning for the other driver
+        return url.set(drivername=name, query=query)
+
+    def connect_url(self, *, create: bool) -> URL:
+        """Return the URL to connect with; `create` allows what is not there to be made."""
+        return self.url
+
+    def engine_options(self) -> dict[str, Any]:
+        """Return the keywords for `create_engine`."""
+        return {}
+
+    def prepare_engine(self, engine: Engine) -> None:
+        """Hang what each new connection needs on the engine's events."""
+
+    def check_reachable(self, *, create: bool) -> None:
+        """Raise Unreachable for what can be known without connecting."""
+
+    def stand_in(self) -> Engine | None:
+        """Return an empty database in place of one that only `migrate` may make, or None."""
+        return None
+
+    @contextmanager
+    def migration_connection(self, engine: Engine) -> Iterator[Connection]:
+        """Open the connection that migrations run on, not yet in a transaction."""
+        with engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def migration_checks(self, connection: Connection) -> Iterator[None]:
+        """Check inside the transaction that the migrations in the block broke nothing."""
+        yield
+
+    def version(self, connection: Connection) -> str:
+        """Return the server's name and version, as in `PostgreSQL 15.18`."""
+        version = connection.dialect.server_version_info or ()
+        return " ".join([self.title, ".".join(str(part) for part in version)]).strip()
+
+    def set_sequences(self, connection: Connection, tables: Sequence[Table]) -> None:
+        """Move the sequences of the tables past the keys that are there."""
+
+    def equals(self, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
+        """Compare a column, upper and lower case being different."""
+        return column == value
+
+    def starts_with(self, column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
+        """Match the beginning of a text column, upper and lower case being different."""
+        return column.startswith(value, autoescape=True)
+
+    def explain(self, error: DBAPIError, *, state: str) -> DbtasksError:
+        """Say in the user's terms what the driver reported.
+
+        `state` is what the caller knows of the database after it.
+        """
+        message = self.message_of(error)
+        if error.connection_invalidated or self.lost_connection(error):
+            return Unreachable(f"the connection was lost: {message}", state=state)
+        if self.is_lock_failure(error):
+            return Locked(message, hint="another transaction is in the way; try again", state=state)
+        return Rejected(message, hint=self.hint_of(error, message), state=state)
+
+    def explain_connecting(self, error: DBAPIError) -> DbtasksError:
+        """Say why no connection could be made."""
+        return Unreachable(
+            f"cannot connect to {self.title}: {self.message_of(error)}",
+            hint="check the URL with: inv settings; wait for a server with: inv waitdb --timeout 60",
+        )
+
+    def message_of(self, error: DBAPIError) -> str:
+        """Return the driver's own words on one line, without statement and parameters."""
+        return " ".join(str(error.orig).split())
+
+    def hint_of(self, error: DBAPIError, message: str) -> str | None:
+        """Return what to type next after the database refused a statement."""
+        if self.is_missing_table(error, message):
+            return "bring the database up to date with: inv migrate"
+        return None
+
+    def is_missing_table(self, error: DBAPIError, message: str) -> bool:
+        """Whether a table or column is not there."""
+        return False
+
+    def is_lock_failure(self, error: DBAPIError) -> bool:
+        """Whether the statement gave up on a lock, or lost a deadlock."""
+        return False
+
+    def lost_connection(self, error: DBAPIError) -> bool:
+        """Whether the server is gone, where SQLAlchemy does not see it."""
+        return False

@@ -1,0 +1,59 @@
+"""Oracle, through python-oracledb in its thin mode."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection, Table, text
+from sqlalchemy.exc import DBAPIError
+
+from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
+
+MISSING = ("ORA-00942", "ORA-00904")
+LOCK_FAILURES = ("ORA-00054", "ORA-00060", "ORA-30006", "ORA-08177")
+GONE = ("ORA-03113", "ORA-03114", "ORA-00028", "ORA-01012", "DPY-4011", "DPY-1001")
+
+
+class Oracle(Backend):
+    """Move identity columns after all else is committed: ALTER TABLE commits by itself."""
+
+    title = "Oracle"
+    drivers = (Driver("oracledb", "oracledb", "oracledb"),)
+    async_drivers: ClassVar = {"oracledb_async": {}}
+    sequences_commit = True
+
+    @property
+    def database_name(self) -> str:
+        """Return the service or the user, as a URL may name neither database nor service."""
+        return str(self.url.query.get("service_name") or self.url.database or self.url.username)
+
+    def engine_options(self) -> dict[str, Any]:
+        """Bound the time to connect."""
+        return {"connect_args": {"tcp_connect_timeout": CONNECT_SECONDS}}
+
+    def set_sequences(self, connection: Connection, tables: Sequence[Table]) -> None:
+        """Start each identity column after the highest key that is there."""
+        quote = connection.dialect.identifier_preparer
+        for table in tables:
+            for column in table.columns:
+                if column.identity is None:
+                    continue
+                always = "ALWAYS" if column.identity.always else "BY DEFAULT"
+                connection.execute(
+                    text(
+                        f"ALTER TABLE {quote.format_table(table)} MODIFY "
+                        f"{quote.format_column(column)} GENERATED {always} AS IDENTITY "
+                        "(START WITH LIMIT VALUE)"
+                    )
+                )
+
+    def is_missing_table(self, error: DBAPIError, message: str) -> bool:
+        """Go by Oracle's code."""
+        return message.startswith(MISSING)
+
+    def is_lock_failure(self, error: DBAPIError) -> bool:
+        """Go by Oracle's code."""
+        return str(error.orig).startswith(LOCK_FAILURES)
+
+    def lost_connection(self, error: DBAPIError) -> bool:
+        """Go by the codes of the server and of the driver."""
+        return str(error.orig).startswith(GONE)

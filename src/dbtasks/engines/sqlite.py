@@ -1,0 +1,202 @@
+"""SQLite: a file, opened with foreign keys, patience and real transactions."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from sqlalchemy import URL, ColumnElement, Connection, Engine, StaticPool, create_engine, event, literal
+from sqlalchemy.exc import DBAPIError
+
+from dbtasks.engines.base import Backend, Driver
+from dbtasks.engines.urls import resolve_path
+from dbtasks.errors import (
+    ROLLED_BACK,
+    DbtasksError,
+    LocalFailure,
+    Locked,
+    Refused,
+    Unreachable,
+)
+
+BUSY_SECONDS = 30
+
+WRITES = "dbtasks_writes"
+"""The execution option of a connection that is going to write, so that it locks at once."""
+
+
+class SQLite(Backend):
+    """Open files as the project means them: none is made by a command that only reads."""
+
+    title = "SQLite"
+    drivers = (Driver("pysqlite", "sqlite3", "a Python with sqlite3"),)
+    async_drivers: ClassVar = {"aiosqlite": {}}
+    transactional_ddl = True
+    batch_migrations = True
+
+    def __init__(self, url: URL, root: Path) -> None:
+        self.path: Path | None = None
+        database = url.database or ":memory:"
+        if _is_uri(url):
+            path, mark, query = database.removeprefix("file:").partition("?")
+            if path and path != ":memory:" and url.query.get("mode") != "memory":
+                self.path = resolve_path(path, root)
+                url = url.set(database=f"file:{quote(str(self.path))}{mark}{query}")
+        elif database != ":memory:":
+            self.path = resolve_path(database, root)
+            url = url.set(database=str(self.path))
+        super().__init__(url, root)
+
+    @property
+    def database_name(self) -> str:
+        """Return the file's name."""
+        return self.path.name if self.path else ":memory:"
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there is no file."""
+        return self.path is None
+
+    def connect_url(self, *, create: bool) -> URL:
+        """Return a URL that opens an existing file only, unless one may be made."""
+        if create or self.path is None or _is_uri(self.url):
+            return self.url
+        return self.url.set(
+            database=f"file:{quote(str(self.path))}",
+            query={**self.url.query, "mode": "rw", "uri": "true"},
+        )
+
+    def engine_options(self) -> dict[str, Any]:
+        """Wait for other writers, and share the one connection of a database in memory."""
+        options: dict[str, Any] = {"connect_args": {"isolation_level": None}}
+        if "timeout" not in self.url.query:
+            options["connect_args"]["timeout"] = BUSY_SECONDS
+        if self.in_memory:
+            options["poolclass"] = StaticPool
+            options["connect_args"]["check_same_thread"] = False
+        return options
+
+    def prepare_engine(self, engine: Engine) -> None:
+        """Turn foreign keys on, and send BEGIN ourselves: the driver would leave DDL out.
+
+        A connection that is going to write takes SQLite's write lock at once, so that nothing
+        that it has read can change before it writes; one that reads takes none.
+        """
+
+        @event.listens_for(engine, "connect")
+        def turn_foreign_keys_on(connection: sqlite3.Connection, record: object) -> None:
+            connection.execute("PRAGMA foreign_keys=ON")
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            options = connection.get_execution_options()
+            if options.get("isolation_level") != "AUTOCOMMIT":
+                mode = "IMMEDIATE" if options.get(WRITES) else "DEFERRED"
+                connection.exec_driver_sql(f"BEGIN {mode}")
+
+    def check_reachable(self, *, create: bool) -> None:
+        """Raise Unreachable for a missing folder, or a missing file that may not be made."""
+        if self.path is None or self.path.is_file():
+            return
+        if self.path.exists():
+            raise Unreachable(f"{self.path} is not a file", hint="give the URL the path of a file")
+        if not self.path.parent.is_dir():
+            raise Unreachable(
+                f"there is no folder {self.path.parent} for {self.path.name}",
+                hint=f"make it with: mkdir -p {self.path.parent}, or mend the URL",
+            )
+        if not create:
+            raise Unreachable(
+                f"there is no database file {self.path}",
+                hint="inv migrate makes it; if it should be there, mend the URL (inv settings)",
+            )
+
+    def stand_in(self) -> Engine | None:
+        """Return an empty database in memory while there is no file, but could be one."""
+        if self.path is None or self.path.exists() or not self.path.parent.is_dir():
+            return None
+        engine = create_engine("sqlite+pysqlite://", poolclass=StaticPool)
+        self.prepare_engine(engine)
+        return engine
+
+    @contextmanager
+    def migration_connection(self, engine: Engine) -> Iterator[Connection]:
+        """Open a connection without foreign keys, which SQLite wants switched outside of BEGIN.
+
+        With them on, rebuilding a parent table would delete the rows that refer to it.
+        """
+        with engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            raw.execute("PRAGMA foreign_keys=OFF")
+            try:
+                yield connection
+            finally:
+                if not connection.closed and connection.in_transaction():
+                    connection.rollback()
+                raw.execute("PRAGMA foreign_keys=ON")
+
+    @contextmanager
+    def migration_checks(self, connection: Connection) -> Iterator[None]:
+        """Refuse rows that lost their parent in the block; older orphans do not count."""
+        before = _orphans(connection)
+        yield
+        new = _orphans(connection) - before
+        if new:
+            table, _, parent, _ = next(iter(new))
+            raise Refused(
+                f"the migration leaves {new.total()} rows without their parent: "
+                f"{table} refers to rows of {parent} that are not there",
+                hint="move or delete those rows in the migration",
+                state=ROLLED_BACK,
+            )
+
+    def starts_with(self, column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
+        """Match by GLOB: SQLite's LIKE takes a for A."""
+        escaped = "".join(f"[{char}]" if char in "*?[" else char for char in value)
+        return column.bool_op("GLOB")(literal(escaped + "*"))
+
+    def explain(self, error: DBAPIError, *, state: str) -> DbtasksError:
+        """Tell SQLite's errors apart by their code."""
+        message = self.message_of(error)
+        name = getattr(error.orig, "sqlite_errorname", "") or ""
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return Locked(
+                f"{self.database_name} is locked by another connection: {message}",
+                hint="end the other command or program that writes to it, and try again",
+                state=state,
+            )
+        if name.startswith("SQLITE_FULL"):
+            return LocalFailure(message, hint="free some disk space, and try again", state=state)
+        if name.startswith("SQLITE_READONLY"):
+            return LocalFailure(
+                f"{self.path} cannot be written to: {message}",
+                hint="look at the permissions of the file and of its folder",
+                state=state,
+            )
+        if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CANTOPEN", "SQLITE_IOERR")):
+            return self.explain_connecting(error)
+        return super().explain(error, state=state)
+
+    def explain_connecting(self, error: DBAPIError) -> DbtasksError:
+        """Say why the file cannot be opened."""
+        return Unreachable(
+            f"cannot open {self.path or self.database_name}: {self.message_of(error)}",
+            hint="check the path (inv settings), its permissions, and that it is a SQLite file",
+        )
+
+    def is_missing_table(self, error: DBAPIError, message: str) -> bool:
+        """Go by the words: SQLite has one code for all errors of a statement."""
+        return message.startswith(("no such table", "no such column"))
+
+
+def _is_uri(url: URL) -> bool:
+    return str(url.query.get("uri", "")).lower() in ("true", "1", "yes")
+
+
+def _orphans(connection: Connection) -> Counter[tuple[Any, ...]]:
+    rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    return Counter(tuple(row) for row in rows)

@@ -1,0 +1,96 @@
+"""The project's revisions: Alembic's configuration and script directory, with our errors."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
+
+from dbtasks.errors import Refused, UsageError
+from dbtasks.project import Project
+
+
+@dataclass(frozen=True)
+class Revision:
+    """Describe one migration file."""
+
+    id: str
+    message: str
+    parents: tuple[str, ...]
+    path: Path
+
+
+def describe(script: Script) -> Revision:
+    """Return what is worth knowing of one of Alembic's scripts."""
+    down = script.down_revision or ()
+    parents = (down,) if isinstance(down, str) else tuple(down)
+    return Revision(script.revision, script.doc, parents, Path(script.path))
+
+
+def read_config(project: Project) -> Config:
+    """Return the project's Alembic configuration, its folders counted from its own file."""
+    path = project.settings.alembic
+    if not path.is_file():
+        raise UsageError(
+            f"there is no {path}",
+            hint="alembic= in tasks.py says where the project's alembic.ini is",
+        )
+    if path.suffix == ".toml":
+        config = Config(toml_file=path, stdout=StringIO())
+    else:
+        config = Config(path, stdout=StringIO())
+    _anchor(config, path.parent)
+    return config
+
+
+def read_scripts(config: Config) -> ScriptDirectory:
+    """Return the project's script directory."""
+    with our_errors():
+        return ScriptDirectory.from_config(config)
+
+
+@contextmanager
+def our_errors() -> Iterator[None]:
+    """Turn Alembic's errors, which are about what the user asked for, into ours."""
+    try:
+        yield
+    except CommandError as error:
+        raise UsageError(str(error), hint="see the revisions with: inv showmigrations") from error
+
+
+def check_known(scripts: ScriptDirectory, heads: tuple[str, ...]) -> None:
+    """Refuse a database whose revision no file describes."""
+    for head in heads:
+        try:
+            scripts.get_revision(head)
+        except CommandError as error:
+            raise Refused(
+                f"the database is at revision {head!r}, and {scripts.versions} does not have it",
+                hint="run the code that has this revision, or check the URL with: inv settings",
+            ) from error
+
+
+def applied_of(scripts: ScriptDirectory, heads: tuple[str, ...]) -> set[str]:
+    """Return the ids of all revisions that a database at these heads has."""
+    known = [head for head in heads if _exists(scripts, head)]
+    with our_errors():
+        walk = scripts.iterate_revisions(tuple(known), "base") if known else ()
+        return {script.revision for script in walk}
+
+
+def _exists(scripts: ScriptDirectory, revision: str) -> bool:
+    try:
+        return scripts.get_revision(revision) is not None
+    except CommandError:
+        return False
+
+
+def _anchor(config: Config, folder: Path) -> None:
+    """Alembic counts a relative folder from where the command is run; we from its file."""
+    location = config.get_alembic_option("script_location")
+    if location and ":" not in location and not Path(location).is_absolute():
+        config.set_main_option("script_location", str(folder / location).replace("%", "%%"))

@@ -1,0 +1,236 @@
+"""What goes to stdout and stderr: lines, tables, JSON, CSV. The only printer; tasks/ only."""
+
+import base64
+import csv
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from itertools import chain, islice
+from typing import Any, TextIO
+from uuid import UUID
+
+FORMATS = ("text", "table", "json", "jsonl", "csv")
+TERMINAL_ROWS = 100
+CHUNK = 1000
+
+# Control characters, and those that turn the direction of writing around.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+Row = Sequence[Any]
+
+
+class Output:
+    """Write results to stdout and notes to stderr.
+
+    A pipe gets UTF-8 whatever the locale says; a terminal gets what it can show, and control
+    characters in data are shown to it, not obeyed.
+    """
+
+    def __init__(self) -> None:
+        self.stdout = _unbreakable(sys.stdout)
+        self.stderr = _unbreakable(sys.stderr)
+
+    @property
+    def terminal(self) -> bool:
+        """Whether a person reads stdout."""
+        return self.stdout.isatty()
+
+    def write(self, text: str) -> None:
+        """Write a part of a line, to be seen at once."""
+        self.stdout.write(text)
+        self.stdout.flush()
+
+    def line(self, text: str) -> None:
+        """Write one line of the result."""
+        self.stdout.write(f"{self._shown(text)}\n")
+
+    def note(self, text: str) -> None:
+        """Write a note beside the result, after what was written so far."""
+        self.stdout.flush()
+        self.stderr.write(f"{text}\n")
+        self.stderr.flush()
+
+    def flush(self) -> None:
+        """Hand over what is buffered, so that a full disk or a closed pipe is seen here."""
+        self.stdout.flush()
+
+    def abandon(self) -> None:
+        """Give up a stdout that nobody reads, so that the interpreter's exit is quiet."""
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, self.stdout.fileno())
+        os.close(nothing)
+
+    def lines(self, texts: Iterable[str], what: str = "record") -> None:
+        """Write one line a record."""
+        self._counted(texts, what, lambda rest: [self.line(text) for text in rest])
+
+    def records(self, columns: Sequence[str], rows: Iterable[Row], format_: str) -> None:
+        """Write records in one of FORMATS; text is a table here."""
+        writers: dict[str, Callable[[Sequence[str], Iterable[Row]], object]] = {
+            "json": self._json,
+            "jsonl": self._jsonl,
+            "csv": self._csv,
+        }
+        writer = writers.get(format_, self._table)
+        self._counted(rows, "record", lambda rest: writer(columns, rest))
+
+    def document(self, value: Any) -> None:
+        """Write one JSON document."""
+        self.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=plain) + "\n")
+
+    def _counted(self, rows: Iterable[Any], what: str, write: Callable[[Any], object]) -> None:
+        """Write the rows, and their number to stderr: before them, where they are few.
+
+        A terminal gets no more than a person reads.
+        """
+        remaining = iter(rows)
+        first = list(islice(remaining, TERMINAL_ROWS))
+        more = list(islice(remaining, 1))
+        if not more:
+            self.note(_count(len(first), what))
+            write(first)
+        elif self.terminal:
+            write(first)
+            self.note(f"stopped after {TERMINAL_ROWS}: --limit, or a pipe, gives another number")
+        else:
+            counter = _Counter(chain(first, more, remaining))
+            write(counter)
+            self.note(_count(counter.count, what))
+
+    def _shown(self, text: str) -> str:
+        return _show_control(text) if self.terminal else text
+
+    def _jsonl(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        for row in rows:
+            self.stdout.write(_json_object(columns, row) + "\n")
+
+    def _json(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        mark = "["
+        for row in rows:
+            self.stdout.write(f"{mark}\n  {_json_object(columns, row)}")
+            mark = ","
+        self.stdout.write("[]\n" if mark == "[" else "\n]\n")
+
+    def _csv(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        writer = csv.writer(self.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_cell(value) for value in row] for row in rows)
+
+    def _table(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        """Draw a table; a long one in chunks, with the widths of the first."""
+        from rich.console import Console  # drawing is the only use, and importing it takes long
+
+        console = Console(
+            file=self.stdout,
+            markup=False,
+            highlight=False,
+            emoji=False,
+            width=None if self.terminal else 100_000,
+            no_color="NO_COLOR" in os.environ or None,
+        )
+        widths: list[int] = []
+        remaining = iter(rows)
+        while chunk := list(islice(remaining, CHUNK)) or ([] if widths else None):
+            self._draw(console, columns, chunk, widths)
+        if not widths:
+            self._draw(console, columns, [], widths)
+
+    def _draw(
+        self, console: Any, columns: Sequence[str], chunk: Sequence[Row], widths: list[int]
+    ) -> None:
+        from rich.box import SIMPLE_HEAD
+        from rich.cells import cell_len
+        from rich.table import Table
+        from rich.text import Text
+
+        cells = [[_show_control(_cell(value)) for value in row] for row in chunk]
+        table = Table(box=SIMPLE_HEAD, show_header=not widths, show_edge=False, pad_edge=False)
+        if not widths:
+            table_of = zip(columns, *cells, strict=True)
+            widths.extend(max(cell_len(cell) for cell in column) for column in table_of)
+        for name, width in zip(columns, widths, strict=True):
+            table.add_column(
+                Text(name), min_width=None if self.terminal else width, overflow="fold"
+            )
+        for row in cells:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(table)
+
+
+class _Counter:
+    """Count what passes."""
+
+    def __init__(self, rows: Iterable[Any]) -> None:
+        self.rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for row in self.rows:
+            self.count += 1
+            yield row
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: exact, as text where JSON has no such type."""
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    return str(value)
+
+
+def _json_object(columns: Sequence[str], row: Row) -> str:
+    values = dict(zip(columns, row, strict=True))
+    try:
+        return json.dumps(values, ensure_ascii=False, default=plain, allow_nan=False)
+    except ValueError:  # NaN and the infinities, which JSON does not have
+        finite = {name: _finite(value) for name, value in values.items()}
+        return json.dumps(finite, ensure_ascii=False, default=plain)
+
+
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _cell(value: Any) -> str:
+    """Return a value as a table or CSV has it; NULL is nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, default=plain)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float, Decimal, UUID)):
+        return str(value)
+    return str(plain(value))
+
+
+def _show_control(text: str) -> str:
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _unbreakable(stream: TextIO) -> TextIO:
+    """Make a stream that no character can break."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        if stream.isatty():
+            reconfigure(errors="backslashreplace")
+        else:
+            reconfigure(encoding="utf-8", errors="backslashreplace")
+    return stream

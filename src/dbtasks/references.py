@@ -1,0 +1,60 @@
+"""`module:attribute` references into a project's own code, imported when first needed."""
+
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from dbtasks.errors import DbtasksError, UsageError
+
+
+def put_on_path(root: Path) -> None:
+    """Make the project's modules importable: its root, and root/src."""
+    for folder in (root, root / "src"):
+        if folder.is_dir() and str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+
+
+def load(reference: str, setting: str) -> Any:
+    """Import what a setting refers to.
+
+    Raises UsageError when it is not there, and DbtasksError when the project's code raised.
+    """
+    module_name, _, path = reference.partition(":")
+    if not module_name or not path:
+        raise UsageError(
+            f"{setting}={reference!r} is not a reference", hint='write it as "module:attribute"'
+        )
+    target = _import(module_name, reference, setting)
+    for name in path.split("."):
+        try:
+            target = getattr(target, name)
+        except AttributeError as error:
+            raise UsageError(
+                f"{setting}={reference!r}: {error}", hint=f"mend {setting}= in tasks.py"
+            ) from error
+    return target
+
+
+def project_raised(what: str, error: Exception) -> DbtasksError:
+    """Return the error for an exception that the project's own code raised."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return DbtasksError(
+        f"{what} raised {type(error).__name__}: {error} ({frame.filename}, line {frame.lineno})",
+        hint="the whole traceback: the same command with --traceback",
+    )
+
+
+def _import(module_name: str, reference: str, setting: str) -> Any:
+    try:
+        return import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise project_raised(f"importing {module_name}", error) from error
+        raise UsageError(
+            f"{setting}={reference!r}: there is no module {error.name!r}",
+            hint=f"mend {setting}= in tasks.py; modules are looked for beside it and in src/",
+        ) from error
+    except Exception as error:
+        raise project_raised(f"importing {module_name}", error) from error

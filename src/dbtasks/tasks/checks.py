@@ -1,0 +1,18 @@
+"""Checks: is everything as it should be."""
+
+from dbtasks.tasks.edge import command
+from dbtasks.tasks.options import choice
+from dbtasks.tasks.run import Run
+
+
+@command()
+def settings(run: Run, format_: str | None = None) -> None:
+    """Show every setting, its value and where it comes from; secrets are hidden."""
+    from dbtasks.report import report_settings
+
+    chosen = choice(format_, "--format", ("table", "text", "json", "jsonl", "csv"))
+    rows = [(one.name, one.value, one.source) for one in report_settings(run.settings)]
+    run.output.records(("setting", "value", "source"), rows, chosen)
+
+
+COMMANDS = (settings,)

@@ -1,0 +1,223 @@
+"""The edge: turn a function into an Invoke task, and its errors into messages and exit codes."""
+
+import logging
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from copy import copy
+from inspect import Parameter, Signature
+from typing import Any
+
+from invoke import Argument, Context, Exit, Task
+
+from dbtasks.errors import NOTHING_CHANGED, ROLLED_BACK, DbtasksError, LocalFailure
+from dbtasks.output import FORMATS, Output
+from dbtasks.tasks.options import HELP, SHORT, check_text
+from dbtasks.tasks.run import Binding, Run
+
+INTERRUPTED, TERMINATED, NOBODY_READS = 130, 143, 141
+ALL = "all"
+
+
+class Terminated(BaseException):
+    """Stand for SIGTERM, so that it rolls back as an interrupt does."""
+
+
+class Command(Task[Any]):
+    """Run a function of `Run` as an Invoke task.
+
+    `connects` gives it --database and --echo, `writes` --dry-run and the line that names the
+    database, `asks` --no-input; --traceback goes with all.
+    """
+
+    binding: Binding
+
+    def __init__(
+        self, body: Callable[..., Any], *, connects: bool, writes: bool, asks: bool
+    ) -> None:
+        self.connects = connects
+        self.writes = writes
+        self.asks = asks
+        super().__init__(body, name=body.__name__.strip("_"), auto_shortflags=False)
+        self.iterable = ["where"]
+
+    def bound(self, binding: Binding) -> "Command":
+        """Return this command for one collection."""
+        command = copy(self)
+        command.binding = binding
+        return command
+
+    # Invoke drops a task that equals another from a chain, and takes two of one name and code
+    # for equal: the second of `inv one.migrate two.migrate`.
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def argspec(self, body: Callable[..., Any]) -> Signature:
+        """Return the function's own options and those that the command has in common."""
+        signature = super().argspec(body)
+        common: dict[str, Any] = {"traceback": False}
+        if self.connects:
+            common |= {"database": None, "echo": False}
+        if self.writes:
+            common["dry_run"] = False
+        if self.asks:
+            common["no_input"] = False
+        added = [Parameter(k, Parameter.KEYWORD_ONLY, default=v) for k, v in common.items()]
+        return signature.replace(parameters=[*signature.parameters.values(), *added])
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """Return the arguments with their help, which Invoke takes off as it reads it."""
+        names = [name.strip("_").replace("_", "-") for name in self.argspec(self.body).parameters]
+        self.help = {name: HELP[name].format(formats=", ".join(FORMATS)) for name in names}
+        return super().get_arguments(ignore_unknown_help)
+
+    def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
+        """Add the short forms, which are the same on all commands."""
+        opts = super().arg_opts(name, default, taken_names)
+        opts["names"].extend(SHORT.get(opts["names"][0], ()))
+        return opts
+
+    def __call__(self, *arguments: Any, **given: Any) -> None:
+        """Run the command for one database, or for all."""
+        context: Context = arguments[0]
+        run = Run(self.binding, _config(context, self.binding), context.remainder, Output())
+        with reported(run, show_traceback=given.pop("traceback"), writes=self.writes):
+            own = self._take_common(context, run, given)
+            for one in _each_database(run):
+                self._execute(one, own)
+        self.times_called += 1
+
+    def _take_common(self, context: Context, run: Run, given: dict[str, Any]) -> dict[str, Any]:
+        """Move the common options into the run, and return the function's own.
+
+        Invoke's --dry and --echo, which it takes before or after a command, mean ours.
+        """
+        for name, value in given.items():
+            for text in value if isinstance(value, list) else [value]:
+                if isinstance(text, str):
+                    check_text(name.strip("_").replace("_", "-"), text)
+        run.database = given.pop("database", None)
+        run.dry_run = given.pop("dry_run", False) or bool(context.config.run.dry)
+        run.echo = given.pop("echo", False) or bool(context.config.run.echo)
+        run.no_input = given.pop("no_input", False)
+        return given
+
+    def _execute(self, run: Run, own: Mapping[str, Any]) -> None:
+        with ExitStack() as stack:
+            if run.echo:
+                stack.enter_context(_echoing(run.output))
+            if self.writes:
+                run.announce()
+            self.body(run, **own)
+            run.output.flush()
+
+
+def command(
+    *, connects: bool = True, writes: bool = False, asks: bool = False
+) -> Callable[[Callable[..., Any]], Command]:
+    """Make a function of `Run` a command; its first docstring line is its line in --list."""
+    return lambda body: Command(body, connects=connects, writes=writes, asks=asks)
+
+
+@contextmanager
+def reported(run: Run, *, show_traceback: bool, writes: bool) -> Iterator[None]:
+    """Turn every error into its message and its exit code; no traceback unless wanted."""
+    try:
+        with _terminable():
+            yield
+    except Exit:
+        raise
+    except BrokenPipeError as error:
+        run.output.abandon()
+        raise Exit(code=NOBODY_READS) from error
+    except (KeyboardInterrupt, Terminated) as error:
+        raise _interrupted(error, writes) from error
+    except Exception as error:
+        if show_traceback:
+            run.output.note(run.scrub(traceback.format_exc().rstrip()))
+        raise _failed(run, error, writes) from error
+
+
+def _failed(run: Run, error: Exception, writes: bool) -> Exit:
+    if not isinstance(error, DbtasksError):
+        error = _unforeseen(error, ROLLED_BACK if writes else NOTHING_CHANGED)
+    lines = [f"error: {error.message}"]
+    if error.hint:
+        lines.append(f"hint: {error.hint}")
+    lines.append(f"state: {error.state}")
+    run.output.stdout.flush()
+    return Exit(run.scrub("\n".join(lines)), code=error.exit_code)
+
+
+def _unforeseen(error: Exception, state: str) -> DbtasksError:
+    if isinstance(error, OSError):
+        what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        return LocalFailure(what, hint="mend that, and run the command again", state=state)
+    return DbtasksError(
+        f"{type(error).__name__}: {error}",
+        hint="this is a bug; where it was raised: the same command with --traceback",
+        state=state,
+    )
+
+
+def _interrupted(error: BaseException, writes: bool) -> Exit:
+    """Say what is left: the library notes it on the exception where it is not all or nothing."""
+    notes = getattr(error, "__notes__", None)
+    state = notes[-1] if notes else ROLLED_BACK if writes else NOTHING_CHANGED
+    code = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+    return Exit(f"\nerror: interrupted\nstate: {state}", code=code)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM unwind the command, where signals can be caught at all."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number: int, frame: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _echoing(output: Output) -> Iterator[None]:
+    """Show the SQL on stderr."""
+    logger = logging.getLogger("sqlalchemy.engine.Engine")
+    handler = logging.StreamHandler(output.stderr)
+    logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
+def _config(context: Context, binding: Binding) -> Mapping[str, Any]:
+    found = context.config.get(binding.config_key)
+    return dict(found) if hasattr(found, "keys") else {}
+
+
+def _each_database(run: Run) -> Iterator[Run]:
+    if run.database != ALL:
+        yield run
+        return
+    run.database = None
+    for alias in run.settings.writable:
+        one = copy(run)
+        one.__dict__.pop("settings", None)
+        one.database = alias
+        yield one

@@ -1,0 +1,85 @@
+"""Migrations: the schema's history."""
+
+from typing import TYPE_CHECKING
+
+from dbtasks.errors import Negative
+from dbtasks.output import Output
+from dbtasks.tasks.edge import command
+from dbtasks.tasks.options import choice
+from dbtasks.tasks.run import Run
+
+if TYPE_CHECKING:
+    from dbtasks.migrations import Entry, Plan, Step
+
+
+@command(writes=True, asks=True)
+def migrate(run: Run, to: str | None = None, check: bool = False) -> None:
+    """Bring the database to the newest revision, or to the one that --to names."""
+    from dbtasks import migrations
+
+    target = to or "heads"
+    plan = migrations.plan(run.project, to=target)
+    if check:
+        _report_pending(run.output, plan)
+    elif not plan.steps:
+        run.output.line("Nothing to apply.")
+    elif run.dry_run:
+        run.output.write(migrations.sql(run.project, to=target))
+    else:
+        if plan.backwards:
+            run.confirm(_warning(plan))
+        migrations.migrate(run.project, to=target, on_step=_Progress(run.output).show)
+
+
+@command()
+def showmigrations(run: Run, format_: str | None = None) -> None:
+    """Show all revisions, and which of them the database has."""
+    from dbtasks import migrations
+
+    chosen = choice(format_, "--format", ("text", "table", "json", "jsonl", "csv"))
+    entries = migrations.showmigrations(run.project)
+    if chosen == "text":
+        for entry in entries:
+            run.output.line(_describe(entry))
+    else:
+        rows = [(one.revision.id, one.revision.message, one.applied, one.known) for one in entries]
+        run.output.records(("revision", "message", "applied", "known"), rows, chosen)
+
+
+def _report_pending(output: Output, plan: "Plan") -> None:
+    for step in plan.steps:
+        output.line(f"[ ] {step.revision.id}")
+    if plan.steps:
+        raise Negative(f"{len(plan.steps)} to apply", hint="apply with: inv migrate")
+    output.line("Nothing to apply.")
+
+
+def _warning(plan: "Plan") -> str:
+    names = ", ".join(step.revision.id for step in plan.steps)
+    return f"This reverts {names}, and the data that it holds is lost."
+
+
+def _describe(entry: "Entry") -> str:
+    if not entry.known:
+        return f"[?] {entry.revision.id}: only the database has it"
+    mark = "[X]" if entry.applied else "[ ]"
+    revision = entry.revision
+    message = "" if revision.path.stem == revision.id else f" {revision.message}"
+    return f"{mark} {revision.id}{message}"
+
+
+class _Progress:
+    """Write one line a revision, its beginning when it starts and its end when it is done."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+
+    def show(self, step: "Step") -> None:
+        verb = "Reverting" if step.backwards else "Applying"
+        if step.seconds is None:
+            self.output.write(f"{verb} {step.revision.id} ... ")
+        else:
+            self.output.write(f"OK ({step.seconds:.2f}s)\n")
+
+
+COMMANDS = (migrate, showmigrations)

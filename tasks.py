@@ -1,0 +1,10 @@
+"""The company's commands: `inv --list` shows them."""
+
+from dbtasks import collection
+
+ns = collection(
+    metadata="company.models:Base",
+    seeds="company.seeds:seed",
+    default_model="Employee",
+    default_url="sqlite:///app.db",
+)
