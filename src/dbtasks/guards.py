@@ -42,12 +42,14 @@ def check_chosen(project: Project, *, named: bool) -> None:
 
 def ask(project: Project, action: str) -> Question:
     """Return the question that stands before a destructive action."""
-    return Question(f"{action}\ndatabase: {project.describe()}", project.name)
+    return Question(
+        f"{action[:1].upper()}{action[1:]}.\ndatabase: {project.describe()}", project.name
+    )
 
 
 def refuse_without_terminal(action: str) -> Refused:
     """Return the error for a question that nobody can be asked."""
     return Refused(
-        f"{action} This asks first, and there is no terminal to ask on",
+        f"{action}: this asks first, and there is no terminal to ask on",
         hint="add --no-input if it is meant",
     )

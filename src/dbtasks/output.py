@@ -68,9 +68,11 @@ class Output:
 
     def lines(self, texts: Iterable[str], what: str = "record") -> None:
         """Write one line a record."""
-        self._counted(texts, what, lambda rest: [self.line(text) for text in rest])
+        self._counted(texts, what, self._lines)
 
-    def records(self, columns: Sequence[str], rows: Iterable[Row], format_: str) -> None:
+    def records(
+        self, columns: Sequence[str], rows: Iterable[Row], format_: str, what: str = "record"
+    ) -> None:
         """Write records in one of FORMATS; text is a table here."""
         writers: dict[str, Callable[[Sequence[str], Iterable[Row]], object]] = {
             "json": self._json,
@@ -78,7 +80,7 @@ class Output:
             "csv": self._csv,
         }
         writer = writers.get(format_, self._table)
-        self._counted(rows, "record", lambda rest: writer(columns, rest))
+        self._counted(rows, what, lambda rest: writer(columns, rest))
 
     def document(self, value: Any) -> None:
         """Write one JSON document."""
@@ -102,6 +104,10 @@ class Output:
             counter = _Counter(chain(first, more, remaining))
             write(counter)
             self.note(_count(counter.count, what))
+
+    def _lines(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.line(text)
 
     def _shown(self, text: str) -> str:
         return _show_control(text) if self.terminal else text

@@ -194,8 +194,10 @@ class Project:
         What the code inside commits by itself is only released: the transaction is ours.
         """
         with self.connect(writes=writes, dry_run=dry_run) as connection:
-            mode = "create_savepoint" if writes else "conditional_savepoint"
-            with Session(connection, join_transaction_mode=mode) as session:
+            with Session(
+                connection,
+                join_transaction_mode="create_savepoint" if writes else "rollback_only",
+            ) as session:
                 yield session
                 if writes:
                     session.commit()

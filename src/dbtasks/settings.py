@@ -110,7 +110,7 @@ class Settings:
             return _call_url(alias, database.url), database.url_origin
         if database.default_url is not None and self.environment != PRODUCTION:
             return database.default_url, self.sources.get("default_url", "tasks.py")
-        raise _no_url(database, self.environment)
+        raise _no_url(database)
 
 
 def resolve(
@@ -265,7 +265,7 @@ def _call_url(alias: str, url: UrlSource) -> str:
     return text.strip()
 
 
-def _no_url(database: Database, environment: str) -> UsageError:
+def _no_url(database: Database) -> UsageError:
     if database.default_url is not None:
         what = f"{database.url_variable} is not set, and production takes no default_url"
     else:

@@ -2,15 +2,12 @@
 
 from pathlib import Path
 
-from sqlalchemy.exc import NoSuchModuleError
-
 from dbtasks.engines.base import Backend
 from dbtasks.engines.mysql import MariaDB, MySQL
 from dbtasks.engines.oracle import Oracle
 from dbtasks.engines.postgresql import PostgreSQL
 from dbtasks.engines.sqlite import SQLite
 from dbtasks.engines.urls import choose_driver, mask, parse, secrets_of
-from dbtasks.errors import UsageError
 
 __all__ = ["Backend", "backend_for", "mask", "parse", "secrets_of"]
 
@@ -31,13 +28,4 @@ def backend_for(text: str, source: str, root: Path) -> Backend:
     """
     url = parse(text, source)
     kind = BACKENDS.get(url.get_backend_name(), Backend)
-    if kind is not Backend:
-        return kind(choose_driver(url, kind), root)
-    try:
-        url.get_dialect()
-    except NoSuchModuleError as error:
-        raise UsageError(
-            f"there is no database kind {url.drivername!r} ({source})",
-            hint=f"take {', '.join(sorted(BACKENDS))}, or install the dialect's package",
-        ) from error
-    return kind(url, root)
+    return kind(choose_driver(url, kind), root)

@@ -1,5 +1,6 @@
 """What differs between databases, as one documented class; the others derive from it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,28 @@ from sqlalchemy.exc import DBAPIError
 from dbtasks.errors import DbtasksError, Locked, Rejected, Unreachable
 
 CONNECT_SECONDS = 10
+
+# Why no connection was made, by the drivers' words, and what mends it. A server that speaks
+# another language gets the last.
+CONNECT_HINTS = (
+    (
+        r"password|authentication|access denied|role .* does not exist|ORA-01017",
+        "check the user and the password in the URL; where it comes from: inv settings",
+    ),
+    (
+        r"database .* does not exist|unknown database|ORA-12514|DPY-6001",
+        "create the database, or mend its name in the URL; where it comes from: inv settings",
+    ),
+    (
+        r"resolve|name or service not known|translate host|getaddrinfo|unknown .*host",
+        "check the host in the URL; where it comes from: inv settings",
+    ),
+    (
+        r"",
+        "is the server running there? Wait for it with: inv waitdb --timeout 60; "
+        "the URL and where it comes from: inv settings",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +78,11 @@ class Backend:
     def database_name(self) -> str:
         """Return the name by which a person knows this database, and types it to confirm."""
         return self.url.database or self.title
+
+    @property
+    def own_driver(self) -> bool:
+        """Whether the driver is one of `drivers`, whose keywords we know."""
+        return self.url.get_driver_name() in [one.name for one in self.drivers]
 
     @property
     def in_memory(self) -> bool:
@@ -109,7 +137,8 @@ class Backend:
 
     def equals(self, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
         """Compare a column, upper and lower case being different."""
-        return column == value
+        matches: ColumnElement[bool] = column == value
+        return matches
 
     def starts_with(self, column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
         """Match the beginning of a text column, upper and lower case being different."""
@@ -129,10 +158,9 @@ class Backend:
 
     def explain_connecting(self, error: DBAPIError) -> DbtasksError:
         """Say why no connection could be made."""
-        return Unreachable(
-            f"cannot connect to {self.title}: {self.message_of(error)}",
-            hint="check the URL with: inv settings; wait for a server with: inv waitdb --timeout 60",
-        )
+        message = self.message_of(error)
+        hints = (hint for words, hint in CONNECT_HINTS if re.search(words, message, re.IGNORECASE))
+        return Unreachable(f"cannot connect to {self.title}: {message}", hint=next(hints))
 
     def message_of(self, error: DBAPIError) -> str:
         """Return the driver's own words on one line, without statement and parameters."""

@@ -28,13 +28,13 @@ class MySQL(Backend):
     streams_beside = False
 
     def __init__(self, url: URL, root: Path) -> None:
-        if "charset" not in url.query:
-            url = url.update_query_dict({"charset": CHARSET})
         super().__init__(url, root)
+        if "charset" not in url.query and self.own_driver:
+            self.url = url.update_query_dict({"charset": CHARSET})
 
     def engine_options(self) -> dict[str, Any]:
         """Bound the time to connect."""
-        if "connect_timeout" in self.url.query:
+        if "connect_timeout" in self.url.query or not self.own_driver:
             return {}
         return {"connect_args": {"connect_timeout": CONNECT_SECONDS}}
 
@@ -43,11 +43,12 @@ class MySQL(Backend):
 
         @event.listens_for(engine, "connect")
         def be_strict(connection: Any, record: object) -> None:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "SET SESSION sql_mode = "
-                    "CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), 'STRICT_TRANS_TABLES')"
-                )
+            cursor = connection.cursor()
+            cursor.execute(
+                "SET SESSION sql_mode = "
+                "CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), 'STRICT_TRANS_TABLES')"
+            )
+            cursor.close()
 
     def version(self, connection: Connection) -> str:
         """Tell MariaDB from MySQL."""
@@ -67,7 +68,7 @@ class MySQL(Backend):
 
     def message_of(self, error: DBAPIError) -> str:
         """Return the server's message without its number."""
-        arguments = getattr(error.orig, "args", ())
+        arguments: tuple[Any, ...] = getattr(error.orig, "args", ())
         return str(arguments[1]) if len(arguments) > 1 else super().message_of(error)
 
     def is_missing_table(self, error: DBAPIError, message: str) -> bool:

@@ -28,6 +28,8 @@ class Oracle(Backend):
 
     def engine_options(self) -> dict[str, Any]:
         """Bound the time to connect."""
+        if not self.own_driver:
+            return {}
         return {"connect_args": {"tcp_connect_timeout": CONNECT_SECONDS}}
 
     def set_sequences(self, connection: Connection, tables: Sequence[Table]) -> None:

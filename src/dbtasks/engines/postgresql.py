@@ -49,6 +49,8 @@ class PostgreSQL(Backend):
 
     def engine_options(self) -> dict[str, Any]:
         """Bound the time to connect, and say to the server who we are."""
+        if not self.own_driver:
+            return {}
         wanted = {"connect_timeout": CONNECT_SECONDS, "application_name": "dbtasks"}
         return {"connect_args": {k: v for k, v in wanted.items() if k not in self.url.query}}
 

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, StaticPool, create_engine, event, literal
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    StaticPool,
+    create_engine,
+    event,
+    literal,
+)
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.engines.base import Backend, Driver

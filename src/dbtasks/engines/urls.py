@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from dbtasks.engines.base import Backend
 from dbtasks.errors import UsageError
@@ -31,35 +31,47 @@ def choose_driver(url: URL, backend: type[Backend]) -> URL:
     """Return the URL on a synchronous driver that is installed.
 
     A URL with an asynchronous driver goes to the synchronous one of the same database, with
-    its query translated. Raises UsageError with the line that installs a missing driver.
+    its query translated; a driver that only SQLAlchemy knows stays. Raises UsageError with the
+    line that installs a missing driver.
     """
     driver = url.drivername.partition("+")[2]
     if driver in backend.async_drivers:
         url = backend.translate_async(url)
         driver = ""
-    if not backend.drivers:
-        return url
     candidates = [one for one in backend.drivers if driver in ("", one.name)]
     if not candidates:
-        raise UsageError(
-            f"{backend.title} has no driver {driver!r}",
-            hint=f"take one of {', '.join(one.name for one in backend.drivers)}",
-        )
+        return check_dialect(url)
     for one in candidates:
         if find_spec(one.module) is not None:
-            name = url.get_backend_name()
-            return url.set(drivername=f"{name}+{one.name}")
+            return url.set(drivername=f"{url.get_backend_name()}+{one.name}")
     raise UsageError(
         f"the driver for {backend.title} is not installed ({candidates[0].name})",
         hint=f'pip install "{candidates[0].package}"',
     )
 
 
+def check_dialect(url: URL) -> URL:
+    """Return the URL if SQLAlchemy has a synchronous dialect for it; raise UsageError if not."""
+    try:
+        dialect = url.get_dialect()
+    except NoSuchModuleError:
+        raise UsageError(
+            f"SQLAlchemy knows no database {url.drivername!r}",
+            hint="take sqlite, postgresql, mysql, mariadb or oracle, or install the package of "
+            "the dialect",
+        ) from None
+    if dialect.is_async:
+        raise UsageError(
+            f"{url.drivername!r} is an asynchronous driver", hint="give the URL a synchronous one"
+        )
+    return url
+
+
 def mask(url: URL) -> str:
     """Return the URL as text with its password, and secrets in its query, hidden."""
     hidden = {key: MASK for key in url.query if SECRET_KEYS.search(key)}
     text = url.update_query_dict(hidden).render_as_string(hide_password=True)
-    return text.replace("%2A%2A%2A", MASK)
+    return text.replace("%2A%2A%2A", MASK).replace("%3Amemory%3A", ":memory:")
 
 
 def secrets_of(url: URL) -> tuple[str, ...]:
@@ -68,7 +80,9 @@ def secrets_of(url: URL) -> tuple[str, ...]:
     for key, value in url.query.items():
         if SECRET_KEYS.search(key):
             values.extend([value] if isinstance(value, str) else value)
-    quoted = [URL.create("x", password=value, username="u").render_as_string(False) for value in values]
+    quoted = [
+        URL.create("x", password=value, username="u").render_as_string(False) for value in values
+    ]
     return tuple({*values, *(text.removeprefix("x://u:").rstrip("@") for text in quoted)})
 
 

@@ -1,9 +1,9 @@
 """The body of every env.py, for `inv` and for plain Alembic alike.
 
-    from company.models import Base
-    from dbtasks.migrations import environment
+from company.models import Base
+from dbtasks.migrations import environment
 
-    environment.run(Base.metadata)
+environment.run(Base.metadata)
 """
 
 import importlib.util
@@ -82,7 +82,10 @@ def _run_on(
 def _run_offline(project: Project, metadata: MetaData, options: dict[str, Any]) -> None:
     settings = _settings(project.backend, metadata, options)
     context.configure(
-        url=project.backend.url, dialect_opts={"paramstyle": "named"}, literal_binds=True, **settings
+        url=project.backend.url,
+        dialect_opts={"paramstyle": "named"},
+        literal_binds=True,
+        **settings,
     )
     with context.begin_transaction():
         context.run_migrations()

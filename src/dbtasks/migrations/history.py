@@ -1,6 +1,7 @@
 """The list of revisions, and which of them a database has."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from dbtasks.migrations.runner import read_heads
 from dbtasks.migrations.scripts import Revision, applied_of, describe, our_errors
@@ -24,5 +25,5 @@ def showmigrations(project: Project) -> list[Entry]:
         revisions = [describe(script) for script in reversed(list(scripts.walk_revisions()))]
     known = {revision.id for revision in revisions}
     entries = [Entry(revision, revision.id in applied) for revision in revisions]
-    strays = [Revision(head, "", (), scripts.dir) for head in heads if head not in known]
+    strays = [Revision(head, "", (), Path(scripts.dir)) for head in heads if head not in known]
     return entries + [Entry(stray, applied=True, known=False) for stray in strays]

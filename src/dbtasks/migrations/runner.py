@@ -183,9 +183,7 @@ class _Run:
             self.on_step(self.current)
             started = perf_counter()
             yield step
-            finished = Step(
-                self.current.revision, self.current.backwards, perf_counter() - started
-            )
+            finished = Step(self.current.revision, self.current.backwards, perf_counter() - started)
             self.current = None
             self.done.append(finished)
             self.on_step(finished)
@@ -251,8 +249,7 @@ def _steps(scripts: ScriptDirectory, to: str, heads: tuple[str, ...]) -> list[Re
 
 
 def _describe_step(step: RevisionStep) -> Step:
-    script = step.revision  # type: ignore[attr-defined]  # every step of these two kinds has one
-    return Step(describe(script), backwards=step.is_downgrade)
+    return Step(describe(step.revision), backwards=step.is_downgrade)
 
 
 @contextmanager
@@ -281,9 +278,7 @@ def _foreign() -> Refused:
     )
 
 
-def _failure(
-    project: Project, run: _Run, handover: Handover, error: Exception
-) -> Exception:
+def _failure(project: Project, run: _Run, handover: Handover, error: Exception) -> Exception:
     """Say what failed, and what the database has kept of the run."""
     if isinstance(error, BrokenPipeError):
         return error

@@ -54,11 +54,9 @@ class Query:
         attributes = [self.mapper.attrs[key].class_attribute for key in self.columns]
         statement = self._complete(select(*attributes))
         with self.project.connect() as connection:
-            yield from connection.execution_options(yield_per=BATCH).execute(statement)  # type: ignore[misc]  # a Row is a tuple
+            yield from connection.execution_options(yield_per=BATCH).execute(statement)
 
-    def objects(
-        self, *, on_lazy_load: Callable[[str], None] | None = None
-    ) -> Iterator[Any]:
+    def objects(self, *, on_lazy_load: Callable[[str], None] | None = None) -> Iterator[Any]:
         """Return each record as an object, with what its `__str__` needs loaded eagerly.
 
         `on_lazy_load` is called with the name of a relationship that is loaded one by one all

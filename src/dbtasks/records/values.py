@@ -34,7 +34,8 @@ def convert(text: str, kind: TypeEngine[Any], field: str) -> Any:
         shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)} characters)"
         reason = str(error) if type(error) is _Reason else ""
         raise UsageError(
-            f"{field}={shown!r} is not a value of type {kind!r}" + (f": {reason}" if reason else ""),
+            f"{field}={shown!r} is not a value of type {type(kind).__name__}"
+            + (f": {reason}" if reason else ""),
             hint=EXAMPLES.get(python),
         ) from error
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from sys import _getframe
 from typing import Any
 
-from invoke import Collection, Exit
+from invoke.collection import Collection
+from invoke.exceptions import Exit
 
 from dbtasks.settings import CONFIGURABLE, Options, declared
 from dbtasks.tasks import checks, databases, fixtures, migrations, project, records

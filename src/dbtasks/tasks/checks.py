@@ -12,7 +12,7 @@ def settings(run: Run, format_: str | None = None) -> None:
 
     chosen = choice(format_, "--format", ("table", "text", "json", "jsonl", "csv"))
     rows = [(one.name, one.value, one.source) for one in report_settings(run.settings)]
-    run.output.records(("setting", "value", "source"), rows, chosen)
+    run.output.records(("setting", "value", "source"), rows, chosen, "setting")
 
 
 COMMANDS = (settings,)

@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +10,10 @@ from copy import copy
 from inspect import Parameter, Signature
 from typing import Any
 
-from invoke import Argument, Context, Exit, Task
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.parser.argument import Argument
+from invoke.tasks import Task
 
 from dbtasks.errors import NOTHING_CHANGED, ROLLED_BACK, DbtasksError, LocalFailure
 from dbtasks.output import FORMATS, Output

@@ -43,20 +43,22 @@ def showmigrations(run: Run, format_: str | None = None) -> None:
             run.output.line(_describe(entry))
     else:
         rows = [(one.revision.id, one.revision.message, one.applied, one.known) for one in entries]
-        run.output.records(("revision", "message", "applied", "known"), rows, chosen)
+        run.output.records(("revision", "message", "applied", "known"), rows, chosen, "revision")
 
 
 def _report_pending(output: Output, plan: "Plan") -> None:
     for step in plan.steps:
         output.line(f"[ ] {step.revision.id}")
     if plan.steps:
-        raise Negative(f"{len(plan.steps)} to apply", hint="apply with: inv migrate")
+        number = len(plan.steps)
+        what = "1 revision is" if number == 1 else f"{number} revisions are"
+        raise Negative(f"{what} pending", hint="apply with: inv migrate")
     output.line("Nothing to apply.")
 
 
 def _warning(plan: "Plan") -> str:
     names = ", ".join(step.revision.id for step in plan.steps)
-    return f"This reverts {names}, and the data that it holds is lost."
+    return f"reverting {names} loses the data that it holds"
 
 
 def _describe(entry: "Entry") -> str:

@@ -63,7 +63,8 @@ def check_text(option: str, text: str) -> None:
     """Refuse an option that was given empty, or whose bytes are not UTF-8."""
     if not text:
         raise UsageError(
-            f"--{option} is empty", hint=f"give --{option} a value, or leave it out: is a variable unset?"
+            f"--{option} is empty",
+            hint=f"give --{option} a value, or leave it out: is a variable unset?",
         )
     try:
         text.encode()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-from invoke import Exit
+from invoke.exceptions import Exit
 
 from dbtasks.errors import UsageError
 from dbtasks.tasks.edge import command
