@@ -32,6 +32,9 @@ class DbtasksError(Exception):
         self.hint = hint
         self.state = state
 
+    def __str__(self) -> str:
+        return self.message
+
 
 class Negative(DbtasksError):
     """Answer the question with no: a check failed, migrations are pending, no such record."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine
 from sqlalchemy.exc import DBAPIError
@@ -160,6 +160,12 @@ class Project:
         self.backend.prepare_engine(engine)
         return engine
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Close the connections that are kept; a database in memory is gone with its own."""
         for engine in self._engines.values():
@@ -193,14 +199,16 @@ class Project:
 
         What the code inside commits by itself is only released: the transaction is ours.
         """
-        with self.connect(writes=writes, dry_run=dry_run) as connection:
-            with Session(
+        with (
+            self.connect(writes=writes, dry_run=dry_run) as connection,
+            Session(
                 connection,
                 join_transaction_mode="create_savepoint" if writes else "rollback_only",
-            ) as session:
-                yield session
-                if writes:
-                    session.commit()
+            ) as session,
+        ):
+            yield session
+            if writes:
+                session.commit()
 
     @contextmanager
     def opened(self, *, create: bool = False) -> Iterator[Connection]:

@@ -77,6 +77,9 @@ def migrate(project: Project, *, to: str = HEADS, on_step: OnStep | None = None)
             environment.execute(lambda scripts, heads: run.over(_steps(scripts, to, heads)))
         except Exception as error:
             raise _failure(project, run, environment.handover, error) from error
+        except BaseException as error:  # an interrupt: whoever reports it finds the state there
+            error.add_note(run.state(*run.kept(environment.handover.transactional)))
+            raise
     return Plan(tuple(run.done))
 
 
@@ -239,7 +242,7 @@ def _steps(scripts: ScriptDirectory, to: str, heads: tuple[str, ...]) -> list[Re
         if to in (HEADS, "head") or to.startswith("+"):
             target = HEADS if to == "head" else to
             return list(scripts._upgrade_revs(target, heads))  # type: ignore[arg-type]  # the same
-        wanted = scripts.get_revision(to)
+        wanted = scripts.get_revision(to) if to else None
     if wanted is None:
         raise UsageError(f"there is no revision {to!r}", hint="see them with: inv showmigrations")
     with our_errors():

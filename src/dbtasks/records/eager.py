@@ -10,6 +10,7 @@ from sqlalchemy.orm import (
     QueryableAttribute,
     Session,
     joinedload,
+    lazyload,
     selectinload,
 )
 from sqlalchemy.orm.interfaces import LoaderOption
@@ -23,8 +24,11 @@ def paths_of(instance: object) -> list[Path]:
 
 
 def load_eagerly(paths: list[Path]) -> list[LoaderOption]:
-    """Return the options that load them: many-to-one by join, to-many by a SELECT … IN."""
-    return [_option(path) for path in paths]
+    """Return the options that load them: many-to-one by join, to-many by a SELECT … IN.
+
+    What the mapping loads eagerly by itself, and nobody reads, is left out.
+    """
+    return [lazyload("*"), *(_option(path) for path in paths)]
 
 
 def report_lazy_loads(session: Session, report: Callable[[str], None]) -> None:
@@ -48,12 +52,14 @@ def _walk(instance: object, path: Path, seen: set[int]) -> Iterator[Path]:
     for relationship in state.mapper.relationships:
         if relationship.key not in state.dict:
             continue
+        members = _members(state.dict[relationship.key])
+        new = [related for related in members if id(related) not in seen]
+        if members and not new:
+            continue  # it only leads back, to where the object was loaded from
         here = (*path, relationship.class_attribute)
         yield here
-        value = state.dict[relationship.key]
-        for related in _members(value):
-            if id(related) not in seen:
-                yield from _walk(related, here, seen | {id(related)})
+        for related in new:
+            yield from _walk(related, here, seen | {id(related)})
 
 
 def _members(value: Any) -> list[object]:

@@ -1,12 +1,12 @@
 """Ask for the records of a mapped class."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, ScalarResult, Select, select
 from sqlalchemy.orm import Mapper, Session
 
 from dbtasks.errors import DbtasksError
@@ -54,7 +54,8 @@ class Query:
         attributes = [self.mapper.attrs[key].class_attribute for key in self.columns]
         statement = self._complete(select(*attributes))
         with self.project.connect() as connection:
-            yield from connection.execution_options(yield_per=BATCH).execute(statement)
+            with closing(connection.execution_options(yield_per=BATCH).execute(statement)) as rows:
+                yield from rows
 
     def objects(self, *, on_lazy_load: Callable[[str], None] | None = None) -> Iterator[Any]:
         """Return each record as an object, with what its `__str__` needs loaded eagerly.
@@ -64,7 +65,7 @@ class Query:
         """
         statement = self._complete(select(self.mapper.class_))
         with self.project.session() as session:
-            first = session.scalars(statement.limit(1)).first()
+            first = session.scalars(statement.limit(1).options(*load_eagerly([]))).first()
             if first is None:
                 return
             str(first)
@@ -72,7 +73,8 @@ class Query:
             session.expunge_all()
             if on_lazy_load is not None:
                 report_lazy_loads(session, on_lazy_load)
-            yield from self._stream(session, statement)
+            with closing(self._stream(session, statement)) as records:
+                yield from records
 
     def texts(self, *, on_lazy_load: Callable[[str], None] | None = None) -> Iterator[str]:
         """Return each record as its class writes it."""
@@ -84,10 +86,10 @@ class Query:
         statement = statement.where(*self.criteria).order_by(*self.primary_key)
         return statement if self.limit is None else statement.limit(self.limit)
 
-    def _stream(self, session: Session, statement: Select[Any]) -> Iterator[Any]:
+    def _stream(self, session: Session, statement: Select[Any]) -> ScalarResult[Any]:
         if self.project.backend.streams_beside:
-            return iter(session.scalars(statement, execution_options={"yield_per": BATCH}))
-        return iter(session.scalars(statement).yield_per(BATCH))
+            return session.scalars(statement, execution_options={"yield_per": BATCH})
+        return session.scalars(statement).yield_per(BATCH)
 
     @contextmanager
     def _blaming_class(self) -> Iterator[None]:

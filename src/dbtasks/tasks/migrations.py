@@ -1,6 +1,6 @@
 """Migrations: the schema's history."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from dbtasks.errors import Negative
 from dbtasks.output import Output
@@ -28,7 +28,8 @@ def migrate(run: Run, to: str | None = None, check: bool = False) -> None:
     else:
         if plan.backwards:
             run.confirm(_warning(plan))
-        migrations.migrate(run.project, to=target, on_step=_Progress(run.output).show)
+        with _Progress(run.output) as progress:
+            migrations.migrate(run.project, to=target, on_step=progress.show)
 
 
 @command()
@@ -75,9 +76,18 @@ class _Progress:
 
     def __init__(self, output: Output) -> None:
         self.output = output
+        self.line_is_open = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self.line_is_open:
+            self.output.write("FAILED\n")
 
     def show(self, step: "Step") -> None:
         verb = "Reverting" if step.backwards else "Applying"
+        self.line_is_open = step.seconds is None
         if step.seconds is None:
             self.output.write(f"{verb} {step.revision.id} ... ")
         else:

@@ -1,0 +1,265 @@
+"""migrate: forwards, backwards, to a revision, and what a failure leaves."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect
+
+from dbtasks import Project, migrations
+from dbtasks.errors import DbtasksError, PartlyApplied, Refused, Rejected, UsageError
+from dbtasks.migrations import Step
+from trees import FIRST, add_revision
+
+
+def tables(project: Project) -> set[str]:
+    with project.connect() as connection:
+        return set(inspect(connection).get_table_names())
+
+
+def applied(project: Project) -> list[str]:
+    return [one.revision.id for one in migrations.showmigrations(project) if one.applied]
+
+
+def ids(plan: migrations.Plan) -> list[str]:
+    return [step.revision.id for step in plan.steps]
+
+
+@pytest.fixture
+def three(company: Path, project: Project) -> Project:
+    add_revision(
+        company,
+        "0002_place",
+        'op.create_table("place", sa.Column("id", sa.Integer(), primary_key=True))',
+        downgrade='op.drop_table("place")',
+    )
+    add_revision(
+        company,
+        "0003_street",
+        'op.add_column("place", sa.Column("street", sa.String(50)))',
+        downgrade='op.drop_column("place", "street")',
+        after="0002_place",
+    )
+    return project
+
+
+def test_applies_all_and_then_nothing(three: Project) -> None:
+    seen: list[Step] = []
+    plan = migrations.migrate(three, on_step=seen.append)
+    assert ids(plan) == [FIRST, "0002_place", "0003_street"]
+    assert [step.seconds is None for step in seen] == [True, False] * 3
+    assert tables(three) == {"alembic_version", "department", "employee", "place"}
+    assert migrations.migrate(three).steps == ()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("start", "to", "expected"),
+    [
+        ("base", "heads", [FIRST, "0002_place", "0003_street"]),
+        ("base", "head", [FIRST, "0002_place", "0003_street"]),
+        ("base", "+1", [FIRST]),
+        ("base", "0002_place", [FIRST, "0002_place"]),
+        ("base", "0002", [FIRST, "0002_place"]),
+        ("heads", "-1", ["0003_street"]),
+        ("heads", "0002", ["0003_street"]),
+        ("heads", "base", ["0003_street", "0002_place", FIRST]),
+        ("0002", "0002", []),
+        ("0001", "+2", ["0002_place", "0003_street"]),
+    ],
+)
+def test_goes_to_the_target_whichever_way_it_lies(
+    three: Project, start: str, to: str, expected: list[str]
+) -> None:
+    if start != "base":
+        migrations.migrate(three, to=start)
+    plan = migrations.plan(three, to=to)
+    assert ids(plan) == expected
+    assert plan.backwards == (start == "heads")
+    assert ids(migrations.migrate(three, to=to)) == expected
+
+
+@pytest.mark.parametrize("to", ["nowhere", "000", "+9", "-9", "", "a b", "'; DROP TABLE x"])
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_target_that_cannot_be(three: Project, to: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        migrations.migrate(three, to=to)
+    assert caught.value.hint
+    assert applied(three) == []
+
+
+def test_planning_and_sql_change_nothing(three: Project) -> None:
+    migrations.plan(three)
+    text = migrations.sql(three)
+    assert text.index("CREATE TABLE department") < text.index("place")
+    if three.backend.title == "SQLite":
+        assert not Path(three.backend.url.database or "").exists()
+    else:
+        assert tables(three) == set()
+    migrations.migrate(three, to="0002")
+    text = migrations.sql(three)
+    assert "CREATE TABLE" not in text
+    assert "0003_street" in text
+    assert applied(three) == [FIRST, "0002_place"]
+
+
+def test_back_to_base_and_forwards_again(three: Project) -> None:
+    migrations.migrate(three)
+    migrations.migrate(three, to="base")
+    assert tables(three) == {"alembic_version"}
+    migrations.migrate(three)
+    assert len(applied(three)) == 3
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+def test_failure_leaves_nothing_and_a_mended_run_works(company: Path, project: Project) -> None:
+    """One transaction a run: the revision before the failing one is rolled back too."""
+    path = add_revision(
+        company,
+        "0002_broken",
+        'op.create_table("place", sa.Column("id", sa.Integer()))\nop.execute("SELECT nonsense")',
+    )
+    with pytest.raises(Rejected, match="0002_broken: .*nonsense") as caught:
+        migrations.migrate(project)
+    assert caught.value.state == "rolled back, 0 of 2 applied"
+    assert "0002_broken.py" in (caught.value.hint or "")
+    assert tables(project) == set()
+    path.write_text(path.read_text().replace('op.execute("SELECT nonsense")', ""))
+    migrations.migrate(project)
+    assert "place" in tables(project)
+
+
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_failure_without_transactional_ddl_says_what_stays(company: Path, project: Project) -> None:
+    add_revision(
+        company,
+        "0002_broken",
+        'op.create_table("place", sa.Column("id", sa.Integer()))\nop.execute("SELECT nonsense")',
+    )
+    with pytest.raises(PartlyApplied) as caught:
+        migrations.migrate(project)
+    assert caught.value.state == "1 of 2 applied, 0002_broken stopped part way"
+    assert "place" in tables(project)
+    assert applied(project) == [FIRST]
+
+
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_failure_of_the_first_statement_leaves_no_part(company: Path, project: Project) -> None:
+    add_revision(company, "0002_broken", 'op.execute("SELECT nonsense")')
+    with pytest.raises(Rejected) as caught:
+        migrations.migrate(project)
+    assert caught.value.state == "1 of 2 applied"
+    assert applied(project) == [FIRST]
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"], indirect=True)
+def test_autocommit_block_keeps_what_came_before_it(company: Path, project: Project) -> None:
+    add_revision(
+        company,
+        "0002_half",
+        "with op.get_context().autocommit_block():\n"
+        '    op.execute("CREATE TABLE kept (id INTEGER)")\n'
+        'op.execute("SELECT nonsense")',
+    )
+    with pytest.raises(PartlyApplied) as caught:
+        migrations.migrate(project)
+    assert caught.value.state == "1 of 2 applied, 0002_half stopped part way"
+    assert applied(project) == [FIRST]
+    assert "kept" in tables(project)
+
+
+def test_exception_of_a_revision_is_the_projects_own(company: Path, project: Project) -> None:
+    add_revision(company, "0002_raises", 'raise KeyError("colour")')
+    with pytest.raises(DbtasksError, match="0002_raises raised KeyError: 'colour'") as caught:
+        migrations.migrate(project)
+    assert caught.value.exit_code == 70
+    assert "0002_raises.py" in caught.value.message
+
+
+def test_database_ahead_of_the_code_is_refused(three: Project, company: Path) -> None:
+    migrations.migrate(three)
+    (company / "migrations" / "versions" / "0003_street.py").unlink()
+    with pytest.raises(Refused, match="at revision '0003_street'"):
+        migrations.migrate(three)
+    stray = migrations.showmigrations(three)[-1]
+    assert (stray.revision.id, stray.known) == ("0003_street", False)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_missing_alembic_ini(company: Path, project: Project) -> None:
+    (company / "alembic.ini").unlink()
+    with pytest.raises(UsageError, match=r"there is no .*alembic\.ini"):
+        migrations.migrate(project)
+
+
+FOREIGN = """
+from alembic import context
+from sqlalchemy import create_engine
+
+with create_engine("sqlite:///{elsewhere}").connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+def test_env_with_a_connection_of_its_own_is_refused(
+    company: Path, project: Project, tmp_path: Path
+) -> None:
+    """Its migrations would run on another database than the command names."""
+    elsewhere = tmp_path / "elsewhere.db"
+    (company / "migrations" / "env.py").write_text(FOREIGN.format(elsewhere=elsewhere))
+    with pytest.raises(Refused, match="a connection of its own"):
+        migrations.migrate(project)
+    assert not elsewhere.exists()
+    assert tables(project) == set()
+
+
+BATCH = 'with op.batch_alter_table("department") as batch:\n    batch.add_column(sa.Column("x", sa.Integer()))'
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_rebuilding_a_parent_keeps_its_children(company: Path, project: Project) -> None:
+    """With foreign keys on, the DROP TABLE in batch mode would delete ON DELETE CASCADE rows."""
+    add_revision(
+        company,
+        "0002_child",
+        'op.create_table("child", sa.Column("id", sa.Integer(), primary_key=True), '
+        'sa.Column("d", sa.Integer(), sa.ForeignKey("department.id", ondelete="CASCADE")))\n'
+        "op.execute(\"INSERT INTO department VALUES (1, 'd')\")\n"
+        'op.execute("INSERT INTO child VALUES (1, 1)")',
+    )
+    add_revision(
+        company,
+        "0003_rebuild",
+        BATCH.replace(
+            'add_column(sa.Column("x", sa.Integer()))', 'alter_column("name", type_=sa.String(80))'
+        ),
+        after="0002_child",
+    )
+    migrations.migrate(project)
+    with project.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM child").scalar() == 1
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_only_new_orphans_refuse(company: Path, project: Project) -> None:
+    orphan = "op.execute(\"INSERT INTO employee VALUES ({0}, 'x', 99)\")"
+    migrations.migrate(project)
+    with project.migrating(writes=True) as connection, connection.begin():
+        connection.exec_driver_sql("INSERT INTO employee VALUES (7, 'old', 77)")
+    path = add_revision(company, "0002_orphan", orphan.format(8))
+    with pytest.raises(Refused, match="leaves 1 rows without their parent") as caught:
+        migrations.migrate(project)
+    assert caught.value.state == "rolled back, 0 of 1 applied"
+    assert applied(project) == [FIRST]
+    path.write_text(path.read_text().replace(orphan.format(8), "pass"))
+    migrations.migrate(project)
+    assert applied(project) == [FIRST, "0002_orphan"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_sql_of_a_revision_that_reads(company: Path, project: Project) -> None:
+    add_revision(company, "0002_reads", 'op.get_bind().execute(sa.text("SELECT 1")).fetchall()')
+    with pytest.raises(UsageError, match="needs a live database"):
+        migrations.sql(project)

@@ -1,0 +1,234 @@
+"""What goes wrong is said in three lines, with the documented code, and changes nothing."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import Database, Result, clean_environment
+from trees import add_revision
+
+Inv = Callable[..., Result]
+
+
+def check(done: Result, code: int, *words: str, out: str = "") -> None:
+    """Assert the shape of every error: what, hint, state; no traceback, no password."""
+    assert done.code == code, done
+    told = [line for line in done.err.splitlines() if not line.startswith("database: ")]
+    assert [line.partition(":")[0] for line in told] == ["error", "hint", "state"], done.err
+    for word in words:
+        assert word in done.err
+    assert "Traceback" not in done.err + done.out
+    assert "s3cr3t" not in done.err + done.out
+    assert done.out == out
+
+
+@pytest.fixture
+def nothing_made(company: Path) -> object:
+    """Assert after the test that no file was made."""
+    before = sorted(company.rglob("*"))
+    yield
+    assert sorted(company.rglob("*")) == before
+
+
+def unused_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+CASES: list[tuple[list[str], dict[str, str], int, list[str]]] = [
+    (["migrate"], {"DBTASKS_ENV": "production"}, 2, ["DATABASE_URL is not set", "production"]),
+    (["migrate"], {"DATABASE_URL": ""}, 2, ["DATABASE_URL is set but empty"]),
+    (["migrate"], {"DBTASKS_ENV": ""}, 2, ["DBTASKS_ENV is set but empty"]),
+    (["migrate", "--database", "nope"], {}, 2, ["'nope'", "NOPE_DATABASE_URL"]),
+    (["migrate", "--database="], {}, 2, ["--database is empty"]),
+    (["query", "--model="], {}, 2, ["--model is empty"]),
+    (["query", "--where="], {}, 2, ["--where is empty"]),
+    (["query"], {"DATABASE_URL": "postgresql://u:s3cr3t@x@h:a/d"}, 2, ["cannot be read"]),
+    (["query"], {"DATABASE_URL": "nonsense s3cr3t"}, 2, ["cannot be read"]),
+    (["query"], {"DATABASE_URL": "nosuch://u:s3cr3t@h/d"}, 2, ["knows no database 'nosuch'"]),
+    (["migrate"], {"DATABASE_URL": "sqlite:///no/such/x.db"}, 5, ["there is no folder", "mkdir"]),
+    (["query"], {}, 5, ["there is no database file", "inv migrate"]),
+    (["seed"], {}, 5, ["there is no database file", "inv migrate"]),
+    (["waitdb"], {}, 5, ["there is no database file"]),
+    (["waitdb", "--timeout", "soon"], {}, 2, ["'soon'"]),
+    (["query", "--model", "Employe"], {}, 2, ["no model 'Employe'", "did you mean Employee?"]),
+    (["query", "--where", "nam=x"], {}, 2, ["no field 'nam'", "did you mean name?"]),
+    (["query", "--where", "id=x"], {}, 2, ["id='x'", "Integer"]),
+    (["query", "--limit", "x"], {}, 2, ["--limit 'x'"]),
+    (["query", "--limit=-1"], {}, 2, ["--limit '-1'"]),
+    (["query", "--limit", "9" * 5000], {}, 2, ["--limit"]),
+    (["query", "--format", "nope"], {}, 2, ["--format 'nope'", "jsonl"]),
+    (["query", "--name", os.fsdecode(b"\xff")], {}, 2, ["not valid UTF-8"]),
+    (["migrate", "--to", "nope"], {}, 2, ["'nope'"]),
+    (["seed", "--only", "nope"], {}, 2, ["no seed 'nope'"]),
+    (["query"], {"INVOKE_DB_METADATA": "company.modls:Base"}, 2, ["no module 'company.modls'"]),
+    (["query"], {"INVOKE_DB_METADATA": "company.models:Bse"}, 2, ["company.models:Bse"]),
+    (["query"], {"INVOKE_DB_METADATA": "company.models"}, 2, ["module:attribute"]),
+]
+
+
+@pytest.mark.usefixtures("nothing_made")
+@pytest.mark.parametrize(
+    ("arguments", "env", "code", "words"),
+    CASES,
+    ids=[" ".join([*arguments, *env.values()])[:50] for arguments, env, *_ in CASES],
+)
+def test_mistake(
+    inv: Inv, arguments: list[str], env: dict[str, str], code: int, words: list[str]
+) -> None:
+    check(inv(*arguments, env=env), code, *words)
+
+
+@pytest.mark.usefixtures("nothing_made")
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg", "postgresql+psycopg2", "mysql"])
+@pytest.mark.parametrize("command", ["query", "migrate", "seed", "waitdb", "showmigrations"])
+def test_host_that_is_down(inv: Inv, scheme: str, command: str) -> None:
+    url = f"{scheme}://someone:s3cr3t@127.0.0.1:{unused_port()}/shop"
+    check(inv(command, env={"DATABASE_URL": url}), 5, "cannot connect", "inv waitdb")
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+def test_wrong_password_and_unknown_database(inv: Inv, database: Database) -> None:
+    scheme, _, rest = database.url.partition("://")
+    place = rest.partition("@")[2]
+    wrong = f"{scheme}://app:s3cr3t@{place}"
+    check(inv("query", env={"DATABASE_URL": wrong}), 5, "check the user and the password")
+    unknown = f"{database.url}_not_there"
+    check(inv("query", env={"DATABASE_URL": unknown}), 5, "mend its name")
+
+
+def test_missing_driver_says_what_to_install(inv: Inv) -> None:
+    if find_spec("oracledb") is not None:
+        pytest.skip("uninstall oracledb: this shows what happens without it")
+    done = inv("query", env={"DATABASE_URL": "oracle://scott:s3cr3t@h/?service_name=x"})
+    check(done, 2, 'pip install "oracledb"')
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+def test_query_before_migrate(inv: Inv, database: Database) -> None:
+    check(inv("query", env={"DATABASE_URL": database.url}), 8, "employee", "inv migrate")
+
+
+def test_project_without_a_default_url(inv: Inv, company: Path) -> None:
+    (company / "tasks.py").write_text(
+        'from dbtasks import collection\nns = collection(metadata="company.models:Base")\n'
+    )
+    check(inv("migrate"), 2, "DATABASE_URL is not set")
+    check(inv("query"), 2, "no model is named", "Department, Employee")
+    assert list(company.glob("*.db")) == []
+
+
+def test_traceback_is_shown_when_wanted_and_keeps_the_secret(inv: Inv) -> None:
+    url = f"postgresql://someone:s3cr3t@127.0.0.1:{unused_port()}/shop?password=s3cr3t2"
+    done = inv("query", "--traceback", env={"DATABASE_URL": url})
+    assert (done.code, done.err.startswith("Traceback")) == (5, True)
+    assert "s3cr3t" not in done.err
+    done = inv("query", "--traceback", env={"DATABASE_URL": "postgresql://u:s3cr3t@x@h:s3cr3t/d"})
+    assert (done.code, "s3cr3t" in done.err) == (2, False)
+
+
+def test_settings_hides_secrets_and_survives_a_missing_url(inv: Inv) -> None:
+    env = {"DATABASE_URL": "postgresql://u:s3cr3t@h/d?sslpassword=s3cr3t", "DBTASKS_ENV": "staging"}
+    done = inv("settings", "--format", "csv", env=env)
+    assert done.code == 0
+    assert "postgresql+psycopg://u:***@h/d?sslpassword=***" in done.out
+    assert "environment,staging,environment: DBTASKS_ENV" in done.out
+    done = inv("settings", env={"DBTASKS_ENV": "production"})
+    assert (done.code, "DATABASE_URL is not set" in done.out) == (0, True)
+
+
+def test_broken_revision(inv: Inv, company: Path) -> None:
+    add_revision(company, "0002_broken", 'op.execute("SELECT nonsense")')
+    done = inv("migrate")
+    shown = "Applying 0001_department_employee ... OK (0."
+    assert (done.code, done.out.startswith(shown)) == (8, True)
+    assert done.out.splitlines()[1] == "Applying 0002_broken ... FAILED"
+    assert "state: rolled back, 0 of 2 applied" in done.err
+
+
+def test_code_of_the_project_that_raises(inv: Inv, company: Path) -> None:
+    (company / "src" / "company" / "seeds.py").write_text("def seed(session):\n    1 / 0\n")
+    inv("migrate")
+    check(inv("seed"), 70, "company.seeds:seed raised ZeroDivisionError", "seeds.py, line 2")
+
+
+def test_full_disk_on_stdout(inv: Inv, company: Path) -> None:
+    inv("migrate", "seed")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "invoke", "query", "--format", "csv"],
+            cwd=company,
+            env=clean_environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 9
+    assert "error: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_reader_that_goes_away_ends_it_quietly(inv: Inv, company: Path) -> None:
+    inv("migrate", "seed")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "invoke", "query", "--format", "csv"],
+        cwd=company,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait() == 141
+    assert process.stderr is not None
+    assert process.stderr.read() == "2 records\n"
+    process.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
+def test_interrupted_migration_leaves_nothing(
+    inv: Inv, company: Path, number: signal.Signals, code: int
+) -> None:
+    """Killed, too: the next run starts from where the first one did."""
+    path = add_revision(
+        company,
+        "0002_slow",
+        'op.create_table("slow", sa.Column("id", sa.Integer()))\n'
+        'open("started", "w").close()\n'
+        "import time; time.sleep(30)",
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "invoke", "migrate"],
+        cwd=company,
+        env=clean_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (company / "started").exists():
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(10) == code
+    assert process.stderr is not None
+    said = process.stderr.read()
+    process.stderr.close()
+    if number is not signal.SIGKILL:
+        assert said.splitlines()[-2:] == [
+            "error: interrupted",
+            "state: rolled back, 0 of 2 applied",
+        ]
+    path.write_text(path.read_text().replace("time.sleep(30)", "pass"))
+    assert inv("migrate").out.count(" OK ") == 2

@@ -1,0 +1,44 @@
+"""Revisions written into a copy of the reference project, for tests of what migrations do."""
+
+from pathlib import Path
+
+TEMPLATE = '''"""{message}"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{revision}"
+down_revision = {after!r}
+
+
+def upgrade():
+    {upgrade}
+
+
+def downgrade():
+    {downgrade}
+'''
+
+FIRST = "0001_department_employee"
+
+
+def add_revision(
+    root: Path,
+    revision: str,
+    upgrade: str = "pass",
+    *,
+    downgrade: str = "pass",
+    after: str | None = FIRST,
+) -> Path:
+    """Write a revision; the bodies are one statement a line."""
+    path = root / "migrations" / "versions" / f"{revision}.py"
+    path.write_text(
+        TEMPLATE.format(
+            message=revision[5:],
+            revision=revision,
+            after=after,
+            upgrade=upgrade.strip().replace("\n", "\n    "),
+            downgrade=downgrade.strip().replace("\n", "\n    "),
+        )
+    )
+    return path
