@@ -200,6 +200,7 @@ def _drop(kind: str, connection: Connection, name: str) -> None:
     for number in connection.scalars(used_by, {"name": name}).all():
         with suppress(DBAPIError):  # it has just ended by itself
             connection.execute(text(f"KILL {number}"))
+    connection.execute(text("SET lock_wait_timeout = 30"))  # not a day
     connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
 
 

@@ -5,7 +5,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterable
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from uuid import UUID
@@ -45,7 +45,7 @@ def records(format_: str, columns: list[str], rows: Iterable[tuple[object, ...]]
     ("value", "expected"),
     [
         (datetime(2026, 11, 22, 9, 30, 0, 123456), "2026-11-22T09:30:00.123456"),
-        (datetime(2026, 1, 1, tzinfo=timezone.utc), "2026-01-01T00:00:00+00:00"),
+        (datetime(2026, 1, 1, tzinfo=UTC), "2026-01-01T00:00:00+00:00"),
         (date(2026, 11, 22), "2026-11-22"),
         (Decimal("1.10"), "1.10"),
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),

@@ -42,10 +42,9 @@ def test_foreign_keys_hold(path: Path) -> None:
 
 def test_ddl_is_rolled_back(path: Path) -> None:
     project = project_on(path)
-    with pytest.raises(Rejected):
-        with project.connect(writes=True) as connection:
-            connection.execute(text("CREATE TABLE c (id INTEGER)"))
-            connection.execute(text("INSERT INTO nowhere VALUES (1)"))
+    with pytest.raises(Rejected), project.connect(writes=True) as connection:
+        connection.execute(text("CREATE TABLE c (id INTEGER)"))
+        connection.execute(text("INSERT INTO nowhere VALUES (1)"))
     with project.connect() as connection:
         tables = connection.scalars(text("SELECT name FROM sqlite_master ORDER BY 1")).all()
     assert tables == ["a", "b"]

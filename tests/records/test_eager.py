@@ -26,7 +26,7 @@ class Shop(Base):
     city_id: Mapped[int] = mapped_column(ForeignKey("city.id"))
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("shop.id"))
     city: Mapped[City] = relationship()
-    owner: Mapped["Shop | None"] = relationship(remote_side=[id])
+    owner: Mapped["Shop | None"] = relationship(remote_side="Shop.id")
     items: Mapped[list["Item"]] = relationship(back_populates="shop", lazy="joined")
 
     def __str__(self) -> str:

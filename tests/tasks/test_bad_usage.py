@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
 from conftest import Database, Result, clean_environment
 from trees import add_revision
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from conftest import Database, Result, clean_environment
 
 Inv = Callable[..., Result]

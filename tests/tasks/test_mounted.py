@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from conftest import Result
 
 Inv = Callable[..., Result]
@@ -24,6 +25,17 @@ ns = collection(
         "replica": {"default_url": "sqlite:///app.db", "read_only": True},
     },
 )
+"""
+
+
+OWN_TASK = """
+from invoke import task
+
+@task
+def hello(c):
+    print("hello")
+
+ns.add_task(hello)
 """
 
 
@@ -129,8 +141,7 @@ def test_only_without_and_a_task_of_the_projects_own(inv: Inv, company: Path) ->
     tasks.write_text(text.replace("collection(\n", 'collection(\n    only=["migrat"],\n', 1))
     refused = inv("--list")
     assert (refused.code, "did" in refused.err or "migrate?" in refused.err) == (2, True)
-    own = "\nfrom invoke import task\n\n@task\ndef hello(c):\n    print('hello')\n\nns.add_task(hello)\n"
-    tasks.write_text(text + own)
+    tasks.write_text(text + OWN_TASK)
     assert inv("hello", "migrate").out.startswith("hello\nApplying")
 
 

@@ -54,7 +54,7 @@ def _walk(instance: object, path: Path, seen: set[int]) -> Iterator[Path]:
             continue
         members = _members(state.dict[relationship.key])
         new = [related for related in members if id(related) not in seen]
-        if members and not new:
+        if members and not new and not relationship.uselist:
             continue  # it only leads back, to where the object was loaded from
         here = (*path, relationship.class_attribute)
         yield here
