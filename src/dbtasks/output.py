@@ -1,7 +1,5 @@
 """What goes to stdout and stderr: lines, tables, JSON, CSV. The only printer; tasks/ only."""
 
-import base64
-import csv
 import json
 import math
 import os
@@ -9,11 +7,9 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import Enum
 from itertools import chain, islice
 from typing import Any, TextIO
-from uuid import UUID
 
 FORMATS = ("text", "table", "json", "jsonl", "csv")
 TERMINAL_ROWS = 100
@@ -124,6 +120,8 @@ class Output:
         self.stdout.write("[]\n" if mark == "[" else "\n]\n")
 
     def _csv(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        import csv  # as base64 below: the other formats do without
+
         writer = csv.writer(self.stdout, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([_cell(value) for value in row] for row in rows)
@@ -191,6 +189,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, (bytes, bytearray, memoryview)):
+        import base64
+
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, (set, frozenset)):
         return sorted(value)
@@ -218,9 +218,7 @@ def _cell(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, default=plain)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (str, int, float, Decimal, UUID)):
-        return str(value)
-    return str(plain(value))
+    return value if isinstance(value, str) else str(plain(value))
 
 
 def _show_control(text: str) -> str:

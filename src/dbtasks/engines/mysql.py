@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from sqlalchemy import URL, ColumnElement, Connection, Engine, String, cast, collate, event
-from sqlalchemy.dialects.mysql import CHAR
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
@@ -97,6 +96,8 @@ def _number(error: DBAPIError) -> int:
 
 def _exact(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return the text as utf8mb4 whatever the column's own character set is."""
+    from sqlalchemy.dialects.mysql import CHAR  # no other database should pay for its dialect
+
     return collate(cast(column, CHAR(charset=CHARSET)), BINARY)
 
 

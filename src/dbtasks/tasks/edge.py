@@ -17,6 +17,7 @@ from invoke.tasks import Task
 
 from dbtasks.errors import NOTHING_CHANGED, ROLLED_BACK, DbtasksError, LocalFailure
 from dbtasks.output import FORMATS, Output
+from dbtasks.tasks import collector
 from dbtasks.tasks.options import HELP, SHORT, check_text
 from dbtasks.tasks.run import Binding, Run
 
@@ -89,7 +90,8 @@ class Command(Task[Any]):
         """Run the command for one database, or for all."""
         context: Context = arguments[0]
         run = Run(self.binding, _config(context, self.binding), context.remainder, Output())
-        with reported(run, show_traceback=given.pop("traceback"), writes=self.writes):
+        show_traceback = given.pop("traceback")
+        with collector.held(), reported(run, show_traceback=show_traceback, writes=self.writes):
             own = self._take_common(context, run, given)
             for one in _each_database(run):
                 self._execute(one, own)

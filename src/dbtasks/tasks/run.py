@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dbtasks.errors import DbtasksError
 from dbtasks.output import Output
 from dbtasks.settings import Options, Settings, resolve
+from dbtasks.tasks import collector
 
 if TYPE_CHECKING:
     from dbtasks.project import Project
@@ -69,6 +70,7 @@ class Run:
         """Return the project on the database of this run."""
         project = self.binding.project(self.settings)
         project.echo = self.echo
+        collector.settle()
         return project
 
     def announce(self) -> None:
