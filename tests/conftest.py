@@ -177,6 +177,8 @@ def _serve(kind: str, variable: str, package: str) -> Iterator[str]:
     try:
         server = servers.start(kind)
     except servers.NotInstalledError:
+        server = None
+    if server is None:
         _unavailable(f"install {kind} (apt-get install {package}) or set {variable}")
     try:
         yield server.url

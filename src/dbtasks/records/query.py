@@ -53,9 +53,11 @@ class Query:
         """Return the values of `columns` of each record."""
         attributes = [self.mapper.attrs[key].class_attribute for key in self.columns]
         statement = self._complete(select(*attributes))
-        with self.project.connect() as connection:
-            with closing(connection.execution_options(yield_per=BATCH).execute(statement)) as rows:
-                yield from rows
+        with (
+            self.project.connect() as connection,
+            closing(connection.execution_options(yield_per=BATCH).execute(statement)) as rows,
+        ):
+            yield from rows
 
     def objects(self, *, on_lazy_load: Callable[[str], None] | None = None) -> Iterator[Any]:
         """Return each record as an object, with what its `__str__` needs loaded eagerly.
