@@ -89,9 +89,10 @@ class Query:
         return statement if self.limit is None else statement.limit(self.limit)
 
     def _stream(self, session: Session, statement: Select[Any]) -> ScalarResult[Any]:
-        if self.project.backend.streams_beside:
-            return session.scalars(statement, execution_options={"yield_per": BATCH})
-        return session.scalars(statement).yield_per(BATCH)
+        # Not the execution option yield_per: SQLAlchemy 2.0 hands it on to the eager loads, which
+        # then refuse to be made unique.
+        options = {"stream_results": self.project.backend.streams_beside, "max_row_buffer": BATCH}
+        return session.scalars(statement, execution_options=options).yield_per(BATCH)
 
     @contextmanager
     def _blaming_class(self) -> Iterator[None]:
