@@ -18,6 +18,7 @@ LEVELS = {
     "references": 1,
     "models": 1,
     "project": 2,
+    "own_tables": 2,
     "guards": 2,
     "report": 2,
     "migrations": 3,

@@ -51,7 +51,10 @@ def records(format_: str, columns: list[str], rows: Iterable[tuple[object, ...]]
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (b"\x00\xff", "AP8="),
         (Colour.RED, "RED"),
-        (timedelta(days=1), 86400.0),
+        (timedelta(days=1), "P1D"),
+        (timedelta(0), "PT0S"),
+        (timedelta(days=2, hours=2, microseconds=100), "P2DT7200.0001S"),
+        (-timedelta(seconds=10), "-PT10S"),
     ],
 )
 def test_plain_value(value: object, expected: object) -> None:

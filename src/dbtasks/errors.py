@@ -17,6 +17,7 @@ of their exit codes:
 
 NOTHING_CHANGED = "nothing was changed"
 ROLLED_BACK = "rolled back"
+COMMITTED = "committed"
 
 
 class DbtasksError(Exception):

@@ -1,9 +1,25 @@
-"""What must be so before a database is written to, and before something is destroyed."""
+"""What must be so before a database is written to, and before something is destroyed.
 
+A marker in the database itself says which environment it belongs to, so that a wrong URL cannot
+fool us; on a marked database a journal says who wrote.
+"""
+
+import getpass
+import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from dbtasks.errors import Refused, UsageError
+from sqlalchemy import Connection, insert, select, update
+
+from dbtasks import own_tables
+from dbtasks.errors import Refused, Rejected, UsageError
+from dbtasks.own_tables import NAME_LENGTH
 from dbtasks.project import Project
+from dbtasks.settings import PRODUCTION
+
+HIDDEN = ("set", "param")
+"""Options that name a value to be stored: the journal has their names, not their values."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +41,32 @@ def check_writable(project: Project) -> None:
         raise Refused(
             f"the database {project.settings.database!r} is declared read-only",
             hint="name another with --database, or mend databases= in tasks.py",
+        )
+
+
+def check_write(
+    project: Project, *, destructive: bool = False, allow_production: str | None = None
+) -> None:
+    """Refuse what the marker in the database does not allow; without a marker all is allowed.
+
+    A database that is marked with another environment than ours takes no write at all. One
+    that is marked as production is destroyed only where `allow_production` repeats its name.
+    """
+    marker = marker_of(project)
+    if marker is None:
+        return
+    if marker != project.settings.environment:
+        raise _other_environment(project, marker)
+    if destructive and marker == PRODUCTION and allow_production != project.name:
+        raise _production(project, allow_production)
+
+
+def check_limited(project: Project) -> None:
+    """Refuse to change records of a production database where no number limits the change."""
+    if marker_of(project) == PRODUCTION:
+        raise Refused(
+            f"{project.name} is marked as {PRODUCTION}, and nobody sees what this changes",
+            hint="say how many records it is: --expect N, or name one with --pk",
         )
 
 
@@ -53,3 +95,107 @@ def refuse_without_terminal(action: str) -> Refused:
         f"{action}: this asks first, and there is no terminal to ask on",
         hint="add --no-input if it is meant",
     )
+
+
+def marker_of(project: Project) -> str | None:
+    """Return the environment that the database is marked with, or None.
+
+    A SQLite file that does not exist is not marked, and not made.
+    """
+    with project.migrating(writes=False) as connection, connection.begin():
+        return _read_marker(project, connection)
+
+
+def mark(project: Project, environment: str) -> None:
+    """Mark the database with an environment, in place of the one that it may be marked with."""
+    name = environment.strip()
+    if not name or not name.isprintable() or len(name) > NAME_LENGTH:
+        raise UsageError(
+            f"{environment!r} cannot be the name of an environment",
+            hint=f"take a word of up to {NAME_LENGTH} characters, as in production",
+        )
+    schema = project.backend.own_schema
+    table = own_tables.environment(schema)
+    with project.connect(writes=True) as connection:
+        # The journal too: where DDL commits, a write could not make it in its own transaction.
+        own_tables.make(connection, table, own_tables.journal(schema))
+        if not connection.execute(update(table).values(name=name)).rowcount:
+            connection.execute(insert(table).values(id=1, name=name))
+
+
+def mark_new(project: Project) -> None:
+    """Mark an unmarked database with our environment, where that is set and not assumed."""
+    settings = project.settings
+    if settings.sources["environment"] == "default" or marker_of(project) is not None:
+        return
+    try:
+        mark(project, settings.environment)
+    except Rejected:
+        if marker_of(project) is None:  # otherwise another run has marked it meanwhile
+            raise
+
+
+def note_write(
+    project: Project, connection: Connection, command: str, rows: int, /, **options: Any
+) -> None:
+    """Note a write in the journal of a marked database, in the write's own transaction.
+
+    `options` are the command's own; those that are None, False or empty are left out.
+    """
+    if _read_marker(project, connection) is None:
+        return
+    # inline: fetching the new key would ask for the right to read the journal.
+    connection.execute(
+        insert(own_tables.journal(project.backend.own_schema))
+        .inline()
+        .values(
+            os_user=_user()[:NAME_LENGTH],
+            host=platform.node()[:NAME_LENGTH],
+            command=" ".join([command, *_words(options)]),
+            row_count=rows,
+        )
+    )
+
+
+def _read_marker(project: Project, connection: Connection) -> str | None:
+    table = own_tables.environment(project.backend.own_schema)
+    if not own_tables.stands(connection, table):
+        return None
+    return connection.scalar(select(table.c.name))
+
+
+def _other_environment(project: Project, marker: str) -> Refused:
+    settings = project.settings
+    unset = settings.sources["environment"] == "default"
+    why = f"{settings.environment}, as DBTASKS_ENV is not set" if unset else settings.environment
+    return Refused(
+        f"{project.name} is marked as {marker}, and the environment here is {why}",
+        hint=f"is it the right database? (inv settings) If it is, set DBTASKS_ENV={marker}",
+    )
+
+
+def _production(project: Project, given: str | None) -> Refused:
+    what = f"{project.name} is marked as {PRODUCTION}"
+    if given is not None:
+        what += f", and --allow-production names {given!r}"
+    return Refused(what, hint=f"if it is meant, add --allow-production {project.name}")
+
+
+def _words(options: dict[str, Any]) -> Iterator[str]:
+    """Yield the options as the command line has them."""
+    for name, value in options.items():
+        option = "--" + name.strip("_").replace("_", "-")
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if one is True:
+                yield option
+            elif one is not None and one is not False:
+                field, equals, _ = str(one).partition("=")
+                hidden = name.strip("_") in HIDDEN and equals
+                yield f"{option} {field}=…" if hidden else f"{option} {one}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user may have no name
+        return "unknown"

@@ -6,12 +6,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any, TextIO
 
-FORMATS = ("text", "table", "json", "jsonl", "csv")
+FORMATS = ("text", "table", "json", "jsonl", "csv", "markdown")
 TERMINAL_ROWS = 100
 CHUNK = 1000
 
@@ -49,8 +51,9 @@ class Output:
     def note(self, text: str) -> None:
         """Write a note beside the result, after what was written so far."""
         self.stdout.flush()
-        self.stderr.write(f"{text}\n")
-        self.stderr.flush()
+        with suppress(OSError):  # nobody can be told that nobody can be told
+            self.stderr.write(f"{text}\n")
+            self.stderr.flush()
 
     def flush(self) -> None:
         """Hand over what is buffered, so that a full disk or a closed pipe is seen here."""
@@ -74,9 +77,51 @@ class Output:
             "json": self._json,
             "jsonl": self._jsonl,
             "csv": self._csv,
+            "markdown": self._markdown,
         }
         writer = writers.get(format_, self._table)
         self._counted(rows, what, lambda rest: writer(columns, rest))
+
+    def pairs(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        """Write names and values, one pair a line."""
+        width = max((len(name) for name, _ in pairs), default=0)
+        for name, value in pairs:
+            self.line(f"{name:<{width}}  {_cell(value)}".rstrip())
+
+    def changes(
+        self,
+        columns: Sequence[str],
+        before: Sequence[Row],
+        after: Sequence[Row],
+    ) -> None:
+        """Show on stderr what records were, and what has become of their columns."""
+        for row, new in zip(before, after or [()] * len(before), strict=False):
+            cells = [_show_control(_cell(value)) for value in row]
+            then = [_show_control(_cell(value)) for value in new] or cells
+            shown = (
+                f"{name}={old}" + (f" → {now}" if old != now else "")
+                for name, old, now in zip(columns, cells, then, strict=True)
+            )
+            self.note("  " + ", ".join(shown))
+
+    @contextmanager
+    def into(self, path: str | None) -> Iterator[None]:
+        """Send results to a file in the block: written beside it, and renamed when complete."""
+        if path is None:
+            yield
+            return
+        target = Path(path)
+        before = self.stdout
+        part = target.with_name(f"{target.name}.part")
+        try:
+            with part.open("w", encoding="utf-8", newline="") as self.stdout:
+                yield
+                self.stdout.flush()
+                os.fsync(self.stdout.fileno())
+            part.replace(target)
+        finally:
+            self.stdout = before
+            part.unlink(missing_ok=True)
 
     def document(self, value: Any) -> None:
         """Write one JSON document."""
@@ -125,6 +170,12 @@ class Output:
         writer = csv.writer(self.stdout, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([_cell(value) for value in row] for row in rows)
+
+    def _markdown(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        self.stdout.write(_markdown_line(columns))
+        self.stdout.write(_markdown_line("---" for _ in columns))
+        for row in rows:
+            self.stdout.write(_markdown_line(_cell(value) for value in row))
 
     def _table(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
         """Draw a table; a long one in chunks, with the widths of the first."""
@@ -185,7 +236,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, timedelta):
-        return value.total_seconds()
+        return _duration(value)
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -195,6 +246,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(value)
     return str(value)
+
+
+def _duration(value: timedelta) -> str:
+    """Return a duration as ISO 8601 has it: P1DT7200S, to the microsecond."""
+    sign = "-" if value < timedelta(0) else ""
+    size = abs(value)
+    seconds = f"{size.seconds}.{size.microseconds:06}".rstrip("0").rstrip(".")
+    days = f"{size.days}D" if size.days else ""
+    return f"{sign}P{days}" + (f"T{seconds}S" if seconds != "0" or not days else "")
 
 
 def _json_object(columns: Sequence[str], row: Row) -> str:
@@ -221,6 +281,11 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else str(plain(value))
 
 
+def _markdown_line(cells: Iterable[str]) -> str:
+    escaped = (_show_control(cell).replace("\\", "\\\\").replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(escaped)} |\n"
+
+
 def _show_control(text: str) -> str:
     return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
@@ -229,8 +294,10 @@ def _count(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def _unbreakable(stream: TextIO) -> TextIO:
-    """Make a stream that no character can break."""
+def _unbreakable(stream: TextIO | None) -> TextIO:
+    """Make a stream that no character can break; a closed one takes everything."""
+    if stream is None:
+        stream = open(os.devnull, "w")  # noqa: SIM115  # it lives as long as the process
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         if stream.isatty():

@@ -1,10 +1,12 @@
 """A project: its settings, its models and one of its databases, with connections to it."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
+from threading import RLock
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine
@@ -12,23 +14,36 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapper, Session
 
 from dbtasks.engines import Backend, backend_for, mask, secrets_of
-from dbtasks.engines.sqlite import WRITES
-from dbtasks.errors import NOTHING_CHANGED, ROLLED_BACK, OutcomeUnknown, UsageError
+from dbtasks.engines.base import WRITES
+from dbtasks.engines.urls import MASK
+from dbtasks.errors import (
+    COMMITTED,
+    NOTHING_CHANGED,
+    ROLLED_BACK,
+    DbtasksError,
+    OutcomeUnknown,
+    UsageError,
+)
 from dbtasks.models import mappers_of, metadata_of, suggest
 from dbtasks.references import load, project_raised, put_on_path
 from dbtasks.settings import Options, Settings, resolve
+
+SHORT_SECRET = 6
 
 
 class Project:
     """Open connections and sessions on one database of a project.
 
     Every connection and session is a new one, in one transaction of its own, so that threads
-    may share a Project. Errors of the driver leave as DbtasksError.
+    may share a Project; in memory they wait for each other. Errors of the driver leave as
+    DbtasksError. `outcome` says what became of the last write.
     """
 
     def __init__(self, settings: Settings, *, metadata: MetaData | None = None) -> None:
         self.settings = settings
         self.echo = False
+        self.outcome = NOTHING_CHANGED
+        self._lock = RLock()
         self._given_metadata = metadata
         self._engines: dict[bool, Engine] = {}
         put_on_path(settings.root)
@@ -64,9 +79,11 @@ class Project:
 
     def scrub(self, text: str) -> str:
         """Return a text without the database's passwords."""
-        with suppress(Exception):  # without a URL there is no secret either
+        with suppress(DbtasksError):  # without a URL there is no secret either
             for secret in sorted(secrets_of(self.backend.url), key=len, reverse=True):
-                text = text.replace(secret, "***")
+                # A short one is hidden as a word only: hiding every e would spell it out.
+                edge = r"\b" if len(secret) < SHORT_SECRET else ""
+                text = re.sub(f"{edge}{re.escape(secret)}{edge}", MASK, text)
         return text
 
     # -- the project's own code --------------------------------------------------------------
@@ -140,8 +157,9 @@ class Project:
     def engine(self, *, create: bool = False) -> Engine:
         """Return the engine; `create` allows a SQLite file that is not there to be made."""
         create = create or self.backend.in_memory
-        if create not in self._engines:
-            self._engines[create] = self._make_engine(create)
+        with self._lock:
+            if create not in self._engines:
+                self._engines[create] = self._make_engine(create)
         engine = self._engines[create]
         engine.hide_parameters = not self.echo
         return engine
@@ -182,6 +200,8 @@ class Project:
         with self.opened() as connection, self.explained(state):
             connection = connection.execution_options(**{WRITES: writes})
             transaction = connection.begin()
+            if writes:
+                self.outcome = ROLLED_BACK
             try:
                 yield connection
             except BaseException:
@@ -192,6 +212,7 @@ class Project:
                 transaction.rollback()
             else:
                 self._commit(transaction.commit)
+                self.outcome = COMMITTED
 
     @contextmanager
     def session(self, *, writes: bool = False, dry_run: bool = False) -> Iterator[Session]:
@@ -214,11 +235,9 @@ class Project:
     def opened(self, *, create: bool = False) -> Iterator[Connection]:
         """Open a connection, not yet in a transaction; say why where none can be had."""
         self.backend.check_reachable(create=create)
-        try:
-            connection = self.engine(create=create).connect()
-        except DBAPIError as error:
-            raise self.backend.explain_connecting(error) from error
-        with connection:
+        with self._alone(), ExitStack() as stack:
+            with self._connecting():
+                connection = stack.enter_context(self.engine(create=create).connect())
             yield connection
 
     @contextmanager
@@ -232,11 +251,9 @@ class Project:
         if engine is None:
             self.backend.check_reachable(create=writes)
             engine = self.engine(create=writes)
-        with ExitStack() as stack, self.explained(NOTHING_CHANGED):
-            try:
+        with self._alone(), ExitStack() as stack, self.explained(NOTHING_CHANGED):
+            with self._connecting():
                 connection = stack.enter_context(self.backend.migration_connection(engine))
-            except DBAPIError as error:
-                raise self.backend.explain_connecting(error) from error
             yield connection.execution_options(**{WRITES: writes})
 
     @contextmanager
@@ -246,6 +263,22 @@ class Project:
             yield
         except DBAPIError as error:
             raise self.backend.explain(error, state=state) from error
+
+    def _alone(self) -> AbstractContextManager[object]:
+        """Let one thread at a time have the one connection of a database in memory."""
+        return self._lock if self.backend.in_memory else nullcontext()
+
+    @contextmanager
+    def _connecting(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise self.backend.explain_connecting(error) from error
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            raise UsageError(
+                f"the driver does not take this URL: {error}",
+                hint="mend what stands after ? in the URL; where it comes from: inv settings",
+            ) from error
 
     def _commit(self, commit: Callable[[], None]) -> None:
         try:

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from dbtasks.errors import DbtasksError, UsageError
+from dbtasks.errors import NOTHING_CHANGED, DbtasksError, UsageError
 
 
 def put_on_path(root: Path) -> None:
@@ -37,12 +37,13 @@ def load(reference: str, setting: str) -> Any:
     return target
 
 
-def project_raised(what: str, error: Exception) -> DbtasksError:
+def project_raised(what: str, error: Exception, *, state: str = NOTHING_CHANGED) -> DbtasksError:
     """Return the error for an exception that the project's own code raised."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return DbtasksError(
         f"{what} raised {type(error).__name__}: {error} ({frame.filename}, line {frame.lineno})",
         hint="the whole traceback: the same command with --traceback",
+        state=state,
     )
 
 

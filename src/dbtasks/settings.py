@@ -154,14 +154,22 @@ def resolve(
 
 def read_dotenv(path: Path) -> Mapping[str, str]:
     """Return what a .env file says, without putting it into the process's environment."""
-    if not path.is_file():
+    if not path.exists():
         return {}
     from dotenv import dotenv_values  # only a project that has a .env pays for it
+    from dotenv.parser import parse_stream
 
     try:
-        return {name: value or "" for name, value in dotenv_values(path).items()}
+        with path.open(encoding="utf-8") as stream:
+            wrong = [one.original.line for one in parse_stream(stream) if one.error]
+        found = dotenv_values(path)
     except (OSError, UnicodeDecodeError) as error:
         raise LocalFailure(f"cannot read {path}: {error}") from error
+    if wrong:
+        raise UsageError(
+            f"{path}, line {wrong[0]}, is no NAME=value", hint="mend the line, or its quotes"
+        )
+    return {name: value or "" for name, value in found.items()}
 
 
 def _layer(options: Options, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

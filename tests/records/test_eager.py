@@ -123,3 +123,39 @@ def test_exception_of_str_is_the_projects_own(shops: Project) -> None:
         session.add(Loud(id=1))
     with pytest.raises(DbtasksError, match=r"Loud\.__str__ raised RuntimeError: no words"):
         list(query(shops, "Loud").texts())
+
+
+class Person(Base):
+    __tablename__ = "person"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    notes: Mapped[str] = mapped_column(deferred=True)
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "person"}  # noqa: RUF012  # SQLAlchemy's own form
+
+    def __str__(self) -> str:
+        return self.notes
+
+
+class Manager(Person):
+    __tablename__ = "manager"
+    id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    teams: Mapped[list["Team"]] = relationship()
+    __mapper_args__ = {"polymorphic_identity": "manager"}  # noqa: RUF012  # the same
+
+    def __str__(self) -> str:
+        return f"{self.notes} of {len(self.teams)}"
+
+
+class Team(Base):
+    __tablename__ = "team"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    manager_id: Mapped[int] = mapped_column(ForeignKey("manager.id"))
+
+
+def test_subclass_and_deferred_column(shops: Project) -> None:
+    with shops.session(writes=True) as session:
+        for number in range(1, 41):
+            session.add(Manager(id=number, notes=f"m{number}", teams=[Team(id=number)]))
+    texts, sent, lazy = ask(shops, "Person")
+    assert (texts[0], texts[-1]) == ("m1 of 1", "m40 of 1")
+    assert (sent, lazy) == (pytest.approx(6, abs=2), [])

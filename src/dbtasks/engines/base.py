@@ -7,12 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, Table
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Table, func
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from dbtasks.errors import DbtasksError, Locked, Rejected, Unreachable
+from dbtasks.engines.matching import ESCAPE, ignores_case, is_text, like_pattern
+from dbtasks.engines.plans import Plan, explain
+from dbtasks.engines.statements import Statements
+from dbtasks.engines.storage import Storage
+from dbtasks.errors import DbtasksError, Locked, Rejected, Unreachable, UsageError
+
+WRITES = "dbtasks_writes"
+"""The execution option of a connection that is going to write."""
 
 CONNECT_SECONDS = 10
+
+URL_MISTAKES = r"invalid (connection option|port|integer value|sslmode)|unknown character set"
 
 # Why no connection was made, by the drivers' words, and what mends it. A server that speaks
 # another language gets the last.
@@ -46,7 +55,7 @@ class Driver:
     package: str
 
 
-class Backend:
+class Backend(Storage, Statements):
     """Do with SQLAlchemy alone what any database allows.
 
     A class of its own for a database overrides what it does differently. An instance belongs
@@ -67,8 +76,14 @@ class Backend:
     streams_beside: ClassVar[bool] = True
     """Whether a connection can run a statement while it streams the rows of another."""
 
+    explain_prefix: ClassVar[str] = "EXPLAIN"
+    """What stands before a statement to get its plan instead of its rows."""
+
     sequences_commit: ClassVar[bool] = False
     """Whether setting the sequences commits, so that it must wait until all else is."""
+
+    own_schema: ClassVar[str | None] = None
+    """The schema of our own tables; None is where the project's are."""
 
     def __init__(self, url: URL, root: Path) -> None:
         self.root = root
@@ -136,13 +151,35 @@ class Backend:
         """Move the sequences of the tables past the keys that are there."""
 
     def equals(self, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
-        """Compare a column, upper and lower case being different."""
-        matches: ColumnElement[bool] = column == value
-        return matches
+        """Compare a column; text by its characters, as `match` does."""
+        if isinstance(value, str) and is_text(column):
+            return self.match(column, "exact", value)
+        equal: ColumnElement[bool] = column == value
+        return equal
 
     def starts_with(self, column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
         """Match the beginning of a text column, upper and lower case being different."""
-        return column.startswith(value, autoescape=True)
+        return self.match(column, "startswith", value)
+
+    def match(self, column: ColumnElement[Any], lookup: str, text: str) -> ColumnElement[bool]:
+        """Compare a text column by a lookup: exact, contains, startswith, endswith or regex.
+
+        Case, accents and spaces count; with an `i` before its name (not regex) case does not.
+        What stands in the text stands for itself, but in a regex. NULL never matches.
+        """
+        if lookup == "regex":
+            return column.regexp_match(text)
+        if lookup == "exact":
+            equal: ColumnElement[bool] = column == text
+            return equal
+        pattern = like_pattern(lookup, text)
+        if ignores_case(lookup):
+            return func.lower(column).like(func.lower(pattern), escape=ESCAPE)
+        return column.like(pattern, escape=ESCAPE)
+
+    def plan_of(self, connection: Connection, statement: Any) -> Plan:
+        """Return the engine's plan for a statement: the names of its columns, and its rows."""
+        return explain(connection, self.explain_prefix, statement)
 
     def explain(self, error: DBAPIError, *, state: str) -> DbtasksError:
         """Say in the user's terms what the driver reported.
@@ -151,7 +188,11 @@ class Backend:
         """
         message = self.message_of(error)
         if error.connection_invalidated or self.lost_connection(error):
-            return Unreachable(f"the connection was lost: {message}", state=state)
+            return Unreachable(
+                f"the connection was lost: {message}",
+                hint="wait for the server with: inv waitdb --timeout 60, and try again",
+                state=state,
+            )
         if self.is_lock_failure(error):
             return Locked(message, hint="another transaction is in the way; try again", state=state)
         return Rejected(message, hint=self.hint_of(error, message), state=state)
@@ -159,6 +200,11 @@ class Backend:
     def explain_connecting(self, error: DBAPIError) -> DbtasksError:
         """Say why no connection could be made."""
         message = self.message_of(error)
+        if re.search(URL_MISTAKES, message, re.IGNORECASE):
+            return UsageError(
+                f"{self.title} does not take this URL: {message}",
+                hint="mend what stands after ? in the URL; where it comes from: inv settings",
+            )
         hints = (hint for words, hint in CONNECT_HINTS if re.search(words, message, re.IGNORECASE))
         return Unreachable(f"cannot connect to {self.title}: {message}", hint=next(hints))
 
@@ -170,6 +216,8 @@ class Backend:
         """Return what to type next after the database refused a statement."""
         if self.is_missing_table(error, message):
             return "bring the database up to date with: inv migrate"
+        if isinstance(error, IntegrityError):
+            return "mend the value, or look at what is there with: inv query --where FIELD=VALUE"
         return None
 
     def is_missing_table(self, error: DBAPIError, message: str) -> bool:

@@ -1,18 +1,65 @@
 """MySQL and MariaDB, through pymysql or mysqlclient."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, String, cast, collate, event
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    Numeric,
+    and_,
+    cast,
+    collate,
+    event,
+    func,
+    literal,
+)
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
+from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
+from dbtasks.engines.statements import (
+    ADD_WRITE,
+    CHANGES,
+    READS,
+    ROWS,
+    STRING,
+    TICKED,
+    Syntax,
+)
+from dbtasks.errors import Refused
 
 CHARSET = "utf8mb4"
 BINARY = "utf8mb4_bin"
+LETTERS = "utf8mb4_unicode_520_ci"  # knows 300 pairs of cases more than utf8mb4_bin does
 MISSING = frozenset({1146, 1054, 1049})
 LOCK_FAILURES = frozenset({1205, 1213})
+BYTES = {
+    **dict.fromkeys(("TINYTEXT", "TINYBLOB"), 2**8 - 1),
+    **dict.fromkeys(("text", "TEXT", "unicode_text", "CLOB", "large_binary", "BLOB"), 2**16 - 1),
+    **dict.fromkeys(("MEDIUMTEXT", "MEDIUMBLOB"), 2**24 - 1),
+}
 GONE = frozenset({2006, 2013, 2055, 1053, 1927})
+READ_ONLY = 1792
+ONE_STATEMENT = 1  # MYSQL_OPTION_MULTI_STATEMENTS_OFF
+
+# What stands in a comment with an exclamation mark is code.
+COMMENT = r"/\*M?!\d*|\*/|/\*.*?(?:\*/|\Z)|#[^\n]*|--(?=[\s\x00-\x1f]|\Z)[^\n]*"
+ESCAPED = r"'(?:[^'\\]++|\\.|'')*+(?:'|\Z)"
+QUOTED = r'"(?:[^"\\]++|\\.|"")*+(?:"|\Z)'
+PLAIN = Syntax.of(COMMENT, STRING, STRING.replace("'", '"'), TICKED)
+"""The syntax under NO_BACKSLASH_ESCAPES, in which more may be code."""
+
+# What ends a transaction by a variable, and what SET does beside variables.
+COMMITS = frozenset({"AUTOCOMMIT", "COMPLETION_TYPE", "TRANSACTION"})
+OTHER_SET = frozenset({"STATEMENT", "PASSWORD"})
 
 
 class MySQL(Backend):
@@ -25,6 +72,9 @@ class MySQL(Backend):
     )
     async_drivers: ClassVar = {"aiomysql": {}, "asyncmy": {}}
     streams_beside = False
+    syntax = Syntax.of(COMMENT, ESCAPED, QUOTED, TICKED)
+    transactional = ROWS | CHANGES | READS | {"SET", "DO"}
+    stores_nul = True
 
     def __init__(self, url: URL, root: Path) -> None:
         super().__init__(url, root)
@@ -54,16 +104,81 @@ class MySQL(Backend):
         name = "MariaDB" if getattr(connection.dialect, "is_mariadb", False) else self.title
         return super().version(connection).replace(self.title, name, 1)
 
-    def equals(self, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
-        """Compare text by LIKE without a wildcard: = ignores case and trailing spaces here."""
-        if not isinstance(value, str) or not isinstance(column.type, String):
-            return super().equals(column, value)
-        return (column == value) & _exact(column).like(_escape(value), escape="/")
+    def match(self, column: ColumnElement[Any], lookup: str, text: str) -> ColumnElement[bool]:
+        """Compare by the characters' codes, and by LIKE: = ignores trailing spaces here.
 
-    def starts_with(self, column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
-        """Match by the characters' codes; the plain LIKE beside it lets an index be used."""
-        plain = super().starts_with(column, value)
-        return plain & _exact(column).like(_escape(value) + "%", escape="/")
+        The plain comparisons beside it, which find too much, let an index be used.
+        """
+        exact = _recode(column, BINARY)
+        if lookup == "regex":
+            return exact.regexp_match(text)
+        pattern = like_pattern(lookup, text)
+        if ignores_case(lookup):
+            return _lower(column).like(_lower(literal(pattern)), escape=ESCAPE)
+        found = exact.like(pattern, escape=ESCAPE)
+        if lookup in ("exact", "startswith"):
+            return and_(*_plain(column, lookup, text), found)
+        return found
+
+    def integer_range(self, kind: Integer) -> tuple[int, int]:
+        """Know TINYINT, MEDIUMINT and UNSIGNED too."""
+        bits = {"TINYINT": 8, "MEDIUMINT": 24}.get(kind.__visit_name__)
+        smallest, largest = super().integer_range(kind)
+        if bits is not None:
+            smallest, largest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+        return (0, largest - smallest) if getattr(kind, "unsigned", False) else (smallest, largest)
+
+    def numeric_size(self, kind: Numeric[Any]) -> tuple[int | None, int | None]:
+        """Return 10 digits and no fraction for a Numeric without a precision."""
+        return (10, 0) if kind.precision is None else super().numeric_size(kind)
+
+    def fraction_digits(self, kind: TypeEngine[Any]) -> int:
+        """Return the `fsp` of our dialect's types: without it seconds have no fraction."""
+        return getattr(kind, "fsp", None) or 0
+
+    def single_precision(self, kind: TypeEngine[Any]) -> bool:
+        """Know FLOAT, and FLOAT(1) to FLOAT(24)."""
+        precision = getattr(kind, "precision", None) or 24
+        return kind.__visit_name__ in ("float", "FLOAT") and precision <= 24
+
+    def byte_limit(self, kind: TypeEngine[Any]) -> int | None:
+        """Count bytes, as TEXT and BLOB do."""
+        return BYTES.get(kind.__visit_name__)
+
+    def check_statement(self, text: str, *, writes: bool) -> None:
+        """Refuse files too, which a read-only transaction does not stop."""
+        super().check_statement(text, writes=writes)
+        if not writes and self._writes_file(text):
+            raise Refused("INTO OUTFILE writes a file on the server", hint=ADD_WRITE)
+
+    def is_transaction_control(self, words: list[str]) -> bool:
+        """Whether a statement begins or ends a transaction, by a variable too."""
+        by_variable = words[:1] == ["SET"] and not COMMITS.isdisjoint(words)
+        return by_variable or super().is_transaction_control(words)
+
+    def commits_by_itself(self, text: str) -> bool:
+        """Roll back no more than rows: what defines or administers commits."""
+        words = self.syntax.words(text)
+        sets = words[:1] == ["SET"] and not OTHER_SET.isdisjoint(words)
+        return sets or self._writes_file(text) or super().commits_by_itself(text)
+
+    def _writes_file(self, text: str) -> bool:
+        words = {*self.syntax.words(text), *PLAIN.words(text)}
+        return not words.isdisjoint({"OUTFILE", "DUMPFILE"})
+
+    @contextmanager
+    def guarded(self, connection: Connection, *, writes: bool) -> Iterator[None]:
+        """Read in a transaction that is read-only; mysqlclient else takes several statements."""
+        raw: Any = connection.connection.driver_connection
+        if hasattr(raw, "set_server_option"):
+            raw.set_server_option(ONE_STATEMENT)
+        if not writes:
+            connection.exec_driver_sql("START TRANSACTION READ ONLY")
+        yield
+
+    def refuses_statement(self, error: DBAPIError, *, writes: bool) -> bool:
+        """Go by the server's number."""
+        return not writes and _number(error) == READ_ONLY
 
     def message_of(self, error: DBAPIError) -> str:
         """Return the server's message without its number."""
@@ -94,12 +209,30 @@ def _number(error: DBAPIError) -> int:
     return arguments[0] if arguments and isinstance(arguments[0], int) else 0
 
 
-def _exact(column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _plain(column: ColumnElement[Any], lookup: str, text: str) -> Iterator[ColumnElement[bool]]:
+    """Compare by the column's collation as much of the text as its character set surely has.
+
+    The server refuses to compare a latin1 column with a text that latin1 cannot hold.
+    """
+    declared = getattr(column.type, "collation", None) or getattr(column.type, "charset", None)
+    head = text if str(declared).startswith(CHARSET) else _ascii_head(text)
+    if lookup == "exact" and head == text:
+        yield column == text
+    elif head:
+        yield column.like(like_pattern("startswith", head), escape=ESCAPE)
+
+
+def _ascii_head(text: str) -> str:
+    return "".join(takewhile(str.isascii, text))
+
+
+def _recode(text: ColumnElement[Any], collation: str) -> ColumnElement[Any]:
     """Return the text as utf8mb4 whatever the column's own character set is."""
     from sqlalchemy.dialects.mysql import CHAR  # no other database should pay for its dialect
 
-    return collate(cast(column, CHAR(charset=CHARSET)), BINARY)
+    return collate(cast(text, CHAR(charset=CHARSET)), collation)
 
 
-def _escape(value: str) -> str:
-    return value.replace("/", "//").replace("%", "/%").replace("_", "/_")
+def _lower(text: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the text in lower case, with its accents."""
+    return collate(func.lower(_recode(text, LETTERS)), BINARY)

@@ -1,15 +1,18 @@
 """Oracle, through python-oracledb in its thin mode."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import ColumnElement, Connection, Table, Text, text
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
+from dbtasks.engines.matching import ESCAPE, like_pattern
 
 MISSING = ("ORA-00942", "ORA-00904")
 LOCK_FAILURES = ("ORA-00054", "ORA-00060", "ORA-30006", "ORA-08177")
+READ_ONLY = "ORA-01456"
 GONE = ("ORA-03113", "ORA-03114", "ORA-00028", "ORA-01012", "DPY-4011", "DPY-1001")
 
 
@@ -47,6 +50,25 @@ class Oracle(Backend):
                         "(START WITH LIMIT VALUE)"
                     )
                 )
+
+    def match(self, column: ColumnElement[Any], lookup: str, text: str) -> ColumnElement[bool]:
+        """Ask for the case in a regex, and compare a CLOB by LIKE: it has no =."""
+        if lookup == "regex":
+            return column.regexp_match(text, flags="c")
+        if lookup == "exact" and isinstance(column.type, Text):
+            return column.like(like_pattern(lookup, text), escape=ESCAPE)
+        return super().match(column, lookup, text)
+
+    @contextmanager
+    def guarded(self, connection: Connection, *, writes: bool) -> Iterator[None]:
+        """Read in a transaction that is read-only; the server takes one statement a call."""
+        if not writes:
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        yield
+
+    def refuses_statement(self, error: DBAPIError, *, writes: bool) -> bool:
+        """Go by Oracle's code."""
+        return not writes and str(error.orig).startswith(READ_ONLY)
 
     def is_missing_table(self, error: DBAPIError, message: str) -> bool:
         """Go by Oracle's code."""

@@ -1,17 +1,39 @@
 """PostgreSQL, through psycopg 3 or psycopg2."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, Column, Connection, Table, func, select
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Numeric,
+    Table,
+    Text,
+    cast,
+    collate,
+    func,
+    select,
+)
 from sqlalchemy import Sequence as NamedSequence
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
+from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
+from dbtasks.engines.statements import BLOCK, LINE, NAME, STRING, Syntax
 
 MISSING = frozenset({"42P01", "42703", "3F000"})
 LOCK_FAILURES = frozenset({"55P03", "40P01", "40001"})
 GONE = ("57P", "08")
+READ_ONLY = frozenset({"25006", "25001"})  # a write, and the wish to write after a query
+
+# A string with backslashes; one that a line break and another quote continue is still of its kind.
+CONTINUED = r"'(?:[ \t\f\r]|--[^\n]*)*\n(?:\s|--[^\n]*\n)*'"
+ESCAPED = rf"(?<![\w$])[eE]'(?:[^'\\]++|\\.|''|{CONTINUED})*+(?:'|\Z)"
+DOLLARS = r"(?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)"
 
 # How asyncpg spells what libpq calls sslmode=.
 SSL_MODES = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
@@ -21,6 +43,13 @@ class PostgreSQL(Backend):
     """Name ourselves to the server, and move its sequences after keys that were given."""
 
     title = "PostgreSQL"
+    own_schema = "dbtasks"
+    syntax = Syntax.of(LINE, BLOCK, ESCAPED, STRING, NAME, DOLLARS, nested_comments=True)
+    transactional = None
+    stores_nan = True
+    stores_infinity = True
+    keeps_offset = True
+    native_intervals = True
     drivers = (
         Driver("psycopg", "psycopg", "psycopg[binary]"),
         Driver("psycopg2", "psycopg2", "psycopg2-binary"),
@@ -61,6 +90,54 @@ class PostgreSQL(Backend):
                 if _is_generated(column):
                     _set_sequence(connection, column)
 
+    def numeric_size(self, kind: Numeric[Any]) -> tuple[int | None, int | None]:
+        """Return 131072 digits before and 16383 behind the point, for a Numeric without sizes."""
+        precision, scale = super().numeric_size(kind)
+        return (131072 + 16383, 16383) if scale is None else (precision, scale)
+
+    def fraction_digits(self, kind: TypeEngine[Any]) -> int:
+        """Return the precision that our dialect's types and intervals may have."""
+        found = getattr(kind, "precision", getattr(kind, "second_precision", None))
+        return 6 if found is None else min(found, 6)
+
+    def single_precision(self, kind: TypeEngine[Any]) -> bool:
+        """Know REAL, and FLOAT(1) to FLOAT(24)."""
+        precision = getattr(kind, "precision", None)
+        narrow = kind.__visit_name__ in ("float", "FLOAT") and (precision or 53) <= 24
+        return narrow or kind.__visit_name__ == "REAL"
+
+    def match(self, column: ColumnElement[Any], lookup: str, text: str) -> ColumnElement[bool]:
+        """Compare as PostgreSQL does, but for a column that ignores case by its type."""
+        subject = _by_characters(column)
+        if lookup == "exact" and subject is not column:
+            return (column == text) & (subject == text)
+        if ignores_case(lookup):
+            return subject.ilike(like_pattern(lookup, text), escape=ESCAPE)
+        return super().match(subject, lookup, text)
+
+    def commits_by_itself(self, text: str) -> bool:
+        """Roll back all but what COPY sends to a file or a program."""
+        words = self.syntax.words(text)
+        return words[:1] == ["COPY"] and not {"TO", "PROGRAM"}.isdisjoint(words)
+
+    @contextmanager
+    def guarded(self, connection: Connection, *, writes: bool) -> Iterator[None]:
+        """Read in a transaction that is read-only, and that no statement can make another."""
+        with _one_statement_a_call(connection.connection.driver_connection):
+            if not writes:
+                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            connection.exec_driver_sql("SELECT 1")  # after a query READ WRITE is refused
+            yield
+
+    def transaction_state(self, connection: Connection) -> object:
+        """Return when the transaction began, and whether it is read-only."""
+        state = "SELECT transaction_timestamp(), current_setting('transaction_read_only')"
+        return tuple(connection.exec_driver_sql(state).one())
+
+    def refuses_statement(self, error: DBAPIError, *, writes: bool) -> bool:
+        """Go by the SQLSTATE."""
+        return not writes and _sqlstate(error) in READ_ONLY
+
     def message_of(self, error: DBAPIError) -> str:
         """Return the server's message and detail, without the statement."""
         diagnosis = getattr(error.orig, "diag", None)
@@ -81,9 +158,35 @@ class PostgreSQL(Backend):
         return _sqlstate(error).startswith(GONE)
 
 
+@contextmanager
+def _one_statement_a_call(connection: Any) -> Iterator[None]:
+    """Let psycopg prepare each statement: PostgreSQL takes no second one with it then.
+
+    psycopg2 cannot, nor may psycopg where it was told never to prepare, as behind a pooler.
+    """
+    before = getattr(connection, "prepare_threshold", None)
+    if before is None:
+        yield
+        return
+    connection.prepare_threshold = 0
+    try:
+        yield
+    finally:
+        connection.prepare_threshold = before
+
+
 def _sqlstate(error: DBAPIError) -> str:
     original = error.orig
     return getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or ""
+
+
+def _by_characters(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a column as plain text where its type is citext, padded, or has a collation."""
+    if column.type.__visit_name__ in ("CITEXT", "CHAR"):
+        return cast(column, Text)
+    if getattr(column.type, "collation", None):
+        return collate(column, "default")  # ILIKE wants one that knows letters, LIKE a plain one
+    return column
 
 
 def _is_generated(column: Column[Any]) -> bool:

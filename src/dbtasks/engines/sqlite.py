@@ -13,14 +13,23 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Integer,
+    Numeric,
     StaticPool,
+    String,
+    collate,
     create_engine,
     event,
+    func,
     literal,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
 
-from dbtasks.engines.base import Backend, Driver
+from dbtasks.engines.authorizer import allow_reading, allow_writing
+from dbtasks.engines.base import WRITES, Backend, Driver
+from dbtasks.engines.matching import check_python_regex, escape_glob, ignores_case, lower
+from dbtasks.engines.statements import BLOCK, LINE, NAME, READS, STRING, TICKED, Syntax
 from dbtasks.engines.urls import resolve_path
 from dbtasks.errors import (
     ROLLED_BACK,
@@ -32,9 +41,7 @@ from dbtasks.errors import (
 )
 
 BUSY_SECONDS = 30
-
-WRITES = "dbtasks_writes"
-"""The execution option of a connection that is going to write, so that it locks at once."""
+GLOB_CHARACTERS = 1000  # SQLite refuses a pattern of more than 50,000 bytes
 
 
 class SQLite(Backend):
@@ -45,6 +52,14 @@ class SQLite(Backend):
     async_drivers: ClassVar = {"aiosqlite": {}}
     transactional_ddl = True
     batch_migrations = True
+    explain_prefix = "EXPLAIN QUERY PLAN"
+    syntax = Syntax.of(LINE, BLOCK, STRING, NAME, TICKED, r"\[[^\]]*(?:\]|\Z)")
+    reads = READS | {"PRAGMA"}
+    transactional = None
+    stores_infinity = True
+    stores_nul = True
+    exact_digits = 15
+    json_number_bits = 64
 
     def __init__(self, url: URL, root: Path) -> None:
         self.path: Path | None = None
@@ -98,6 +113,11 @@ class SQLite(Backend):
         @event.listens_for(engine, "connect")
         def turn_foreign_keys_on(connection: sqlite3.Connection, record: object) -> None:
             connection.execute("PRAGMA foreign_keys=ON")
+
+        @event.listens_for(engine, "connect")
+        def lend_lower_case(connection: sqlite3.Connection, record: object) -> None:
+            if self.own_driver:  # another may not know how
+                connection.create_function("dbtasks_lower", 1, _lower, deterministic=True)
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
@@ -163,10 +183,53 @@ class SQLite(Backend):
                 state=ROLLED_BACK,
             )
 
-    def starts_with(self, column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
-        """Match by GLOB: SQLite's LIKE takes a for A."""
-        escaped = "".join(f"[{char}]" if char in "*?[" else char for char in value)
-        return column.bool_op("GLOB")(literal(escaped + "*"))
+    def resolve_type(self, kind: TypeEngine[Any]) -> TypeEngine[Any]:
+        """Leave whole numbers at their size: a variant for SQLite is there for its keys."""
+        return kind if isinstance(kind, Integer) else super().resolve_type(kind)
+
+    def numeric_size(self, kind: Numeric[Any]) -> tuple[int | None, int | None]:
+        """Add the scale that SQLAlchemy reads a Numeric without one with."""
+        precision, scale = super().numeric_size(kind)
+        return precision, kind.decimal_return_scale or 10 if scale is None else scale
+
+    def match(self, column: ColumnElement[Any], lookup: str, text: str) -> ColumnElement[bool]:
+        """Compare without LIKE, which takes a for A, and with Python's lower case.
+
+        The GLOB beside it lets an index be used.
+        """
+        if lookup == "regex":
+            return column.regexp_match(check_python_regex(text))
+        if lookup == "exact":
+            return _equal(column, text)
+        if ignores_case(lookup):
+            lowered = func.dbtasks_lower(column, type_=String())
+            return _found(lowered, lookup.removeprefix("i"), lower(text))
+        found = _found(column, lookup, text)
+        if lookup == "startswith":
+            pattern = escape_glob(text[:GLOB_CHARACTERS]) + "*"
+            return column.bool_op("GLOB")(literal(pattern)) & found
+        return found
+
+    @contextmanager
+    def guarded(self, connection: Connection, *, writes: bool) -> Iterator[None]:
+        """Let an authorizer look at each statement: what it does not know is refused."""
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.execute(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+        raw.set_authorizer(allow_writing if writes else allow_reading)
+        try:
+            yield
+        finally:
+            raw.set_authorizer(None)
+            raw.execute("PRAGMA query_only=OFF")
+
+    def transaction_state(self, connection: Connection) -> object:
+        """Return whether there is a transaction."""
+        return getattr(connection.connection.driver_connection, "in_transaction", None)
+
+    def refuses_statement(self, error: DBAPIError, *, writes: bool) -> bool:
+        """Go by the words: for a function the code is that of any error."""
+        return self.message_of(error).startswith("not authorized")
 
     def explain(self, error: DBAPIError, *, state: str) -> DbtasksError:
         """Tell SQLite's errors apart by their code."""
@@ -204,6 +267,26 @@ class SQLite(Backend):
 
 def _is_uri(url: URL) -> bool:
     return str(url.query.get("uri", "")).lower() in ("true", "1", "yes")
+
+
+def _lower(value: Any) -> Any:
+    return lower(value) if isinstance(value, str) else value
+
+
+def _equal(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+    """Compare by the bytes; a column with a collation of its own is indexed by that."""
+    equal: ColumnElement[bool] = column == collate(literal(text), "BINARY")
+    return (column == text) & equal if getattr(column.type, "collation", None) else equal
+
+
+def _found(subject: ColumnElement[Any], lookup: str, text: str) -> ColumnElement[bool]:
+    """Look for a text by its bytes: the result of a function has no collation."""
+    if lookup == "exact":
+        return subject == literal(text)
+    if lookup == "contains" or not text:
+        return func.instr(subject, text) > 0
+    start = (1, len(text)) if lookup == "startswith" else (-len(text),)
+    return func.substr(subject, *start, type_=String()) == literal(text)
 
 
 def _orphans(connection: Connection) -> Counter[tuple[Any, ...]]:

@@ -18,6 +18,9 @@ def parse(text: str, source: str) -> URL:
     """Read a URL; `source` names where it came from, as the text itself may hold a password."""
     try:
         url = make_url(text)
+        _ = url.port
+        if "@" in (url.host or ""):
+            raise ValueError
     except (ArgumentError, ValueError):
         raise UsageError(
             f"the database URL cannot be read ({source})",

@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData
 
 from dbtasks.engines import Backend
+from dbtasks.errors import DbtasksError, Refused
+from dbtasks.guards import check_writable
 from dbtasks.project import Project
 from dbtasks.references import put_on_path
 from dbtasks.settings import Options, declared, resolve
@@ -36,6 +39,7 @@ class Handover:
     project: Project
     connection: Connection
     output: StringIO = field(default_factory=StringIO)
+    on_applied: Callable[[], None] = lambda: None
     taken: bool = False
     transactional: bool = False
 
@@ -50,12 +54,22 @@ def run(metadata: MetaData, **options: Any) -> None:
     if handover is not None:
         handover.taken = True
         _run_on(handover.connection, handover.project.backend, metadata, handover, options)
-    elif context.is_offline_mode():
-        _run_offline(_find_project(metadata), metadata, options)
-    else:
-        project = _find_project(metadata)
-        with project.migrating(writes=True) as connection:
-            _run_on(connection, project.backend, metadata, None, options)
+        return
+    try:
+        _run_plain(metadata, options)
+    except DbtasksError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        raise CommandError(f"{error.message}{hint}") from error
+
+
+def _run_plain(metadata: MetaData, options: dict[str, Any]) -> None:
+    """Run what plain Alembic was asked for."""
+    project = _find_project(metadata)
+    if context.is_offline_mode():
+        _run_offline(project, metadata, options)
+        return
+    with project.migrating(writes=True) as connection:
+        _run_on(connection, project.backend, metadata, None, options)
 
 
 def _run_on(
@@ -66,7 +80,8 @@ def _run_on(
     options: dict[str, Any],
 ) -> None:
     if handover is not None:
-        options = {**options, "output_buffer": handover.output}
+        applied = [*_listed(options.get("on_version_apply")), _calling(handover)]
+        options = {**options, "output_buffer": handover.output, "on_version_apply": applied}
     context.configure(connection=connection, **_settings(backend, metadata, options))
     running = context.get_context()
     if handover is not None:
@@ -103,6 +118,16 @@ def _settings(backend: Backend, metadata: MetaData, options: dict[str, Any]) -> 
     }
 
 
+def _listed(callbacks: Any) -> list[Any]:
+    if callbacks is None:
+        return []
+    return [callbacks] if callable(callbacks) else list(callbacks)
+
+
+def _calling(handover: Handover) -> Callable[..., None]:
+    return lambda **applied: handover.on_applied()
+
+
 def _both(ours: Callable[..., bool], theirs: Callable[..., bool] | None) -> Callable[..., bool]:
     if theirs is None:
         return ours
@@ -136,21 +161,32 @@ def _check_around(
 
 def _find_project(metadata: MetaData) -> Project:
     """Return the project of plain Alembic's alembic.ini: what tasks.py says of it."""
-    ini = Path(context.config.config_file_name or "alembic.ini").resolve()
-    options, root = _declaration(ini)
+    config = context.config
+    named = [Path(one) for one in (config.config_file_name, config.toml_file_name) if one]
+    paths = [path.resolve() for path in named if path.is_file()] or [Path("alembic.ini").resolve()]
+    options, root = _declaration(paths)
     put_on_path(root)
-    return Project(resolve(options, root, environ=os.environ), metadata=metadata)
+    project = Project(resolve(options, root, environ=os.environ), metadata=metadata)
+    check_writable(project)
+    return project
 
 
-def _declaration(ini: Path) -> tuple[Options, Path]:
-    before = len(declared)
-    tasks = _find_tasks(ini.parent)
-    if tasks is not None:
+def _declaration(paths: list[Path]) -> tuple[Options, Path]:
+    """Return what tasks.py says of one of these files; more than one collection may not."""
+    tasks = _find_tasks(paths[0].parent)
+    if tasks is not None and not _matching(paths):
         _execute(tasks)
-    for options, root in declared[before:]:
-        if (root / options.alembic).resolve() == ini:
-            return options, root
-    return Options(), ini.parent
+    found = _matching(paths)
+    if len({id(options) for options, _ in found}) > 1:
+        raise Refused(
+            f"tasks.py has several collections on {paths[0].name}, and Alembic names none",
+            hint="migrate with inv, or give each collection an alembic.ini of its own",
+        )
+    return found[0] if found else (Options(), paths[0].parent)
+
+
+def _matching(paths: list[Path]) -> list[tuple[Options, Path]]:
+    return [(one, root) for one, root in declared if (root / one.alembic).resolve() in paths]
 
 
 def _find_tasks(folder: Path) -> Path | None:

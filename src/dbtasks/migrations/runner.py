@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import RLock, get_ident
 from time import perf_counter
 from typing import Any
 
@@ -13,12 +14,14 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.errors import (
+    COMMITTED,
     NOTHING_CHANGED,
     ROLLED_BACK,
     DbtasksError,
     OutcomeUnknown,
     PartlyApplied,
     Refused,
+    Rejected,
     UsageError,
 )
 from dbtasks.migrations.environment import HANDOVER, Handover
@@ -33,6 +36,9 @@ from dbtasks.migrations.scripts import (
 )
 from dbtasks.project import Project
 from dbtasks.references import project_raised
+
+# Alembic keeps the running environment in a module of its own, one for the whole process.
+ONE_AT_A_TIME = RLock()
 
 HEADS = "heads"
 BASE = "base"
@@ -72,7 +78,7 @@ def migrate(project: Project, *, to: str = HEADS, on_step: OnStep | None = None)
     """
     run = _Run(on_step or (lambda step: None))
     with _environment(project, writes=True) as environment:
-        run.watch(environment.handover.connection)
+        run.watch(environment.handover)
         try:
             environment.execute(lambda scripts, heads: run.over(_steps(scripts, to, heads)))
         except Exception as error:
@@ -80,6 +86,8 @@ def migrate(project: Project, *, to: str = HEADS, on_step: OnStep | None = None)
         except BaseException as error:  # an interrupt: whoever reports it finds the state there
             error.add_note(run.state(*run.kept(environment.handover.transactional)))
             raise
+    if run.done:
+        project.outcome = COMMITTED
     return Plan(tuple(run.done))
 
 
@@ -87,12 +95,7 @@ def plan(project: Project, *, to: str = HEADS) -> Plan:
     """Return what `migrate` would do now, without doing it."""
     found: list[RevisionStep] = []
     with _environment(project) as environment:
-
-        def look(scripts: ScriptDirectory, heads: tuple[str, ...]) -> tuple[()]:
-            found.extend(_steps(scripts, to, heads))
-            return ()
-
-        environment.execute(look, dont_mutate=True)
+        environment.look(lambda scripts, heads: found.extend(_steps(scripts, to, heads)))
     return Plan(tuple(_describe_step(step) for step in found))
 
 
@@ -154,15 +157,25 @@ class _Environment:
         if not self.handover.taken:
             raise _foreign()
 
+    def look(self, at: Callable[[ScriptDirectory, tuple[str, ...]], object]) -> None:
+        """Run env.py only to look at the heads that it finds; nothing is written or made."""
+
+        def nothing(scripts: ScriptDirectory, heads: tuple[str, ...]) -> tuple[()]:
+            at(scripts, heads)
+            return ()
+
+        try:
+            self.execute(nothing, dont_mutate=True)
+        except (DbtasksError, DBAPIError):
+            raise
+        except Exception as error:
+            raise project_raised("env.py", error) from error
+
     def read_heads(self) -> tuple[str, ...]:
         """Return the revisions that the database stands at."""
         found: list[str] = []
 
-        def look(scripts: ScriptDirectory, heads: tuple[str, ...]) -> tuple[()]:
-            found.extend(heads)
-            return ()
-
-        self.execute(look, dont_mutate=True)
+        self.look(lambda scripts, heads: found.extend(heads))
         return tuple(found)
 
 
@@ -175,6 +188,7 @@ class _Run:
     done: list[Step] = field(default_factory=list)
     current: Step | None = None
     statements: int = 0
+    complete: bool = False
     committed: tuple[int, Revision | None] | None = None
 
     def over(self, steps: Sequence[RevisionStep]) -> Iterator[RevisionStep]:
@@ -183,16 +197,20 @@ class _Run:
         for step in steps:
             self.current = _describe_step(step)
             self.statements = 0
+            self.complete = False
             self.on_step(self.current)
             started = perf_counter()
             yield step
+            self.complete = False
             finished = Step(self.current.revision, self.current.backwards, perf_counter() - started)
             self.current = None
             self.done.append(finished)
             self.on_step(finished)
 
-    def watch(self, connection: Connection) -> None:
+    def watch(self, handover: Handover) -> None:
         """Note what would stay if the run failed now."""
+        connection = handover.connection
+        handover.on_applied = self._note_complete
 
         @event.listens_for(connection, "after_cursor_execute")
         def count(connection: Connection, cursor: Any, statement: str, *rest: object) -> None:
@@ -200,8 +218,11 @@ class _Run:
 
         @event.listens_for(connection, "commit")
         def note_commit(connection: Connection) -> None:
-            torn = self.current.revision if self.current else None
-            self.committed = len(self.done), torn
+            torn = self.current.revision if self.current and not self.complete else None
+            self.committed = len(self.done) + self.complete, torn
+
+    def _note_complete(self) -> None:
+        self.complete = True
 
     def kept(self, transactional: bool) -> tuple[int, Revision | None]:
         """Return how many steps a failed run leaves, and the one that it leaves half done.
@@ -225,12 +246,13 @@ class _Run:
 @contextmanager
 def _environment(project: Project, *, writes: bool = False) -> Iterator[_Environment]:
     """Open the connection that env.py is to use."""
-    config = read_config(project)
-    scripts = read_scripts(config)
-    with project.migrating(writes=writes) as connection:
-        handover = Handover(project, connection)
-        config.attributes[HANDOVER] = handover
-        yield _Environment(project, scripts, handover, config)
+    with ONE_AT_A_TIME:
+        config = read_config(project)
+        scripts = read_scripts(config)
+        with project.migrating(writes=writes) as connection:
+            handover = Handover(project, connection)
+            config.attributes[HANDOVER] = handover
+            yield _Environment(project, scripts, handover, config)
 
 
 def _steps(scripts: ScriptDirectory, to: str, heads: tuple[str, ...]) -> list[RevisionStep]:
@@ -262,8 +284,10 @@ def _own_connections_refused(handover: Handover) -> Iterator[None]:
     It could lead to another database than the one that the command named.
     """
 
+    ours = get_ident()
+
     def refuse(*arguments: object) -> None:
-        if not handover.taken:
+        if not handover.taken and get_ident() == ours:
             raise _foreign()
 
     event.listen(Engine, "do_connect", refuse)
@@ -305,17 +329,13 @@ def _explain(
         error.state = state
         return error
     if not isinstance(error, DBAPIError):
-        return _with_state(project_raised(revision.id if revision else "env.py", error), state)
+        return project_raised(revision.id if revision else "env.py", error, state=state)
     told = project.backend.explain(error, state=state)
     if revision is not None:
         told.message = f"{revision.id}: {told.message}"
-        told.hint = f"mend {revision.path.name}, then: inv migrate"
+        if isinstance(told, Rejected):
+            told.hint = f"mend {revision.path.name}, then: inv migrate"
         return told
     if error.connection_invalidated or project.backend.lost_connection(error):
         return OutcomeUnknown(told.message, hint="look with: inv showmigrations", state="unknown")
     return told
-
-
-def _with_state(error: DbtasksError, state: str) -> DbtasksError:
-    error.state = state
-    return error

@@ -1,5 +1,7 @@
 """The project's revisions: Alembic's configuration and script directory, with our errors."""
 
+import configparser
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,18 +41,29 @@ def read_config(project: Project) -> Config:
             f"there is no {path}",
             hint="alembic= in tasks.py says where the project's alembic.ini is",
         )
-    if path.suffix == ".toml":
-        config = Config(toml_file=path, stdout=StringIO())
-    else:
-        config = Config(path, stdout=StringIO())
-    _anchor(config, path.parent)
+    config = (
+        Config(toml_file=path, stdout=StringIO())
+        if path.suffix == ".toml"
+        else Config(path, stdout=StringIO())
+    )
+    try:
+        _anchor(config, path.parent)
+    except (configparser.Error, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} cannot be read: {' '.join(str(error).split())}",
+            hint="mend it; in an .ini file a % is written %%",
+        ) from error
     return config
 
 
 def read_scripts(config: Config) -> ScriptDirectory:
     """Return the project's script directory."""
     with our_errors():
-        return ScriptDirectory.from_config(config)
+        scripts = ScriptDirectory.from_config(config)
+    env = Path(scripts.dir, "env.py")
+    if not env.is_file():
+        raise UsageError(f"there is no {env}", hint="docs/migrations.md has its three lines")
+    return scripts
 
 
 @contextmanager
@@ -92,5 +105,21 @@ def _exists(scripts: ScriptDirectory, revision: str) -> bool:
 def _anchor(config: Config, folder: Path) -> None:
     """Alembic counts a relative folder from where the command is run; we from its file."""
     location = config.get_alembic_option("script_location")
-    if location and ":" not in location and not Path(location).is_absolute():
-        config.set_main_option("script_location", str(folder / location).replace("%", "%%"))
+    if location:
+        config.set_main_option("script_location", _from(folder, location).replace("%", "%%"))
+    lists = {
+        "version_locations": config.get_version_locations_list(),
+        "prepend_sys_path": config.get_prepend_sys_paths_list(),
+    }
+    # Alembic splits both at what path_separator says, which may be a space: between lines
+    # every path stays whole.
+    config.set_main_option("path_separator", "newline")
+    for name, paths in lists.items():
+        if paths:
+            whole = "\n".join(_from(folder, path) for path in paths)
+            config.set_main_option(name, whole.replace("%", "%%"))
+
+
+def _from(folder: Path, location: str) -> str:
+    """Return a location as an absolute path, unless it is inside a package."""
+    return location if ":" in location else str(folder / location)

@@ -1,47 +1,135 @@
-"""Conditions from the command line, resolved against the mapper: no text reaches the SQL."""
+"""Conditions of the command line: FIELD[__LOOKUP]=VALUE, as in Django."""
 
-from collections.abc import Iterable
+import csv
+from collections.abc import Callable, Iterable
+from operator import ge, gt, le, lt
 from typing import Any
 
-from sqlalchemy import ColumnElement
-from sqlalchemy.orm import ColumnProperty, Mapper
+from sqlalchemy import Boolean, ColumnElement, and_, or_
 
 from dbtasks.engines import Backend
+from dbtasks.engines.matching import is_text, undecorated
 from dbtasks.errors import UsageError
 from dbtasks.models import suggest
+from dbtasks.records.fields import Field, find_field
+from dbtasks.records.targets import Target
 from dbtasks.records.values import convert
+
+Condition = ColumnElement[bool]
+
+TEXT = (
+    *("iexact", "contains", "icontains", "startswith", "istartswith"),
+    *("endswith", "iendswith", "regex"),
+)
+ORDER: dict[str, Callable[[Any, Any], Any]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le}
+LOOKUPS = ("exact", "ne", "in", "range", "isnull", *ORDER, *TEXT)
 
 
 def conditions(
-    mapper: Mapper[Any], backend: Backend, where: Iterable[str], name: str | None
-) -> list[ColumnElement[bool]]:
-    """Return the conditions of `FIELD=VALUE` texts, and of a name's beginning.
+    target: Target, backend: Backend, where: Iterable[str], name: str | None = None
+) -> list[Condition]:
+    """Return the conditions of `FIELD[__LOOKUP]=VALUE` texts, and of a name's beginning.
 
-    Raises UsageError for a field that the class does not have, or a value of another type.
+    Raises UsageError for a field that is not there, a lookup that it does not have, or a value
+    of another type.
     """
-    found = [_equals(mapper, backend, condition) for condition in where]
+    texts = list(where)
     if name is not None:
-        column = column_of(mapper, "name")
-        convert(name, column.type, "name")
-        found.append(backend.starts_with(column, name))
-    return found
+        texts.append(f"name__startswith={name}")
+    return [condition(target, backend, text) for text in texts]
 
 
-def column_of(mapper: Mapper[Any], field: str) -> ColumnElement[Any]:
-    """Return the column of a mapped attribute."""
-    attribute = mapper.attrs.get(field)
-    if not isinstance(attribute, ColumnProperty):
+def condition(target: Target, backend: Backend, text: str) -> Condition:
+    """Return the condition of one `FIELD[__LOOKUP]=VALUE`."""
+    left, mark, value = text.partition("=")
+    if not mark or not left:
         raise UsageError(
-            f"{mapper.class_.__name__} has no field {field!r}",
-            hint=suggest(field, (one.key for one in mapper.column_attrs)),
+            f"--where {text!r} is no condition", hint="write FIELD=VALUE, or FIELD__LOOKUP=VALUE"
         )
-    column: ColumnElement[Any] = attribute.class_attribute.expression
-    return column
+    field, lookup = _split(target, left)
+    if lookup == "isnull":
+        return _is_null(field, _flag(value, left))
+    if field.column is None:
+        raise UsageError(
+            f"{field.name} is a relationship", hint=f"compare a column of it: {field.name}.id"
+        )
+    return _over(field.path, _compare(backend, field, lookup, value))
 
 
-def _equals(mapper: Mapper[Any], backend: Backend, condition: str) -> ColumnElement[bool]:
-    field, mark, text = condition.partition("=")
-    if not mark or not field:
-        raise UsageError(f"--where {condition!r} is no condition", hint="write FIELD=VALUE")
-    column = column_of(mapper, field)
+def _flag(text: str, field: str) -> bool:
+    """Return what isnull is compared with."""
+    value: bool = convert(text, Boolean(), field)
+    return value
+
+
+def _split(target: Target, left: str) -> tuple[Field, str]:
+    """Tell the lookup from the field; a field may have __ in its own name."""
+    name, mark, lookup = left.rpartition("__")
+    if mark and lookup in LOOKUPS and lookup not in target.columns and left not in target.columns:
+        return find_field(target, name), lookup
+    try:
+        return find_field(target, left), "exact"
+    except UsageError:
+        if mark and name in target.columns:
+            raise UsageError(
+                f"there is no lookup {lookup!r}", hint=suggest(lookup, LOOKUPS)
+            ) from None
+        raise
+
+
+def _over(path: tuple[Any, ...], inner: Condition) -> Condition:
+    """Ask it of the objects at the end of a path: by EXISTS, so that records do not multiply."""
+    for relationship in reversed(path):
+        inner = (
+            relationship.any(inner) if relationship.property.uselist else relationship.has(inner)
+        )
+    return inner
+
+
+def _is_null(field: Field, wanted: bool) -> Condition:
+    if field.column is None:
+        *path, last = field.path
+        there = last.any() if last.property.uselist else last.has()
+        return _over(tuple(path), ~there if wanted else there)
+    column = field.column
+    return _over(field.path, column.is_(None) if wanted else column.is_not(None))
+
+
+def _compare(backend: Backend, field: Field, lookup: str, text: str) -> Condition:
+    assert field.column is not None
+    column = undecorated(field.column)
+    kind = column.type
+    if lookup in TEXT:
+        if not is_text(column):
+            raise UsageError(
+                f"{lookup} compares text, and {field.name} is {type(kind).__name__}",
+                hint="take exact, ne, gt, gte, lt, lte, in, range or isnull",
+            )
+        convert(text, kind, field.name)
+        return backend.match(column, lookup, text)
+    if lookup == "in":
+        return or_(*(_equals(backend, column, one, field.name) for one in split_list(text)))
+    if lookup == "range":
+        return _range(column, text, field.name)
+    if lookup in ORDER:
+        found: Condition = ORDER[lookup](column, convert(text, kind, field.name))
+        return found
+    equal = _equals(backend, column, text, field.name)
+    return ~equal if lookup == "ne" else equal
+
+
+def _equals(backend: Backend, column: ColumnElement[Any], text: str, field: str) -> Condition:
     return backend.equals(column, convert(text, column.type, field))
+
+
+def _range(column: ColumnElement[Any], text: str, field: str) -> Condition:
+    ends = split_list(text)
+    if len(ends) != 2:
+        raise UsageError(f"{field}__range={text!r} has no two ends", hint="write FROM,TO")
+    low, high = (convert(one, column.type, field) for one in ends)
+    return and_(column >= low, column <= high)
+
+
+def split_list(text: str) -> list[str]:
+    """Split at commas; a value with a comma is written in double quotes, as in CSV."""
+    return next(csv.reader([text]), [""])

@@ -1,18 +1,22 @@
-"""Ask for the records of a mapped class."""
+"""Ask for the records of a mapped class or a table."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarResult, Select, select
-from sqlalchemy.orm import Mapper, Session
+from sqlalchemy import ColumnElement, ScalarResult, Select, func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
-from dbtasks.errors import DbtasksError
+from dbtasks.engines.plans import Plan
+from dbtasks.errors import NOTHING_CHANGED, DbtasksError, UsageError
 from dbtasks.project import Project
 from dbtasks.records.eager import load_eagerly, paths_of, report_lazy_loads
+from dbtasks.records.fields import Joins, find_field
 from dbtasks.records.lookups import conditions
+from dbtasks.records.targets import Target, find_target
 from dbtasks.references import project_raised
 
 BATCH = 500
@@ -23,26 +27,29 @@ BATCH = 500
 class Query:
     """Hold a question that was checked; its methods ask it, each in a transaction of its own.
 
-    Records come in the order of their primary key. They are streamed: memory does not grow
-    with their number, except that MySQL's drivers keep the rows of `objects` and `texts`.
+    Records come in the order that was asked for, and then of their primary key. They are
+    streamed: memory does not grow with their number, except that MySQL's drivers keep the rows
+    of `objects` and `texts`.
     """
 
     project: Project
-    mapper: Mapper[Any]
+    target: Target
     criteria: tuple[ColumnElement[bool], ...]
+    selected: Mapping[str, ColumnElement[Any]]
+    order: tuple[ColumnElement[Any], ...]
+    joins: tuple[Any, ...]
     limit: int | None
-
-    @cached_property
-    def columns(self) -> tuple[str, ...]:
-        """Return the names of the mapped columns, the primary key first."""
-        keys = [self.mapper.get_property_by_column(column).key for column in self.primary_key]
-        rest = [one.key for one in self.mapper.column_attrs if one.key not in keys]
-        return (*keys, *rest)
+    offset: int | None
 
     @property
-    def primary_key(self) -> tuple[Any, ...]:
-        """Return the columns of the primary key."""
-        return tuple(self.mapper.primary_key)
+    def columns(self) -> tuple[str, ...]:
+        """Return the names of what `rows` gives."""
+        return tuple(self.selected)
+
+    @cached_property
+    def statement(self) -> Select[Any]:
+        """Return the SELECT that `rows` sends."""
+        return self._complete(select(*self.selected.values()))
 
     @property
     def has_text(self) -> bool:
@@ -51,13 +58,30 @@ class Query:
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Return the values of `columns` of each record."""
-        attributes = [self.mapper.attrs[key].class_attribute for key in self.columns]
-        statement = self._complete(select(*attributes))
         with (
             self.project.connect() as connection,
-            closing(connection.execution_options(yield_per=BATCH).execute(statement)) as rows,
+            closing(connection.execution_options(yield_per=BATCH).execute(self.statement)) as rows,
         ):
             yield from rows
+
+    def count(self) -> int:
+        """Return the number of records."""
+        with self.project.connect() as connection:
+            counted = select(func.count()).select_from(self.statement.order_by(None).subquery())
+            return connection.scalar(counted) or 0
+
+    def explain(self) -> Plan:
+        """Return the columns and the rows of the engine's plan for the statement."""
+        with self.project.connect() as connection:
+            return self.project.backend.plan_of(connection, self.statement)
+
+    def sql(self) -> str:
+        """Return the statement with its parameters, for a person to read."""
+        compiled = self.statement.compile(
+            dialect=self.project.engine().dialect, compile_kwargs={"render_postcompile": True}
+        )
+        parameters = ", ".join(f"{name}={value!r}" for name, value in compiled.params.items())
+        return f"{compiled}\n-- {parameters}" if parameters else str(compiled)
 
     def objects(self, *, on_lazy_load: Callable[[str], None] | None = None) -> Iterator[Any]:
         """Return each record as an object, with what its `__str__` needs loaded eagerly.
@@ -65,13 +89,17 @@ class Query:
         `on_lazy_load` is called with the name of a relationship that is loaded one by one all
         the same, because the first record did not show it.
         """
-        statement = self._complete(select(self.mapper.class_))
+        mapper = self.target.mapper
+        if mapper is None:
+            raise UsageError(f"{self.target.name} is a table, which has rows and no objects")
+        statement = self._complete(select(mapper.class_))
         with self.project.session() as session:
-            first = session.scalars(statement.limit(1).options(*load_eagerly([]))).first()
+            probe = statement.limit(1 if self.limit is None else min(1, self.limit))
+            first = session.scalars(probe.options(*load_eagerly(mapper, []))).first()
             if first is None:
                 return
             str(first)
-            statement = statement.options(*load_eagerly(paths_of(first)))
+            statement = statement.options(*load_eagerly(mapper, paths_of(first)))
             session.expunge_all()
             if on_lazy_load is not None:
                 report_lazy_loads(session, on_lazy_load)
@@ -85,8 +113,12 @@ class Query:
                 yield str(record)
 
     def _complete(self, statement: Select[Any]) -> Select[Any]:
-        statement = statement.where(*self.criteria).order_by(*self.primary_key)
-        return statement if self.limit is None else statement.limit(self.limit)
+        statement = statement.select_from(self.target.entity)
+        for relationship in self.joins:
+            statement = statement.outerjoin(relationship)
+        keys = [self.target.columns[name] for name in self.target.key]
+        statement = statement.where(*self.criteria).order_by(*self.order, *keys)
+        return statement.limit(self.limit).offset(self.offset)
 
     def _stream(self, session: Session, statement: Select[Any]) -> ScalarResult[Any]:
         # Not the execution option yield_per: SQLAlchemy 2.0 hands it on to the eager loads, which
@@ -97,18 +129,21 @@ class Query:
     @contextmanager
     def _blaming_class(self) -> Iterator[None]:
         try:
-            yield
-        except (DbtasksError, OSError):
+            with self.project.explained(NOTHING_CHANGED):
+                yield
+        except (DbtasksError, DBAPIError, OSError):
             raise
         except Exception as error:
-            raise project_raised(f"{self.mapper.class_.__name__}.__str__", error) from error
+            raise project_raised(f"{self.target.name}.__str__", error) from error
 
     def _own_classes(self) -> list[type]:
         """Return the class and its bases, without those of libraries that map for it."""
+        if self.target.mapper is None:
+            return []
         libraries = ("builtins", "sqlalchemy", "pydantic", "sqlmodel")
         return [
             kind
-            for kind in self.mapper.class_.__mro__
+            for kind in self.target.mapper.class_.__mro__
             if kind.__module__.partition(".")[0] not in libraries
         ]
 
@@ -117,15 +152,38 @@ def query(
     project: Project,
     model: str | None = None,
     *,
+    table: str | None = None,
     name: str | None = None,
     where: Sequence[str] = (),
+    order_by: Sequence[str] = (),
+    columns: Sequence[str] = (),
     limit: int | None = None,
+    offset: int | None = None,
 ) -> Query:
-    """Return the records of a class that meet all conditions.
+    """Return the records of a class or table that meet all conditions.
 
-    `model` is the project's default model when none is named; `name` is the beginning of its
-    name; each of `where` is `FIELD=VALUE`. Raises UsageError before anything is sent.
+    `model` is the project's default model when none is named, and `table` one of the database
+    that no model knows; `name` is the beginning of its name; each of `where` is
+    `FIELD[__LOOKUP]=VALUE`, each of `order_by` a field, with - before it for the other
+    direction, and each of `columns` a field. Raises UsageError before anything is sent.
     """
-    mapper = project.find_mapper(model)
-    criteria = conditions(mapper, project.backend, where, name)
-    return Query(project, mapper, tuple(criteria), limit)
+    target = find_target(project, model, table=table)
+    criteria = conditions(target, project.backend, where, name)
+    joins = Joins()
+    selected = {one: joins.column(find_field(target, one)) for one in columns}
+    order = [_direction(target, joins, one) for one in order_by]
+    return Query(
+        project,
+        target,
+        tuple(criteria),
+        selected or target.columns,
+        tuple(order),
+        tuple(joins.relationships),
+        limit,
+        offset,
+    )
+
+
+def _direction(target: Target, joins: Joins, name: str) -> ColumnElement[Any]:
+    column = joins.column(find_field(target, name.removeprefix("-")))
+    return column.desc() if name.startswith("-") else column.asc()

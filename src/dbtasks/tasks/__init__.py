@@ -11,13 +11,22 @@ from invoke.collection import Collection
 from invoke.exceptions import Exit
 
 from dbtasks.settings import CONFIGURABLE, Options, declared
-from dbtasks.tasks import checks, databases, fixtures, migrations, project, records
+from dbtasks.tasks import (
+    changes,
+    checks,
+    databases,
+    fixtures,
+    migrations,
+    project,
+    records,
+    statements,
+)
 from dbtasks.tasks.edge import Command
 from dbtasks.tasks.run import Binding
 
 __all__ = ["collection"]
 
-FAMILIES = (migrations, records, fixtures, databases, checks, project)
+FAMILIES = (migrations, records, changes, statements, fixtures, databases, checks, project)
 
 
 def collection(
@@ -35,7 +44,13 @@ def collection(
     options are those of `dbtasks.settings.Options`; docs/settings.md describes each.
     """
     folder = Path(root).resolve() if root else _folder_of(_getframe(1).f_globals.get("__file__"))
-    binding = Binding(Options(**options), folder, config_key)
+    try:
+        binding = Binding(Options(**options), folder, config_key)
+    except TypeError as error:
+        words = str(error).partition("__init__() ")[2]
+        raise Exit(
+            f"error: collection(...) {words}\nhint: docs/settings.md lists its arguments", code=2
+        ) from error
     declared.append((binding.options, folder))
     commands = _choose(only, without)
     namespace = Collection()

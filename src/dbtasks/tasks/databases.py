@@ -15,4 +15,26 @@ def waitdb(run: Run, timeout: str | None = None) -> None:
     run.output.line(f"{answer.version} answered after {answer.seconds:.2f}s")
 
 
-COMMANDS = (waitdb,)
+@command(previews=True, asks=True)
+def protect(run: Run, as_: str | None = None) -> None:
+    """Show which environment the database is marked as; mark it with --as production."""
+    from dbtasks import databases
+
+    found = databases.protect(run.project)
+    wanted = as_.strip() if as_ else None
+    if wanted not in (None, found.marker):
+        run.announce()
+        if run.dry_run:
+            run.output.line(f"{found.database} would be marked as {wanted}")
+            return
+        if found.marker is not None:
+            run.confirm(f"marking {found.database} as {wanted}, it is marked as {found.marker}")
+        found = databases.protect(run.project, wanted)
+    run.output.line(f"{found.database} is " + _marked(found.marker))
+
+
+def _marked(marker: str | None) -> str:
+    return "not marked" if marker is None else f"marked as {marker}"
+
+
+COMMANDS = (waitdb, protect)

@@ -15,7 +15,7 @@ from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
-from dbtasks.errors import NOTHING_CHANGED, ROLLED_BACK, DbtasksError, LocalFailure
+from dbtasks.errors import NOTHING_CHANGED, DbtasksError, LocalFailure
 from dbtasks.output import FORMATS, Output
 from dbtasks.tasks import collector
 from dbtasks.tasks.options import HELP, SHORT, check_text
@@ -23,6 +23,9 @@ from dbtasks.tasks.run import Binding, Run
 
 INTERRUPTED, TERMINATED, NOBODY_READS = 130, 143, 141
 ALL = "all"
+
+LISTS = frozenset({"where", "order_by", "pk", "set_", "set_null", "param"})
+"""Options that may be given several times, on whichever command."""
 
 
 class Terminated(BaseException):
@@ -32,20 +35,28 @@ class Terminated(BaseException):
 class Command(Task[Any]):
     """Run a function of `Run` as an Invoke task.
 
-    `connects` gives it --database and --echo, `writes` --dry-run and the line that names the
-    database, `asks` --no-input; --traceback goes with all.
+    `connects` gives it --database and --echo, `previews` --dry-run, `writes` that and the guards
+    of a write, `asks` --no-input and --allow-production; --traceback goes with all. A body that
+    does not always write calls `run.announce()` itself when it does.
     """
 
     binding: Binding
 
     def __init__(
-        self, body: Callable[..., Any], *, connects: bool, writes: bool, asks: bool
+        self,
+        body: Callable[..., Any],
+        *,
+        connects: bool,
+        writes: bool,
+        previews: bool,
+        asks: bool,
     ) -> None:
         self.connects = connects
         self.writes = writes
+        self.previews = previews or writes
         self.asks = asks
         super().__init__(body, name=body.__name__.strip("_"), auto_shortflags=False)
-        self.iterable = ["where"]
+        self.iterable = LISTS
 
     def bound(self, binding: Binding) -> "Command":
         """Return this command for one collection."""
@@ -67,10 +78,10 @@ class Command(Task[Any]):
         common: dict[str, Any] = {"traceback": False}
         if self.connects:
             common |= {"database": None, "echo": False}
-        if self.writes:
+        if self.previews:
             common["dry_run"] = False
         if self.asks:
-            common["no_input"] = False
+            common |= {"no_input": False, "allow_production": None}
         added = [Parameter(k, Parameter.KEYWORD_ONLY, default=v) for k, v in common.items()]
         return signature.replace(parameters=[*signature.parameters.values(), *added])
 
@@ -91,7 +102,7 @@ class Command(Task[Any]):
         context: Context = arguments[0]
         run = Run(self.binding, _config(context, self.binding), context.remainder, Output())
         show_traceback = given.pop("traceback")
-        with collector.held(), reported(run, show_traceback=show_traceback, writes=self.writes):
+        with collector.held(), reported(run, show_traceback=show_traceback):
             own = self._take_common(context, run, given)
             for one in _each_database(run):
                 self._execute(one, own)
@@ -110,6 +121,7 @@ class Command(Task[Any]):
         run.dry_run = given.pop("dry_run", False) or bool(context.config.run.dry)
         run.echo = given.pop("echo", False) or bool(context.config.run.echo)
         run.no_input = given.pop("no_input", False)
+        run.allow_production = given.pop("allow_production", None)
         return given
 
     def _execute(self, run: Run, own: Mapping[str, Any]) -> None:
@@ -123,14 +135,16 @@ class Command(Task[Any]):
 
 
 def command(
-    *, connects: bool = True, writes: bool = False, asks: bool = False
+    *, connects: bool = True, writes: bool = False, previews: bool = False, asks: bool = False
 ) -> Callable[[Callable[..., Any]], Command]:
     """Make a function of `Run` a command; its first docstring line is its line in --list."""
-    return lambda body: Command(body, connects=connects, writes=writes, asks=asks)
+    return lambda body: Command(
+        body, connects=connects, writes=writes, previews=previews, asks=asks
+    )
 
 
 @contextmanager
-def reported(run: Run, *, show_traceback: bool, writes: bool) -> Iterator[None]:
+def reported(run: Run, *, show_traceback: bool) -> Iterator[None]:
     """Turn every error into its message and its exit code; no traceback unless wanted."""
     try:
         with _terminable():
@@ -141,16 +155,23 @@ def reported(run: Run, *, show_traceback: bool, writes: bool) -> Iterator[None]:
         run.output.abandon()
         raise Exit(code=NOBODY_READS) from error
     except (KeyboardInterrupt, Terminated) as error:
-        raise _interrupted(error, writes) from error
+        raise _interrupted(error, _outcome(run)) from error
     except Exception as error:
         if show_traceback:
             run.output.note(run.scrub(traceback.format_exc().rstrip()))
-        raise _failed(run, error, writes) from error
+        raise _failed(run, error) from error
 
 
-def _failed(run: Run, error: Exception, writes: bool) -> Exit:
+def _outcome(run: Run) -> str:
+    try:
+        return run.outcome
+    except DbtasksError:  # the settings themselves are wrong: no database was opened
+        return NOTHING_CHANGED
+
+
+def _failed(run: Run, error: Exception) -> Exit:
     if not isinstance(error, DbtasksError):
-        error = _unforeseen(error, ROLLED_BACK if writes else NOTHING_CHANGED)
+        error = _unforeseen(error, _outcome(run))
     lines = [f"error: {error.message}"]
     if error.hint:
         lines.append(f"hint: {error.hint}")
@@ -170,10 +191,10 @@ def _unforeseen(error: Exception, state: str) -> DbtasksError:
     )
 
 
-def _interrupted(error: BaseException, writes: bool) -> Exit:
+def _interrupted(error: BaseException, outcome: str) -> Exit:
     """Say what is left: the library notes it on the exception where it is not all or nothing."""
     notes = getattr(error, "__notes__", None)
-    state = notes[-1] if notes else ROLLED_BACK if writes else NOTHING_CHANGED
+    state = notes[-1] if notes else outcome
     code = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
     return Exit(f"\nerror: interrupted\nstate: {state}", code=code)
 
@@ -220,8 +241,9 @@ def _each_database(run: Run) -> Iterator[Run]:
         yield run
         return
     run.database = None
-    for alias in run.settings.writable:
-        one = copy(run)
-        one.__dict__.pop("settings", None)
-        one.database = alias
-        yield one
+    aliases = run.settings.writable
+    for alias in aliases:
+        run.__dict__.pop("settings", None)
+        run.__dict__.pop("project", None)
+        run.database = alias
+        yield run

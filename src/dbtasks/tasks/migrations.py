@@ -12,24 +12,21 @@ if TYPE_CHECKING:
     from dbtasks.migrations import Entry, Plan, Step
 
 
-@command(writes=True, asks=True)
+@command(previews=True, asks=True)
 def migrate(run: Run, to: str | None = None, check: bool = False) -> None:
     """Bring the database to the newest revision, or to the one that --to names."""
     from dbtasks import migrations
 
+    if not check:
+        run.announce()
     target = to or "heads"
     plan = migrations.plan(run.project, to=target)
     if check:
         _report_pending(run.output, plan)
-    elif not plan.steps:
-        run.output.line("Nothing to apply.")
-    elif run.dry_run:
+    elif run.dry_run and plan.steps:
         run.output.write(migrations.sql(run.project, to=target))
     else:
-        if plan.backwards:
-            run.confirm(_warning(plan))
-        with _Progress(run.output) as progress:
-            migrations.migrate(run.project, to=target, on_step=progress.show)
+        _apply(run, plan, target)
 
 
 @command()
@@ -45,6 +42,19 @@ def showmigrations(run: Run, format_: str | None = None) -> None:
     else:
         rows = [(one.revision.id, one.revision.message, one.applied, one.known) for one in entries]
         run.output.records(("revision", "message", "applied", "known"), rows, chosen, "revision")
+
+
+def _apply(run: Run, plan: "Plan", target: str) -> None:
+    from dbtasks import migrations
+
+    if plan.backwards:
+        run.confirm(_warning(plan))
+    with _Progress(run.output) as progress:
+        done = migrations.migrate(run.project, to=target, on_step=progress.show)
+    if not done.steps:  # there was nothing, or another run has been faster
+        run.output.line("Nothing to apply.")
+    if not run.dry_run:
+        run.mark_new()
 
 
 def _report_pending(output: Output, plan: "Plan") -> None:
@@ -72,26 +82,40 @@ def _describe(entry: "Entry") -> str:
 
 
 class _Progress:
-    """Write one line a revision, its beginning when it starts and its end when it is done."""
+    """Write one line a revision, its beginning when it starts and its end when it is done.
+
+    A reader that goes away, or a full disk, does not undo a migration: it is told at the end.
+    """
 
     def __init__(self, output: Output) -> None:
         self.output = output
         self.line_is_open = False
+        self.unwritten: OSError | None = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         if self.line_is_open:
-            self.output.write("FAILED\n")
+            self._write("FAILED\n")
+        if self.unwritten is not None and error is None:
+            raise self.unwritten
 
     def show(self, step: "Step") -> None:
+        """Write the beginning or the end of a step's line."""
         verb = "Reverting" if step.backwards else "Applying"
         self.line_is_open = step.seconds is None
         if step.seconds is None:
-            self.output.write(f"{verb} {step.revision.id} ... ")
+            self._write(f"{verb} {step.revision.id} ... ")
         else:
-            self.output.write(f"OK ({step.seconds:.2f}s)\n")
+            self._write(f"OK ({step.seconds:.2f}s)\n")
+
+    def _write(self, text: str) -> None:
+        if self.unwritten is None:
+            try:
+                self.output.write(text)
+            except OSError as error:
+                self.unwritten = error
 
 
 COMMANDS = (migrate, showmigrations)

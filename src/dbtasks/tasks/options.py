@@ -5,24 +5,52 @@ from collections.abc import Iterable
 from dbtasks.errors import UsageError
 
 HELP = {
+    "all": "Every record; without --where and --pk it must be said.",
+    "allow-production": "Destroy in a database marked as production: repeat the database's name.",
+    "as": "The environment to mark the database with, as in production.",
+    "batch-size": "Commit so many records at a time, in the order of their key.",
     "check": "Exit 1 when a revision is pending; change nothing.",
+    "columns": "The columns to show, with commas between: id,name,department.name.",
+    "count": "Show only the number of records.",
     "database": "The database, by its alias; `all` is every declared one that may be written to.",
     "dry-run": "Show what would be done, and change nothing.",
     "echo": "Show the SQL, on stderr.",
+    "expect": "Roll back unless so many records match.",
+    "explain": "Show the engine's plan for the statement.",
     "format": "The form of the result: {formats}.",
+    "from-file": "A file of records, JSON, JSON lines or CSV; - is stdin.",
     "limit": "The highest number of records.",
     "model": "The mapped class; without it the project's default model.",
     "name": "The beginning of the record's name.",
     "no-input": "Do not ask; --noinput is the same.",
+    "offset": "Leave out so many records first.",
     "only": "One of several seed functions, by its name.",
+    "order-by": "A field to sort by; -FIELD turns the order round.",
+    "output": "A file to write to.",
+    "pause": "Wait so many seconds between batches.",
+    "pk": "The primary key, or FIELD=VALUE for each part of it.",
+    "set": "FIELD=VALUE; several set several fields.",
+    "set-null": "A field to set to NULL.",
+    "table": "A table of the database that no model knows, as name or schema.name.",
     "timeout": "Keep trying for so many seconds.",
     "to": "A revision or its beginning, +N, -N (--to=-10), `heads` or `base`.",
     "traceback": "Show where an error was raised.",
+    "file": "A file of SQL statements, which are one transaction; - is stdin.",
+    "param": "NAME=VALUE for :NAME in the statement, bound as text.",
+    "statement": "One SQL statement.",
+    "write": "Let the statements change the database.",
+    "upsert": "Change the record where its primary key is there already.",
     "where": "FIELD=VALUE; several must all be met.",
 }
 
 # The same few short forms on every command.
-SHORT = {"model": ("m",), "where": ("w",), "no-input": ("y", "noinput")}
+SHORT = {
+    "model": ("m",),
+    "where": ("w",),
+    "set": ("s",),
+    "output": ("o",),
+    "no-input": ("y", "noinput"),
+}
 
 LONGEST_NUMBER = 15
 
@@ -47,6 +75,19 @@ def seconds(text: str | None, option: str) -> float:
     if not 0 <= value < 10**LONGEST_NUMBER:  # NaN is not either
         raise UsageError(f"{option} {text!r} is no number of seconds", hint=f"as in {option} 30")
     return value
+
+
+def positive(text: str | None, option: str) -> int | None:
+    """Read a whole number above 0."""
+    number = whole(text, option)
+    if number == 0:
+        raise UsageError(f"{option} {text!r} is not above 0", hint=f"as in {option} 1000")
+    return number
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Read names with commas between them."""
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
 
 
 def choice(text: str | None, option: str, known: Iterable[str]) -> str:

@@ -1,30 +1,90 @@
-"""Records: the rows of any mapped class."""
+"""Records: the rows of any mapped class or table, asked for."""
+
+from typing import TYPE_CHECKING, Any
 
 from dbtasks.output import FORMATS
 from dbtasks.tasks.edge import command
-from dbtasks.tasks.options import choice, whole
+from dbtasks.tasks.options import choice, names, whole
 from dbtasks.tasks.run import Run
 
+if TYPE_CHECKING:
+    from dbtasks.records import Query, Record
 
-@command()
+
+@command(previews=True)
 def query(
     run: Run,
     model: str | None = None,
+    table: str | None = None,
     name: str | None = None,
     where: list[str] | None = None,
+    order_by: list[str] | None = None,
+    columns: str | None = None,
     limit: str | None = None,
+    offset: str | None = None,
     format_: str | None = None,
+    output: str | None = None,
+    count: bool = False,
+    explain: bool = False,
 ) -> None:
     """Show the records that meet all conditions."""
     from dbtasks import records
 
     chosen = choice(format_, "--format", FORMATS)
-    number = whole(limit, "--limit")
-    found = records.query(run.project, model, name=name, where=where or (), limit=number)
-    if chosen == "text" and found.has_text:
+    found = records.query(
+        run.project,
+        model,
+        table=table,
+        name=name,
+        where=where or (),
+        order_by=order_by or (),
+        columns=names(columns),
+        limit=whole(limit, "--limit"),
+        offset=whole(offset, "--offset"),
+    )
+    if run.dry_run:
+        run.output.line(found.sql())
+    elif count:
+        run.output.line(str(found.count()))
+    elif explain:
+        run.output.records(*found.explain(), chosen, "line")
+    else:
+        with run.output.into(output):
+            _show(run, found, chosen, plain=columns is not None)
+
+
+@command()
+def get(
+    run: Run, model: str | None = None, pk: list[str] | None = None, format_: str | None = None
+) -> None:
+    """Show one record, all its columns and the objects that it refers to."""
+    from dbtasks import records
+
+    chosen = choice(format_, "--format", ("text", "json"))
+    found = records.get(run.project, model, pk=pk or ())
+    if chosen == "json":
+        run.output.document(_document(found))
+    else:
+        run.output.pairs([*found.values.items(), *_related(found)])
+
+
+def _show(run: Run, found: "Query", format_: str, *, plain: bool) -> None:
+    if format_ == "text" and found.has_text and not plain:
         run.output.lines(found.texts(on_lazy_load=run.warn_of_lazy_load))
     else:
-        run.output.records(found.columns, found.rows(), chosen)
+        run.output.records(found.columns, found.rows(), format_)
 
 
-COMMANDS = (query,)
+def _related(found: "Record") -> list[tuple[str, Any]]:
+    return [
+        (name, one and (one.text or ", ".join(f"{k}={v}" for k, v in one.values.items())))
+        for name, one in found.related.items()
+    ]
+
+
+def _document(found: "Record") -> dict[str, Any]:
+    related = {name: one and dict(one.values) for name, one in found.related.items()}
+    return {**found.values, **related}
+
+
+COMMANDS = (query, get)

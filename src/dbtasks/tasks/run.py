@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from dbtasks.errors import DbtasksError
+from dbtasks.errors import NOTHING_CHANGED, DbtasksError, Refused
 from dbtasks.output import Output
 from dbtasks.settings import Options, Settings, resolve
 from dbtasks.tasks import collector
@@ -57,6 +58,7 @@ class Run:
     database: str | None = None
     dry_run: bool = False
     no_input: bool = False
+    allow_production: str | None = None
     echo: bool = False
     _warned: bool = False
 
@@ -70,31 +72,89 @@ class Run:
         """Return the project on the database of this run."""
         project = self.binding.project(self.settings)
         project.echo = self.echo
+        project.outcome = NOTHING_CHANGED
         collector.settle()
         return project
 
     def announce(self) -> None:
-        """Check that the database may be written to, and say which it is."""
-        from dbtasks.guards import check_writable
-
-        check_writable(self.project)
-        self.output.note(f"database: {self.project.describe()}")
-
-    def confirm(self, action: str) -> None:
-        """Ask before something is destroyed; go on when the database's name is typed."""
+        """Say which database is written to, and check that it may be; a dry run reads only."""
         from dbtasks import guards
 
+        self.output.note(f"database: {self.project.describe()}")
+        if not self.dry_run:
+            guards.check_writable(self.project)
+            guards.check_write(self.project)
+
+    @property
+    def terminal(self) -> bool:
+        """Whether there is a person who can be asked."""
+        return sys.stdin is not None and sys.stdin.isatty()
+
+    def confirm(self, action: str) -> None:
+        """Stand before all that destroys: the marker must allow it, and a person confirm it.
+
+        A person types the database's name; --no-input answers that, but never the marker.
+        """
+        self.allow(action)
+        if not self.no_input:
+            self.ask(action)
+
+    def allow(self, action: str) -> None:
+        """Check before something is destroyed that it may be, and that somebody can confirm it."""
+        from dbtasks import guards
+
+        guards.check_write(self.project, destructive=True, allow_production=self.allow_production)
         if self.no_input:
             named = self.settings.sources["database"] != "default"
             guards.check_chosen(self.project, named=named)
-            return
-        if not sys.stdin.isatty():
+        elif not self.terminal:
             raise guards.refuse_without_terminal(action)
+
+    def ask(self, action: str) -> None:
+        """Ask for the database's name, and raise Refused for another answer."""
+        from dbtasks import guards
+
         question = guards.ask(self.project, action)
         self.output.note(question.text)
-        self.output.stderr.write(f"Type {question.word} to go on: ")
+        question.check(self._answer(f"Type {question.word} to go on: "))
+
+    def ask_yes(self, action: str) -> None:
+        """Ask for a yes, and raise Refused for another answer."""
+        if self._answer(f"{action}? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise Refused("not confirmed", hint="answer y to go on", state=self.outcome)
+
+    def check_unattended(self) -> None:
+        """Refuse a change on a production database that nobody sees and nothing limits."""
+        from dbtasks import guards
+
+        guards.check_limited(self.project)
+
+    def _answer(self, prompt: str) -> str:
+        self.output.stderr.write(prompt)
         self.output.stderr.flush()
-        question.check(sys.stdin.readline())
+        return sys.stdin.readline()
+
+    @contextmanager
+    def reading(self, path: str | None) -> Iterator[TextIO | None]:
+        """Open a file to read, or stdin where it is `-`."""
+        if path is None or path == "-":
+            yield None if path is None else sys.stdin
+            return
+        with open(path, encoding="utf-8", newline="") as stream:
+            yield stream
+
+    def mark_new(self) -> None:
+        """Mark an unmarked database with our environment; what was done stands without it too."""
+        from dbtasks import guards
+
+        try:
+            guards.mark_new(self.project)
+        except DbtasksError as error:
+            environment = self.settings.environment
+            self.output.note(
+                self.scrub(f"warning: not marked as {environment}: {error.message}")
+                + f"\nhint: as a user who may make tables: inv protect --as {environment}"
+            )
 
     def warn_of_lazy_load(self, relationship: str) -> None:
         """Say that a relationship is loaded one by one, which takes long."""
@@ -111,5 +171,12 @@ class Run:
 
     def scrub(self, text: str) -> str:
         """Return a text without the passwords of the database."""
-        project = self.__dict__.get("project")
-        return project.scrub(text) if project is not None else text
+        for project in self.binding.projects.values():
+            text = project.scrub(text)
+        return text
+
+    @property
+    def outcome(self) -> str:
+        """Return what has become of the database so far."""
+        project = self.binding.projects.get(self.settings.database)
+        return project.outcome if project is not None else NOTHING_CHANGED

@@ -1,0 +1,96 @@
+"""What deleting records does in other tables, by foreign key and by relationship."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ForeignKeyConstraint,
+    Table,
+    and_,
+    exists,
+    func,
+    select,
+)
+
+from dbtasks.records.selection import Selection
+
+CASCADE, SET_NULL, SET_DEFAULT = "CASCADE", "SET NULL", "SET DEFAULT"
+
+VERBS = {
+    CASCADE: "go with it (ON DELETE CASCADE)",
+    SET_NULL: "lose their reference (ON DELETE SET NULL)",
+    SET_DEFAULT: "get their default reference (ON DELETE SET DEFAULT)",
+}
+STANDS = "stand against it (no ON DELETE)"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Describe what happens to the rows of another table; `rows` is None where not counted."""
+
+    table: str
+    what: str
+    rows: int | None = None
+
+
+def effects_of(selection: Selection, *, count: bool) -> list[Effect]:
+    """Return what deleting the selected records does elsewhere.
+
+    With `count` the rows that it touches are counted, and tables without any are left out.
+    """
+    root = selection.target.table
+    if not count:
+        found = [effect for _, effect in _follow(root, and_(True, *selection.criteria), set())]
+    else:
+        with selection.project.connect() as connection:
+            found = list(_counted(connection, root, and_(True, *selection.criteria)))
+    return [*found, *_unfollowed(selection)]
+
+
+def _counted(
+    connection: Connection, root: Table, criteria: ColumnElement[bool]
+) -> Iterator[Effect]:
+    for (table, matches), effect in _follow(root, criteria, set()):
+        rows = connection.scalar(select(func.count()).select_from(table).where(matches)) or 0
+        if rows:
+            yield Effect(effect.table, effect.what, rows)
+
+
+def _follow(
+    parent: Table, criteria: ColumnElement[bool], seen: set[Table]
+) -> Iterator[tuple[tuple[Table, ColumnElement[bool]], Effect]]:
+    """Yield each table that refers to the parent, and over CASCADE what refers to that."""
+    for child, constraint in _references(parent):
+        if child is parent or child in seen:
+            continue
+        rule = (constraint.ondelete or "").upper()
+        matches = exists().where(criteria, *_joined(constraint)).correlate(child)
+        name = child.fullname
+        yield (child, matches), Effect(name, VERBS.get(rule, STANDS))
+        if rule == CASCADE:
+            yield from _follow(child, matches, {*seen, parent, child})
+
+
+def _references(parent: Table) -> Iterator[tuple[Table, ForeignKeyConstraint]]:
+    for table in parent.metadata.sorted_tables:
+        for constraint in table.foreign_key_constraints:
+            if constraint.referred_table is parent:
+                yield table, constraint
+
+
+def _joined(constraint: ForeignKeyConstraint) -> list[ColumnElement[bool]]:
+    return [element.parent == element.column for element in constraint.elements]
+
+
+def _unfollowed(selection: Selection) -> Iterator[Effect]:
+    """Yield the cascades that only the ORM knows: one DELETE does not run them."""
+    if selection.target.mapper is None:
+        return
+    for relationship in selection.target.mapper.relationships:
+        if relationship.cascade.delete and not relationship.passive_deletes:
+            yield Effect(
+                str(relationship),
+                "is a cascade of the ORM alone, which one DELETE does not follow",
+            )

@@ -1,0 +1,73 @@
+"""Show one record, with the objects that it refers to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from dbtasks.errors import Negative
+from dbtasks.project import Project
+from dbtasks.records.selection import key_conditions, read_key
+from dbtasks.records.targets import Target, find_target, of_mapper
+
+
+@dataclass(frozen=True)
+class Record:
+    """Hold all columns of a record, and by relationship the objects that it refers to."""
+
+    values: Mapping[str, Any]
+    related: Mapping[str, "Record | None"]
+    text: str | None = None
+
+
+def get(project: Project, model: str | None = None, *, pk: Sequence[str]) -> Record:
+    """Return the record with this primary key, and its many-to-one objects.
+
+    `pk` is one value, or `FIELD=VALUE` for each part of the key. Raises Negative where there is
+    none, UsageError for a key that is not the target's.
+    """
+    target = find_target(project, model)
+    key = read_key(target, pk)
+    found = (
+        _get_row(project, target, pk)
+        if target.mapper is None
+        else _get_object(project, target, key)
+    )
+    if found is None:
+        shown = ", ".join(f"{name}={value}" for name, value in key.items())
+        raise Negative(f"there is no {target.name} with {shown}", hint="see: inv query")
+    return found
+
+
+def _get_row(project: Project, target: Target, pk: Sequence[str]) -> Record | None:
+    columns = target.columns
+    statement = select(*columns.values()).where(*key_conditions(target, pk))
+    with project.connect() as connection:
+        row = connection.execute(statement).first()
+    return None if row is None else Record(dict(zip(columns, row, strict=True)), {})
+
+
+def _get_object(project: Project, target: Target, key: Mapping[str, Any]) -> Record | None:
+    many_to_one = [one for one in target.relationships.values() if not one.property.uselist]
+    options = [joinedload(one) for one in many_to_one]
+    with project.session() as session:
+        found = session.get(target.entity, dict(key), options=options)
+        if found is None:
+            return None
+        related = {one.key: _describe(getattr(found, one.key)) for one in many_to_one}
+        return Record(_values(target, found), related)
+
+
+def _describe(found: Any) -> Record | None:
+    if found is None:
+        return None
+    own = "__str__" in {name for kind in type(found).__mro__[:-1] for name in vars(kind)}
+    return Record(
+        _values(of_mapper(type(found).__mapper__), found), {}, str(found) if own else None
+    )
+
+
+def _values(target: Target, found: Any) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in target.columns}

@@ -1,0 +1,194 @@
+"""Run SQL as it was typed, in one transaction that only reads unless it may write."""
+
+import re
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, count
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, TextClause, bindparam, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import NullType
+
+from dbtasks.engines import Backend
+from dbtasks.engines.statements import ADD_WRITE
+from dbtasks.errors import ROLLED_BACK, Refused, UsageError
+from dbtasks.models import suggest
+from dbtasks.project import Project
+
+BATCH = 500
+"""Rows fetched at a time."""
+
+
+@dataclass
+class Result:
+    """Hold what one statement gave: rows, or the number of rows that it changed.
+
+    `columns` is empty where it gives no rows; a name that comes twice is numbered. `changed` is
+    None where the database does not say. The rows are to be read before the next result.
+    """
+
+    statement: str
+    columns: tuple[str, ...]
+    changed: int | None
+    _rows: Iterator[tuple[Any, ...]] = field(repr=False)
+    _read: int = 0
+
+    @property
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Return the rows that are still to be read."""
+        for row in self._rows:
+            self._read += 1
+            yield row
+
+    def count(self) -> int:
+        """Return the number of rows that were changed, or that there are, reading the rest."""
+        if not self.columns:
+            return self.changed or 0
+        for _ in self.rows:
+            pass
+        return self._read
+
+
+@contextmanager
+def sql(
+    project: Project,
+    statement: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    write: bool = False,
+    dry_run: bool = False,
+    expect: int | None = None,
+    several: bool = False,
+) -> Iterator[Iterator[Result]]:
+    """Run a statement, or with `several` all of a text, and give the result of each.
+
+    What the block does not come to is run at its end, and then committed; an error in it rolls
+    all back, and so does another number of rows than `expect`. Without `write` the database
+    itself refuses to change anything. Only the names of `params` are bound, as text.
+    """
+    backend, given = project.backend, dict(params or {})
+    _check_characters(statement, given)
+    statements = backend.syntax.split(statement)
+    for one in statements:
+        backend.check_statement(one, writes=write)
+    _check_number(statements, several)
+    _check_names(backend, statements, given)
+    _check_rolls_back(backend, statements, needed=dry_run or expect is not None)
+    with (
+        project.connect(writes=write, dry_run=dry_run) as connection,
+        _refused(backend, write),
+        backend.guarded(connection, writes=write),
+        closing(_run(backend, connection, statements, given, expect)) as results,
+    ):
+        yield results
+        for _ in results:
+            pass
+
+
+def _run(
+    backend: Backend,
+    connection: Connection,
+    statements: Sequence[str],
+    params: Mapping[str, str],
+    expect: int | None,
+) -> Generator[Result, None, None]:
+    state = backend.transaction_state(connection)
+    total = 0
+    for statement in statements:
+        options = {
+            "stream_results": backend.can_stream(statement),
+            "max_row_buffer": BATCH,
+            "preserve_rowcount": True,
+        }
+        bound = _bound(backend, statement, params)
+        with closing(connection.execute(bound, execution_options=options)) as cursor:
+            result = _result(statement, cursor)
+            yield result
+            if expect is not None and (len(statements) == 1 or not backend.only_reads(statement)):
+                total += result.count()
+        if backend.transaction_state(connection) != state:
+            raise Refused("the statement ended the transaction", hint="leave transactions to sql")
+    if expect is not None and total != expect:
+        raise Refused(
+            f"{total} rows, where {expect} were expected",
+            hint="look at the rows with a SELECT of the same condition",
+            state=ROLLED_BACK,
+        )
+
+
+def _bound(backend: Backend, statement: str, params: Mapping[str, str]) -> TextClause:
+    """Return the statement with its parameters, of no type: the database finds the one it needs."""
+    names = backend.syntax.parameters(statement) & set(params)
+    values = [bindparam(name, params[name], NullType()) for name in sorted(names)]
+    return text(backend.syntax.bindable(statement, names)).bindparams(*values)
+
+
+def _result(statement: str, cursor: CursorResult[Any]) -> Result:
+    if not cursor.returns_rows:
+        changed = cursor.rowcount if cursor.rowcount >= 0 else None
+        return Result(statement, (), changed, iter(()))
+    rows = (tuple(row) for row in cursor.yield_per(BATCH))
+    return Result(statement, _numbered(cursor.keys()), None, rows)
+
+
+def _numbered(names: Collection[str]) -> tuple[str, ...]:
+    """Return names of which no two are the same."""
+    taken: list[str] = []
+    for name in names:
+        candidates = chain([name], (f"{name}_{number}" for number in count(2)))
+        taken.append(next(one for one in candidates if one not in taken))
+    return tuple(taken)
+
+
+@contextmanager
+def _refused(backend: Backend, write: bool) -> Iterator[None]:
+    """Raise Refused for what the guard stopped; other errors of the database pass."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not backend.refuses_statement(error, writes=write):
+            raise
+        hint = "ATTACH and transactions are not for sql" if write else ADD_WRITE
+        raise Refused(backend.message_of(error), hint=hint) from error
+
+
+def _check_characters(statement: str, params: Mapping[str, str]) -> None:
+    """Raise UsageError for characters that not every driver takes."""
+    texts = {"the statement": statement, **{f"parameter {k}": v for k, v in params.items()}}
+    for what, one in texts.items():
+        if "\0" in one or (not one.isascii() and re.search("[\ud800-\udfff]", one)):
+            raise UsageError(
+                f"{what} has a NUL byte or a lone surrogate",
+                hint="check the encoding of the terminal or of the file",
+            )
+
+
+def _check_number(statements: Sequence[str], several: bool) -> None:
+    if not statements:
+        raise UsageError("there is no statement", hint="write SQL, as in SELECT 1")
+    if len(statements) > 1 and not several:
+        raise UsageError(
+            f"these are {len(statements)} statements, not one",
+            hint="several go into a file: --file PATH, or --file - for stdin",
+        )
+
+
+def _check_names(backend: Backend, statements: Sequence[str], params: Mapping[str, str]) -> None:
+    known = {name for one in statements for name in backend.syntax.parameters(one)}
+    for name in params:
+        if name not in known:
+            raise UsageError(f"no :{name} is in the statement", hint=suggest(name, known))
+
+
+def _check_rolls_back(backend: Backend, statements: Sequence[str], needed: bool) -> None:
+    """Refuse what the engine commits by itself, where it must be rolled back with the rest."""
+    if len(statements) == 1 and not needed:
+        return
+    for one in statements:
+        if backend.commits_by_itself(one):
+            raise Refused(
+                f"{backend.syntax.words(one)[0]} cannot be rolled back on {backend.title}",
+                hint="run it alone, without --dry-run and --expect",
+            )

@@ -1,0 +1,108 @@
+"""What a command works on: a mapped class, a table of the metadata, or a table of the database."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import ColumnElement, MetaData, Table, inspect
+from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.orm import Mapper, QueryableAttribute
+
+from dbtasks.errors import UsageError
+from dbtasks.models import suggest
+from dbtasks.project import Project
+
+
+@dataclass(frozen=True)
+class Target:
+    """Give a mapped class and a bare table one face: named columns, keys and relationships."""
+
+    name: str
+    table: Table
+    mapper: Mapper[Any] | None = None
+
+    @cached_property
+    def columns(self) -> Mapping[str, ColumnElement[Any]]:
+        """Return the columns by the names that users give them, the primary key first."""
+        keys = {name: self._columns[name] for name in self.key}
+        return keys | self._columns
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """Return the names of the primary key's columns."""
+        if self.mapper is None:
+            return tuple(column.key for column in self.table.primary_key)
+        find = self.mapper.get_property_by_column
+        return tuple(find(column).key for column in self.mapper.primary_key)
+
+    @cached_property
+    def relationships(self) -> Mapping[str, QueryableAttribute[Any]]:
+        """Return the relationships of a mapped class by name; a table has none."""
+        if self.mapper is None:
+            return {}
+        return {one.key: one.class_attribute for one in self.mapper.relationships}
+
+    @property
+    def entity(self) -> Any:
+        """Return what goes into select(), update() and delete()."""
+        return self.table if self.mapper is None else self.mapper.class_
+
+    @cached_property
+    def _columns(self) -> dict[str, ColumnElement[Any]]:
+        if self.mapper is None:
+            return {column.key: column for column in self.table.columns}
+        return {one.key: one.class_attribute for one in self.mapper.column_attrs}
+
+
+def of_mapper(mapper: Mapper[Any]) -> Target:
+    """Return the target of a mapped class."""
+    table = mapper.local_table
+    assert isinstance(table, Table) or mapper.persist_selectable is not None
+    return Target(mapper.class_.__name__, table, mapper)  # type: ignore[arg-type]  # a class may be mapped to a join, which is read only
+
+
+def find_target(project: Project, model: str | None = None, *, table: str | None = None) -> Target:
+    """Return what `--model` or `--table` names, or the project's default model.
+
+    `model` is a mapped class or a table of the metadata; `table`, as `name` or `schema.name`,
+    is one of the database that no model need know. Raises UsageError where there is none.
+    """
+    if table is not None:
+        if model is not None:
+            raise UsageError("--model and --table exclude each other", hint="leave one out")
+        return _reflected(project, table)
+    known = _tables(project)
+    if model is not None and model not in project.mappers and model in known:
+        return Target(model, known[model])
+    try:
+        return of_mapper(project.find_mapper(model))
+    except UsageError as error:
+        if model is not None and not error.message.startswith("several"):
+            error.hint = suggest(model, [*project.mappers, *known])
+        raise
+
+
+def _tables(project: Project) -> dict[str, Table]:
+    """Return the tables that no class maps, by their name in the metadata."""
+    mapped = {one.local_table for found in project.mappers.values() for one in found}
+    return {
+        name: table
+        for metadata in project.metadata
+        for name, table in metadata.tables.items()
+        if table not in mapped
+    }
+
+
+def _reflected(project: Project, name: str) -> Target:
+    schema, _, short = name.rpartition(".")
+    with project.connect() as connection:
+        try:
+            table = Table(short, MetaData(), schema=schema or None, autoload_with=connection)
+        except NoSuchTableError:
+            look = inspect(connection)
+            names = [*look.get_table_names(schema or None), *look.get_view_names(schema or None)]
+            raise UsageError(
+                f"the database has no table {name!r}", hint=suggest(short, names)
+            ) from None
+    return Target(name, table)
