@@ -1,5 +1,3 @@
-"""The company's commands: `inv --list` shows them."""
-
 from dbtasks import collection
 
 ns = collection(

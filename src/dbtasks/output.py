@@ -50,7 +50,8 @@ class Output:
 
     def note(self, text: str) -> None:
         """Write a note beside the result, after what was written so far."""
-        self.stdout.flush()
+        with suppress(OSError):  # an error of stdout is seen when it is written to
+            self.stdout.flush()
         with suppress(OSError):  # nobody can be told that nobody can be told
             self.stderr.write(f"{text}\n")
             self.stderr.flush()

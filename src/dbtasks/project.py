@@ -173,7 +173,7 @@ class Project:
             raise UsageError(
                 f"the driver of {url.drivername} cannot be imported: {error}",
                 hint="pip install "
-                + " or ".join(f'"{one.package}"' for one in self.backend.drivers),
+                + (" or ".join(f'"{one.package}"' for one in self.backend.drivers) or "its driver"),
             ) from error
         self.backend.prepare_engine(engine)
         return engine

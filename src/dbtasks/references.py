@@ -37,7 +37,9 @@ def load(reference: str, setting: str) -> Any:
     return target
 
 
-def project_raised(what: str, error: Exception, *, state: str = NOTHING_CHANGED) -> DbtasksError:
+def project_raised(
+    what: str, error: Exception | SystemExit, *, state: str = NOTHING_CHANGED
+) -> DbtasksError:
     """Return the error for an exception that the project's own code raised."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return DbtasksError(

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dbtasks.engines import backend_for, mask
+from dbtasks.engines import backend_for, mask, parse
 from dbtasks.errors import DbtasksError
-from dbtasks.settings import Settings
+from dbtasks.settings import DEFAULT, Settings
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ def _plain(settings: Settings) -> Iterator[Line]:
         "environment": settings.environment,
         "database": settings.database,
         "metadata": ", ".join(settings.metadata),
+        "default_url": _masked(settings.databases[DEFAULT].default_url),
+        "url_variable": settings.databases[DEFAULT].url_variable,
         "seeds": ", ".join(settings.seeds.values()),
         "default_model": settings.default_model,
         "alembic": str(settings.alembic),
@@ -37,11 +39,22 @@ def _plain(settings: Settings) -> Iterator[Line]:
         yield Line(name, value or None, settings.sources[name])
 
 
+def _masked(text: str | None) -> str | None:
+    """Return a URL as it was given, without its secrets."""
+    if text is None:
+        return None
+    try:
+        return mask(parse(text, "default_url"))
+    except DbtasksError as error:
+        return f"({error.message})"
+
+
 def _url(settings: Settings, alias: str) -> Line:
     read_only = ", read-only" if settings.databases[alias].read_only else ""
     name = f"url of {alias}{read_only}"
+    variable = settings.databases[alias].url_variable
     try:
         text, source = settings.url_of(alias)
         return Line(name, mask(backend_for(text, source, settings.root).url), source)
     except DbtasksError as error:
-        return Line(name, f"({error.message})", settings.databases[alias].url_variable)
+        return Line(name, f"({error.message})", variable)

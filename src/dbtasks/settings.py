@@ -11,6 +11,7 @@ from typing import Any
 from dbtasks.errors import LocalFailure, UsageError
 
 DEFAULT = "default"
+ALL = "all"
 PRODUCTION = "production"
 
 UrlSource = str | Callable[[], Any]
@@ -128,6 +129,7 @@ def resolve(
     cannot be, LocalFailure for an unreadable .env.
     """
     values, sources = _layer(options, config or {})
+    _check_types(values)
     variables = Variables(environ, read_dotenv(root / ".env"))
     environment = _named("environment", "DBTASKS_ENV", values, sources, variables) or "development"
     alias = database or _named("database", "DBTASKS_DATABASE", values, sources, variables)
@@ -135,7 +137,7 @@ def resolve(
         sources["database"] = "--database"
     databases = _declared(values, sources)
     alias = alias or DEFAULT
-    if alias not in databases:
+    if alias not in databases and alias != ALL:
         databases[alias] = _undeclared(alias, databases, variables)
     return Settings(
         root=root,
@@ -162,9 +164,11 @@ def read_dotenv(path: Path) -> Mapping[str, str]:
     try:
         with path.open(encoding="utf-8") as stream:
             wrong = [one.original.line for one in parse_stream(stream) if one.error]
-        found = dotenv_values(path)
+        found = {} if wrong else dotenv_values(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise LocalFailure(f"cannot read {path}: {error}") from error
+        raise LocalFailure(
+            f"cannot read {path}: {error}", hint="it should be a text file of NAME=value lines"
+        ) from error
     if wrong:
         raise UsageError(
             f"{path}, line {wrong[0]}, is no NAME=value", hint="mend the line, or its quotes"
@@ -189,6 +193,30 @@ def _layer(options: Options, config: Mapping[str, Any]) -> tuple[dict[str, Any],
                 )
             values[name], sources[name] = config[name], "invoke configuration"
     return values, sources
+
+
+def _check_types(values: Mapping[str, Any]) -> None:
+    """Refuse what is of another type than its option, without showing it: it may be a secret."""
+    for name, kinds, wanted in (
+        ("metadata", (str, list, tuple), '"module:attribute", or a list of such'),
+        ("seeds", (str, Mapping), '"module:function", or a dict of such by name'),
+        ("default_model", (str,), "the name of a class"),
+        ("default_url", (str,), "a URL"),
+        ("url_variable", (str,), "the name of a variable"),
+        ("databases", (Mapping,), "a dict of dicts by alias"),
+        ("alembic", (str,), "a path"),
+        ("app", (str,), '"module:factory"'),
+    ):
+        if values[name] is not None and not isinstance(values[name], kinds):
+            raise UsageError(
+                f"{name} is of type {type(values[name]).__name__}", hint=f"it should be {wanted}"
+            )
+    for alias, given in values["databases"].items():
+        if not isinstance(given, Mapping):
+            raise UsageError(
+                f"databases: {alias!r} is of type {type(given).__name__}",
+                hint=f'write {alias!r}: {{"url_variable": "{variable_of(alias)}"}}',
+            )
 
 
 def _named(
@@ -220,7 +248,7 @@ def _declared(values: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str
     }
     for alias, given in values["databases"].items():
         unknown = set(given) - DATABASE_OPTIONS
-        if unknown or alias == "all":
+        if unknown or alias == ALL:
             raise UsageError(
                 f"databases: {alias!r} cannot be declared"
                 + (f" with {', '.join(sorted(unknown))}" if unknown else ", it means every one"),

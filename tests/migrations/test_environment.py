@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Database
+from conftest import Database, clean_environment
 
 
 @pytest.fixture
@@ -81,3 +81,46 @@ def test_autogenerate_sees_neither_views_nor_our_tables(
     connection.commit()
     connection.close()
     assert "No new upgrade operations" in alembic("check")
+
+
+def test_pyproject_toml(company: Path, alembic: Callable[..., str]) -> None:
+    (company / "alembic.ini").unlink()
+    (company / "pyproject.toml").write_text(
+        '[tool.alembic]\nscript_location = "%(here)s/migrations"\nprepend_sys_path = ["src"]\n'
+    )
+    tasks = company / "tasks.py"
+    tasks.write_text(tasks.read_text().replace("(\n", '(\n    alembic="pyproject.toml",\n', 1))
+    alembic("upgrade", "head")
+    assert (company / "app.db").is_file()
+
+
+def test_tasks_as_a_package(company: Path, alembic: Callable[..., str]) -> None:
+    (company / "tasks").mkdir()
+    (company / "tasks.py").rename(company / "tasks" / "database.py")
+    (company / "tasks" / "__init__.py").write_text("from tasks.database import ns\n")
+    alembic("upgrade", "head")
+    assert (company / "app.db").is_file()
+
+
+def test_read_only_alias_and_two_collections_are_refused(company: Path) -> None:
+    def refused(**environ: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "alembic", "upgrade", "head"],
+            cwd=company,
+            env=clean_environment() | environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    tasks = company / "tasks.py"
+    text = tasks.read_text()
+    tasks.write_text(text.replace("(\n", '(\n    databases={"ro": {"read_only": True}},\n', 1))
+    ro = {"DBTASKS_DATABASE": "ro", "RO_DATABASE_URL": "sqlite:///app.db"}
+    assert "declared read-only" in refused(**ro)
+    tasks.write_text(text + text.replace("ns =", "other ="))
+    assert "several collections" in refused()
+    assert list(company.glob("*.db")) == []

@@ -6,7 +6,14 @@ import pytest
 from sqlalchemy import inspect
 
 from dbtasks import Project, migrations
-from dbtasks.errors import DbtasksError, PartlyApplied, Refused, Rejected, UsageError
+from dbtasks.errors import (
+    DbtasksError,
+    PartlyApplied,
+    Refused,
+    Rejected,
+    Unreachable,
+    UsageError,
+)
 from dbtasks.migrations import Step
 from trees import FIRST, add_revision
 
@@ -259,3 +266,73 @@ def test_sql_of_a_revision_that_reads(company: Path, project: Project) -> None:
     add_revision(company, "0002_reads", 'op.get_bind().execute(sa.text("SELECT 1")).fetchall()')
     with pytest.raises(UsageError, match="needs a live database"):
         migrations.sql(project)
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"], indirect=True)
+def test_one_transaction_a_revision_keeps_whole_revisions(company: Path, project: Project) -> None:
+    env = company / "migrations" / "env.py"
+    env.write_text(
+        env.read_text().replace("metadata)", "metadata, transaction_per_migration=True)")
+    )
+    add_revision(company, "0002_fine")
+    add_revision(company, "0003_broken", 'op.execute("SELECT nonsense")', after="0002_fine")
+    with pytest.raises(Rejected) as caught:
+        migrations.migrate(project)
+    assert caught.value.state == "2 of 3 applied"
+    assert applied(project) == [FIRST, "0002_fine"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_relative_folders_are_those_of_alembic_ini(
+    company: Path, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = company / "other revisions"
+    other.mkdir()
+    add_revision(company, "0002_elsewhere").rename(other / "0002_elsewhere.py")
+    (company / "alembic.ini").write_text(
+        "[alembic]\nscript_location = migrations\npath_separator = newline\n"
+        "version_locations =\n    migrations/versions\n    other revisions\n"
+    )
+    monkeypatch.chdir(company / "src")
+    assert ids(migrations.migrate(project)) == [FIRST, "0002_elsewhere"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("alembic.ini", "[alembic\n", "cannot be read"),
+        ("alembic.ini", "[alembic]\nscript_location = %(nowhere)s\n", "cannot be read"),
+        ("alembic.ini", "[alembic]\nscript_location = nowhere\n", "nowhere"),
+    ],
+)
+def test_broken_configuration_is_the_users(
+    company: Path, project: Project, name: str, content: str, words: str
+) -> None:
+    (company / name).write_text(content)
+    with pytest.raises(UsageError, match=words):
+        migrations.plan(project)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_missing_env_and_env_that_raises(company: Path, project: Project) -> None:
+    env = company / "migrations" / "env.py"
+    env.write_text("1 / 0\n")
+    for work in (migrations.plan, migrations.showmigrations, migrations.migrate):
+        with pytest.raises(DbtasksError, match=r"env\.py raised ZeroDivisionError"):
+            work(project)
+    env.unlink()
+    with pytest.raises(UsageError, match=r"there is no .*env\.py"):
+        migrations.migrate(project)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_connection_lost_in_a_revision(company: Path, project: Project) -> None:
+    add_revision(
+        company, "0002_killed", 'op.execute("SELECT pg_terminate_backend(pg_backend_pid())")'
+    )
+    with pytest.raises(Unreachable, match="0002_killed: the connection was lost") as caught:
+        migrations.migrate(project)
+    assert caught.value.state == "rolled back, 0 of 2 applied"
+    assert "waitdb" in (caught.value.hint or "")
+    assert tables(project) == set()

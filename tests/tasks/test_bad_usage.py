@@ -74,6 +74,10 @@ CASES: list[tuple[list[str], dict[str, str], int, list[str]]] = [
     (["query"], {"INVOKE_DB_METADATA": "company.modls:Base"}, 2, ["no module 'company.modls'"]),
     (["query"], {"INVOKE_DB_METADATA": "company.models:Bse"}, 2, ["company.models:Bse"]),
     (["query"], {"INVOKE_DB_METADATA": "company.models"}, 2, ["module:attribute"]),
+    (["query"], {"INVOKE_DB_DATABASES": "abc"}, 2, ["databases is of type str"]),
+    (["migrate"], {"DATABASE_URL": "postgresql://u:s3cr3t@3t@h/d"}, 2, ["cannot be read"]),
+    (["query"], {"DATABASE_URL": "mssql+pyodbc://u:s3cr3t@h/d"}, 2, ["pip install"]),
+    (["query"], {"DATABASE_URL": "sqlite:///:memory:?timeout=abc"}, 2, ["does not take this URL"]),
 ]
 
 
@@ -233,3 +237,86 @@ def test_interrupted_migration_leaves_nothing(
         ]
     path.write_text(path.read_text().replace("time.sleep(30)", "pass"))
     assert inv("migrate").out.count(" OK ") == 2
+
+
+def test_dotenv_that_cannot_be_parsed(inv: Inv, company: Path) -> None:
+    (company / ".env").write_text("DATABASE_URL: sqlite:///colon.db\n")
+    check(inv("migrate"), 2, ".env, line 1, is no NAME=value")
+    (company / ".env").write_text("A=1\nDATABASE_URL='sqlite:///quote.db\n")
+    check(inv("migrate"), 2, ".env, line 2")
+    (company / ".env").unlink()
+    (company / ".env").mkdir()
+    check(inv("migrate"), 9, "cannot read")
+
+
+def test_collection_with_an_argument_that_it_does_not_have(inv: Inv, company: Path) -> None:
+    tasks = company / "tasks.py"
+    tasks.write_text(tasks.read_text().replace("metadata=", "metadta="))
+    done = inv("migrate")
+    assert (done.code, "'metadta'" in done.err, "Traceback" in done.err) == (2, True, False)
+
+
+SEVERAL = """
+from dbtasks import collection
+
+ns = collection(
+    metadata="company.models:Base",
+    seeds="leak:seed",
+    databases={"other": {"url_variable": "OTHER_URL"}},
+)
+"""
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_password_stays_hidden_for_all_databases(
+    inv: Inv, company: Path, database: Database
+) -> None:
+    """The project's own code may put a URL into its exception."""
+    (company / "tasks.py").write_text(SEVERAL)
+    (company / "src" / "leak.py").write_text(
+        "import os\ndef seed(session):\n    raise RuntimeError(os.environ['DATABASE_URL'])\n"
+    )
+    url = database.url.replace("postgres@", "postgres:s3cr3t-word@")
+    env = {"DATABASE_URL": url, "OTHER_URL": url}
+    inv("migrate", env=env)
+    for arguments in (["--database", "all"], ["--database", "all", "--traceback"]):
+        done = inv("seed", *arguments, env=env)
+        assert (done.code, "RuntimeError" in done.err) == (70, True)
+        assert "s3cr3t" not in done.err
+
+
+def piped(company: Path, redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        f"{sys.executable} -m invoke {' '.join(arguments)} {redirection}",
+        shell=True,
+        cwd=company,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", ">&- 2>&- <&-", "2>/dev/full"])
+def test_closed_streams(inv: Inv, company: Path, redirection: str) -> None:
+    done = piped(company, redirection, "migrate", "seed", "query")
+    assert (done.returncode, "Traceback" in done.stderr + done.stdout) == (0, False)
+    refused = piped(company, redirection, "migrate", "--to", "base")
+    assert refused.returncode == 3
+    assert inv("query").out == "Alice → Engineering\nBob → Engineering\n"
+
+
+def test_state_after_the_commit_is_committed(inv: Inv, company: Path) -> None:
+    """What cannot be printed is not undone, and is not called rolled back."""
+    inv("migrate")
+    done = piped(company, ">/dev/full", "seed")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (9, "state: committed")
+    assert inv("query").out != ""
+
+
+@pytest.mark.parametrize("reader", ["| true", ">/dev/full"])
+def test_reader_that_goes_away_does_not_undo_a_migration(
+    inv: Inv, company: Path, reader: str
+) -> None:
+    piped(company, reader, "migrate")
+    assert inv("showmigrations").out == "[X] 0001_department_employee\n"

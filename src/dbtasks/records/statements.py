@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, TextClause, bindparam, text
+from sqlalchemy import Connection, CursorResult, bindparam, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
@@ -97,13 +97,7 @@ def _run(
     state = backend.transaction_state(connection)
     total = 0
     for statement in statements:
-        options = {
-            "stream_results": backend.can_stream(statement),
-            "max_row_buffer": BATCH,
-            "preserve_rowcount": True,
-        }
-        bound = _bound(backend, statement, params)
-        with closing(connection.execute(bound, execution_options=options)) as cursor:
+        with closing(_execute(backend, connection, statement, params)) as cursor:
             result = _result(statement, cursor)
             yield result
             if expect is not None and (len(statements) == 1 or not backend.only_reads(statement)):
@@ -118,11 +112,22 @@ def _run(
         )
 
 
-def _bound(backend: Backend, statement: str, params: Mapping[str, str]) -> TextClause:
-    """Return the statement with its parameters, of no type: the database finds the one it needs."""
+def _execute(
+    backend: Backend, connection: Connection, statement: str, params: Mapping[str, str]
+) -> CursorResult[Any]:
+    options = {
+        "stream_results": backend.can_stream(statement),
+        "max_row_buffer": BATCH,
+        "preserve_rowcount": True,
+        "no_parameters": True,  # where there are none, no driver looks for %s
+    }
     names = backend.syntax.parameters(statement) & set(params)
+    if not names:
+        return connection.exec_driver_sql(statement, execution_options=options)
+    # Of no type: the database finds the one that it needs.
     values = [bindparam(name, params[name], NullType()) for name in sorted(names)]
-    return text(backend.syntax.bindable(statement, names)).bindparams(*values)
+    bound = text(backend.syntax.bindable(statement, names)).bindparams(*values)
+    return connection.execute(bound, execution_options=options)
 
 
 def _result(statement: str, cursor: CursorResult[Any]) -> Result:

@@ -17,13 +17,12 @@ from invoke.tasks import Task
 
 from dbtasks.errors import NOTHING_CHANGED, DbtasksError, LocalFailure
 from dbtasks.output import FORMATS, Output
+from dbtasks.settings import ALL
 from dbtasks.tasks import collector
 from dbtasks.tasks.options import HELP, SHORT, check_text
 from dbtasks.tasks.run import Binding, Run
 
 INTERRUPTED, TERMINATED, NOBODY_READS = 130, 143, 141
-ALL = "all"
-
 LISTS = frozenset({"where", "order_by", "pk", "set_", "set_null", "param"})
 """Options that may be given several times, on whichever command."""
 
@@ -155,7 +154,7 @@ def reported(run: Run, *, show_traceback: bool) -> Iterator[None]:
         run.output.abandon()
         raise Exit(code=NOBODY_READS) from error
     except (KeyboardInterrupt, Terminated) as error:
-        raise _interrupted(error, _outcome(run)) from error
+        raise _interrupted(run, error) from error
     except Exception as error:
         if show_traceback:
             run.output.note(run.scrub(traceback.format_exc().rstrip()))
@@ -176,8 +175,8 @@ def _failed(run: Run, error: Exception) -> Exit:
     if error.hint:
         lines.append(f"hint: {error.hint}")
     lines.append(f"state: {error.state}")
-    run.output.stdout.flush()
-    return Exit(run.scrub("\n".join(lines)), code=error.exit_code)
+    run.output.note(run.scrub("\n".join(lines)))
+    return Exit(code=error.exit_code)
 
 
 def _unforeseen(error: Exception, state: str) -> DbtasksError:
@@ -191,12 +190,13 @@ def _unforeseen(error: Exception, state: str) -> DbtasksError:
     )
 
 
-def _interrupted(error: BaseException, outcome: str) -> Exit:
+def _interrupted(run: Run, error: BaseException) -> Exit:
     """Say what is left: the library notes it on the exception where it is not all or nothing."""
     notes = getattr(error, "__notes__", None)
-    state = notes[-1] if notes else outcome
+    state = notes[-1] if notes else _outcome(run)
     code = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
-    return Exit(f"\nerror: interrupted\nstate: {state}", code=code)
+    run.output.note(f"\nerror: interrupted\nstate: {state}")
+    return Exit(code=code)
 
 
 @contextmanager
@@ -233,11 +233,18 @@ def _echoing(output: Output) -> Iterator[None]:
 
 def _config(context: Context, binding: Binding) -> Mapping[str, Any]:
     found = context.config.get(binding.config_key)
-    return dict(found) if hasattr(found, "keys") else {}
+    if not hasattr(found, "keys"):
+        return {}
+    # Invoke's own mappings stand inside too.
+    return {name: _plain(value) for name, value in dict(found).items()}
+
+
+def _plain(value: Any) -> Any:
+    return {k: _plain(v) for k, v in dict(value).items()} if hasattr(value, "keys") else value
 
 
 def _each_database(run: Run) -> Iterator[Run]:
-    if run.database != ALL:
+    if run.database != ALL and (run.database or run.settings.database) != ALL:
         yield run
         return
     run.database = None
