@@ -1,6 +1,6 @@
 """One update or delete of employees inside a process, timed: the bare statement, or dbtasks'.
 
-`records.py` starts it. It prints the seconds, without the imports and without connecting.
+`records.py` starts it. It prints the number of records and the seconds, without the imports and without connecting.
 """
 
 import argparse
@@ -18,7 +18,7 @@ BARE = {
 
 
 def main() -> None:
-    """Read the command line, make the change, and print its time and its number of records."""
+    """Read the command line, make the change, and print the number of records and the seconds."""
     parser = argparse.ArgumentParser()
     parser.add_argument("verb", choices=BARE)
     parser.add_argument("url")
@@ -28,7 +28,8 @@ def main() -> None:
     change = _by_dbtasks(options) if options.folder else _bare(options)
     start = perf_counter()
     number = change()
-    sys.stdout.write(f"{perf_counter() - start} {number}\n")
+    seconds = perf_counter() - start
+    sys.stdout.write(f"{number} {seconds}\n")
 
 
 def _bare(options: argparse.Namespace) -> Callable[[], int]:

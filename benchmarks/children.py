@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import IO
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -21,17 +22,24 @@ PREFIXES = ("PYTHON", "INVOKE_", "DBTASKS_", "DJANGO_", "DATABASE_URL")
 
 @dataclass(frozen=True)
 class Usage:
-    """Hold what a process used, as the kernel counted it, and the lines that it wrote."""
+    """Hold what a process used, as the kernel counted it, and the lines that it wrote.
+
+    `seconds` is all its time, `first_ms` that to its first line; `end` is the last that it wrote.
+    """
 
     cpu_ms: float
     peak_mb: float
     lines: int
+    seconds: float
+    first_ms: float
+    end: str
 
 
 def measure(
     arguments: Sequence[str | Path], folder: Path, extra: Mapping[str, str] | None = None
 ) -> Usage:
     """Run a process in a folder and return what it used; stop the benchmark where it fails."""
+    start = perf_counter()
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
@@ -44,14 +52,22 @@ def measure(
         ) as child,
     ):
         assert child.stdout is not None
-        lines = _count_lines(child.stdout)
+        lines, first, last = _read_lines(child.stdout)
         _, status, used = os.wait4(child.pid, 0)
+        end = perf_counter()
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
             errors.seek(0)
             raise SystemExit(_failure(arguments, child.returncode, errors.read()))
     unit = 1 if sys.platform == "darwin" else 1024
-    return Usage((used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss * unit / 1e6, lines)
+    return Usage(
+        cpu_ms=(used.ru_utime + used.ru_stime) * 1000,
+        peak_mb=used.ru_maxrss * unit / 1e6,
+        lines=lines,
+        seconds=end - start,
+        first_ms=(first - start) * 1000,
+        end=last.decode(errors="replace"),
+    )
 
 
 def run(arguments: Sequence[str | Path], folder: Path | None = None) -> str:
@@ -100,12 +116,18 @@ def script(python: Path, name: str) -> Path:
     return python.with_name(name)
 
 
-def _count_lines(stream: IO[bytes]) -> int:
-    """Read a stream to its end, and return the number of its lines."""
-    count = 0
-    while block := stream.read(BLOCK):
+def _read_lines(stream: IO[bytes]) -> tuple[int, float, bytes]:
+    """Read a stream to its end: the number of its lines, when the first came, and the last block.
+
+    A stream without lines has its end instead of a first.
+    """
+    count, first, last = 0, None, b""
+    while block := os.read(stream.fileno(), BLOCK):
+        last = block
         count += block.count(b"\n")
-    return count
+        if count and first is None:
+            first = perf_counter()
+    return count, first or perf_counter(), last
 
 
 def _failure(arguments: Sequence[str | Path], code: int, output: bytes) -> str:

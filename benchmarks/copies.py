@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, make_url, text
 
 FULL, COPY = "dbtasks_benchmark_full", "dbtasks_benchmark_copy"
-ANY_DEPARTMENT = 10
 
 DEPARTMENTS = """
     WITH RECURSIVE numbers(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM numbers WHERE id < 10)
@@ -46,6 +45,14 @@ class ServerCopies:
         """Drop both."""
         self._run(*(f"DROP DATABASE IF EXISTS {name}" for name in (COPY, FULL)))
 
+    @property
+    def django(self) -> dict[str, object]:
+        """Return Django's settings for the full one."""
+        url = self.server
+        parts = {"USER": url.username, "PASSWORD": url.password, "HOST": url.host, "PORT": url.port}
+        given = {name: part for name, part in parts.items() if part is not None}
+        return {"ENGINE": "django.db.backends.postgresql", "NAME": FULL, **given}
+
     def _url(self, name: str) -> str:
         return self.server.set(database=name).render_as_string(hide_password=False)
 
@@ -77,6 +84,11 @@ class FileCopies:
         for file in self.files:
             file.unlink(missing_ok=True)
 
+    @property
+    def django(self) -> dict[str, object]:
+        """Return Django's settings for the full one."""
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(self.files[0])}
+
 
 Copies = ServerCopies | FileCopies
 
@@ -102,8 +114,8 @@ def fill(url: str, rows: int) -> None:
         found = found.set(drivername="postgresql+psycopg")
     engine = create_engine(found)
     with engine.begin() as connection:
-        connection.exec_driver_sql(DEPARTMENTS)
-        connection.exec_driver_sql(EMPLOYEES.format(rows=rows).replace("%", "%%" if found.drivername != "sqlite" else "%"))
+        connection.execute(text(DEPARTMENTS))
+        connection.execute(text(EMPLOYEES.format(rows=rows)))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM")
         connection.exec_driver_sql("ANALYZE")

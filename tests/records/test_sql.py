@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
-from conftest import Database
-from dbtasks import Project
+from conftest import DRIVERS, Database
+from dbtasks import Project, guards, own_tables
 from dbtasks.engines import BACKENDS, Backend
 from dbtasks.errors import DbtasksError, Refused, Rejected, UsageError
 from dbtasks.records import sql
@@ -208,11 +208,14 @@ def test_database_holds_without_the_first_line(
 SEVERAL_AS_ONE = ["SELECT 1; COMMIT; DROP TABLE t", "SELECT 1; DELETE FROM t"]
 
 
+# psycopg2 only has the simple protocol, which takes several; the docs say so.
+ONE_A_CALL = [driver for driver in DRIVERS if driver != "postgresql+psycopg2"]
+
+
+@pytest.mark.parametrize("drivers", ONE_A_CALL, indirect=True)
 def test_driver_takes_one_statement_a_call(
     shops: Project, drivers: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if "psycopg2" in drivers.url:
-        pytest.skip("psycopg2 only has the simple protocol; the docs say so")
     monkeypatch.setattr(type(shops.backend), "check_statement", lambda *a, **k: None)
     monkeypatch.setattr(type(shops.backend.syntax), "split", lambda self, one: [one])
     for write in (False, True):
@@ -579,3 +582,13 @@ def test_our_errors_are_all_that_leaves(shop: Project) -> None:
         with pytest.raises(DbtasksError) as raised:
             run(shop, statement)
         assert not isinstance(raised.value, DBAPIError)
+
+
+def test_write_on_a_marked_database_is_noted(shop: Project) -> None:
+    guards.mark(shop, "development")
+    run(shop, "UPDATE t SET id = id + 100", write=True)
+    run(shop, "SELECT 1")
+    journal = own_tables.journal(shop.backend.own_schema)
+    with shop.connect() as connection:
+        noted = connection.execute(select(journal.c.command, journal.c.row_count)).all()
+    assert [(command, rows > 0) for command, rows in noted] == [("sql", True)]

@@ -27,5 +27,6 @@ def compile_explain(element: Explain, compiler: Any, **options: Any) -> str:
 
 def explain(connection: Connection, prefix: str, statement: Any) -> Plan:
     """Return the names of the plan's columns, and its rows."""
-    result = connection.execute(Explain(prefix, statement))
-    return tuple(result.keys()), [tuple(row) for row in result]
+    cursor: Any = connection.execute(Explain(prefix, statement)).cursor
+    # From the driver: SQLAlchemy would take the plan's columns for those of the statement.
+    return tuple(one[0] for one in cursor.description), [tuple(row) for row in cursor.fetchall()]

@@ -11,6 +11,9 @@ from dbtasks.errors import UsageError
 
 SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
+LARGEST_CELL = 2**31 - 1
+"""As much as the csv module takes everywhere; its default is less than a text column holds."""
+
 FileRecord = dict[str, Any]
 
 
@@ -23,13 +26,11 @@ def read_records(stream: TextIO, name: str) -> Iterator[FileRecord]:
 
     An empty cell of CSV is NULL. Raises UsageError that names the line of what cannot be read.
     """
-    kind = SUFFIXES.get(Path(name).suffix.lower())
-    lines: Iterator[str] = iter(stream)
-    if kind is None:
-        first = next((line for line in lines if line.strip()), "")
-        lines = chain([first], lines)
-        kind = {"[": "json", "{": "jsonl"}.get(first.lstrip()[:1], "csv")
     try:
+        kind = SUFFIXES.get(Path(name).suffix.lower())
+        before = _until_text(stream)
+        lines = chain(before, stream)
+        kind = kind or _sniff(before[-1] if before else "")
         yield from {"json": _json, "jsonl": _jsonl, "csv": _csv}[kind](lines, name)
     except UnicodeDecodeError as error:
         raise UsageError(
@@ -37,10 +38,28 @@ def read_records(stream: TextIO, name: str) -> Iterator[FileRecord]:
         ) from error
 
 
+def _until_text(stream: TextIO) -> list[str]:
+    """Read up to the first line that is not blank; Excel begins a file with a mark of UTF-8."""
+    found: list[str] = []
+    for line in stream:
+        found.append(line if found else line.removeprefix("\ufeff"))
+        if found[-1].strip():
+            break
+    return found
+
+
+def _sniff(line: str) -> str:
+    """Tell the format by a first line; an object that goes on in the next one is JSON."""
+    text = line.strip()
+    if text.startswith("{") and text.endswith("}"):
+        return "jsonl"
+    return "json" if text.startswith(("[", "{")) else "csv"
+
+
 def _json(lines: Iterator[str], name: str) -> Iterator[FileRecord]:
     try:
         found = json.loads("".join(lines))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unreadable(name, str(error)) from error
     for number, record in enumerate(found if isinstance(found, list) else [found], 1):
         yield _checked(record, name, f"record {number}")
@@ -52,11 +71,12 @@ def _jsonl(lines: Iterator[str], name: str) -> Iterator[FileRecord]:
             continue
         try:
             yield _checked(json.loads(line), name, f"line {number}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _unreadable(name, f"line {number}: {error}") from error
 
 
 def _csv(lines: Iterator[str], name: str) -> Iterator[FileRecord]:
+    csv.field_size_limit(LARGEST_CELL)
     reader = csv.DictReader(lines, strict=True)
     try:
         for record in reader:

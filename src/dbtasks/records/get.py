@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import joinedload, object_mapper
 
-from dbtasks.errors import Negative
+from dbtasks.errors import DbtasksError, Negative
 from dbtasks.project import Project
 from dbtasks.records.selection import key_conditions, read_key
 from dbtasks.records.targets import Target, find_target, of_mapper
+from dbtasks.references import project_raised
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,17 @@ def _get_object(project: Project, target: Target, key: Mapping[str, Any]) -> Rec
 def _describe(found: Any) -> Record | None:
     if found is None:
         return None
-    own = "__str__" in {name for kind in type(found).__mro__[:-1] for name in vars(kind)}
-    return Record(
-        _values(of_mapper(type(found).__mapper__), found), {}, str(found) if own else None
-    )
+    target = of_mapper(object_mapper(found))
+    return Record(_values(target, found), {}, _text(target, found) if target.has_text else None)
+
+
+def _text(target: Target, found: Any) -> str:
+    try:
+        return str(found)
+    except (DbtasksError, DBAPIError, OSError):
+        raise
+    except Exception as error:
+        raise project_raised(f"{target.name}.__str__", error) from error
 
 
 def _values(target: Target, found: Any) -> dict[str, Any]:

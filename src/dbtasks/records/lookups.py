@@ -1,11 +1,21 @@
 """Conditions of the command line: FIELD[__LOOKUP]=VALUE, as in Django."""
 
-import csv
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from operator import ge, gt, le, lt
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, and_, or_
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Enum,
+    Interval,
+    TypeDecorator,
+    and_,
+    false,
+    literal,
+    or_,
+)
 
 from dbtasks.engines import Backend
 from dbtasks.engines.matching import is_text, undecorated
@@ -23,6 +33,8 @@ TEXT = (
 )
 ORDER: dict[str, Callable[[Any, Any], Any]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le}
 LOOKUPS = ("exact", "ne", "in", "range", "isnull", *ORDER, *TEXT)
+
+ITEM = re.compile(r'(?:^|,)(?:"((?:[^"]|"")*)"(?=,|\Z)|([^,]*))')
 
 
 def conditions(
@@ -65,39 +77,55 @@ def _flag(text: str, field: str) -> bool:
 def _split(target: Target, left: str) -> tuple[Field, str]:
     """Tell the lookup from the field; a field may have __ in its own name."""
     name, mark, lookup = left.rpartition("__")
-    if mark and lookup in LOOKUPS and lookup not in target.columns and left not in target.columns:
-        return find_field(target, name), lookup
     try:
         return find_field(target, left), "exact"
     except UsageError:
-        if mark and name in target.columns:
-            raise UsageError(
-                f"there is no lookup {lookup!r}", hint=suggest(lookup, LOOKUPS)
-            ) from None
-        raise
+        if not mark:
+            raise
+        if lookup in LOOKUPS:
+            return find_field(target, name), lookup
+        raise _no_lookup(find_field(target, name), lookup) from None
+
+
+def _no_lookup(field: Field, lookup: str) -> UsageError:
+    hint = suggest(lookup, LOOKUPS)
+    if field.column is None:
+        hint = f"a path has points: {field.name}.{lookup}"
+    return UsageError(f"there is no lookup {lookup!r} (after {field.name})", hint=hint)
 
 
 def _over(path: tuple[Any, ...], inner: Condition) -> Condition:
     """Ask it of the objects at the end of a path: by EXISTS, so that records do not multiply."""
     for relationship in reversed(path):
-        inner = (
-            relationship.any(inner) if relationship.property.uselist else relationship.has(inner)
-        )
+        inner = _some(relationship, inner)
     return inner
 
 
+def _some(relationship: Any, inner: Condition | None = None) -> Condition:
+    """Ask whether there is an object, or one that meets a condition."""
+    ask = relationship.any if relationship.property.uselist else relationship.has
+    found: Condition = ask(inner)
+    return found
+
+
 def _is_null(field: Field, wanted: bool) -> Condition:
+    """Ask for NULL at the end of a path, where a path that ends before it is NULL too."""
+    path = field.path
     if field.column is None:
-        *path, last = field.path
-        there = last.any() if last.property.uselist else last.has()
-        return _over(tuple(path), ~there if wanted else there)
-    column = field.column
-    return _over(field.path, column.is_(None) if wanted else column.is_not(None))
+        path, there = path[:-1], _some(path[-1])
+    else:
+        there = field.column.is_not(None)
+    if not wanted:
+        return _over(path, there)
+    missing = ~there
+    for relationship in reversed(path):
+        missing = or_(~_some(relationship), _some(relationship, missing))
+    return missing
 
 
 def _compare(backend: Backend, field: Field, lookup: str, text: str) -> Condition:
     assert field.column is not None
-    column = undecorated(field.column)
+    column = _plain(field.column)
     kind = column.type
     if lookup in TEXT:
         if not is_text(column):
@@ -112,8 +140,7 @@ def _compare(backend: Backend, field: Field, lookup: str, text: str) -> Conditio
     if lookup == "range":
         return _range(column, text, field.name)
     if lookup in ORDER:
-        found: Condition = ORDER[lookup](column, convert(text, kind, field.name))
-        return found
+        return _ordered(column, lookup, text, field.name)
     equal = _equals(backend, column, text, field.name)
     return ~equal if lookup == "ne" else equal
 
@@ -126,10 +153,41 @@ def _range(column: ColumnElement[Any], text: str, field: str) -> Condition:
     ends = split_list(text)
     if len(ends) != 2:
         raise UsageError(f"{field}__range={text!r} has no two ends", hint="write FROM,TO")
-    low, high = (convert(one, column.type, field) for one in ends)
-    return and_(column >= low, column <= high)
+    low, high = ends
+    return and_(_ordered(column, "gte", low, field), _ordered(column, "lte", high, field))
+
+
+def _ordered(column: ColumnElement[Any], lookup: str, text: str, field: str) -> Condition:
+    kind = column.type
+    if isinstance(kind, TypeDecorator) and not isinstance(kind, Interval):
+        raise UsageError(
+            f"{field} is {type(kind).__name__}, whose order the database does not know",
+            hint="take exact, ne, in or isnull",
+        )
+    value = convert(text, kind, field)
+    if isinstance(kind, Enum):
+        return or_(false(), *(column == one for one in _members(kind, lookup, value)))
+    # A literal, as SQLAlchemy has no order for a plain True.
+    found: Condition = ORDER[lookup](column, literal(value, kind))
+    return found
+
+
+def _members(kind: Enum, lookup: str, value: Any) -> Iterator[Any]:
+    """Yield what stands before or after a value of an enum: databases do not agree on it."""
+    members = list(kind.enum_class.__members__.values()) if kind.enum_class else list(kind.enums)
+    place = members.index(value)
+    return (one for index, one in enumerate(members) if ORDER[lookup](index, place))
+
+
+def _plain(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a text whose type is decorated, and changes nothing, as the text that it is."""
+    plain = undecorated(column)
+    return plain if is_text(plain) else column
 
 
 def split_list(text: str) -> list[str]:
     """Split at commas; a value with a comma is written in double quotes, as in CSV."""
-    return next(csv.reader([text]), [""])
+    return [
+        match[2] if match[1] is None else match[1].replace('""', '"')
+        for match in ITEM.finditer(text)
+    ]

@@ -54,7 +54,7 @@ class Query:
     @property
     def has_text(self) -> bool:
         """Whether the class says how one record is written: it has a `__str__` of its own."""
-        return any("__str__" in vars(kind) for kind in self._own_classes())
+        return self.target.has_text
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Return the values of `columns` of each record."""
@@ -135,17 +135,6 @@ class Query:
             raise
         except Exception as error:
             raise project_raised(f"{self.target.name}.__str__", error) from error
-
-    def _own_classes(self) -> list[type]:
-        """Return the class and its bases, without those of libraries that map for it."""
-        if self.target.mapper is None:
-            return []
-        libraries = ("builtins", "sqlalchemy", "pydantic", "sqlmodel")
-        return [
-            kind
-            for kind in self.target.mapper.class_.__mro__
-            if kind.__module__.partition(".")[0] not in libraries
-        ]
 
 
 def query(

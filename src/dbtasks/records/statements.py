@@ -14,6 +14,7 @@ from sqlalchemy.types import NullType
 from dbtasks.engines import Backend
 from dbtasks.engines.statements import ADD_WRITE
 from dbtasks.errors import ROLLED_BACK, Refused, UsageError
+from dbtasks.guards import note_write
 from dbtasks.models import suggest
 from dbtasks.project import Project
 
@@ -76,15 +77,18 @@ def sql(
     _check_number(statements, several)
     _check_names(backend, statements, given)
     _check_rolls_back(backend, statements, needed=dry_run or expect is not None)
-    with (
-        project.connect(writes=write, dry_run=dry_run) as connection,
-        _refused(backend, write),
-        backend.guarded(connection, writes=write),
-        closing(_run(backend, connection, statements, given, expect)) as results,
-    ):
-        yield results
-        for _ in results:
-            pass
+    changed: list[int] = []
+    with project.connect(writes=write, dry_run=dry_run) as connection:
+        with (
+            _refused(backend, write),
+            backend.guarded(connection, writes=write),
+            closing(_run(backend, connection, statements, given, expect, changed)) as results,
+        ):
+            yield results
+            for _ in results:
+                pass
+        if write and not dry_run:
+            note_write(project, connection, "sql", sum(changed), param=list(given))
 
 
 def _run(
@@ -93,6 +97,7 @@ def _run(
     statements: Sequence[str],
     params: Mapping[str, str],
     expect: int | None,
+    changed: list[int],
 ) -> Generator[Result, None, None]:
     state = backend.transaction_state(connection)
     total = 0
@@ -100,6 +105,7 @@ def _run(
         with closing(_execute(backend, connection, statement, params)) as cursor:
             result = _result(statement, cursor)
             yield result
+            changed.append(result.changed or 0)
             if expect is not None and (len(statements) == 1 or not backend.only_reads(statement)):
                 total += result.count()
         if backend.transaction_state(connection) != state:

@@ -13,6 +13,8 @@ from dbtasks.errors import UsageError
 from dbtasks.models import suggest
 from dbtasks.project import Project
 
+LIBRARIES = ("builtins", "sqlalchemy", "pydantic", "sqlmodel")
+
 
 @dataclass(frozen=True)
 class Target:
@@ -44,9 +46,24 @@ class Target:
         return {one.key: one.class_attribute for one in self.mapper.relationships}
 
     @property
+    def has_text(self) -> bool:
+        """Whether the class says how one record is written: it has a `__str__` of its own."""
+        return any("__str__" in vars(kind) for kind in self._own_classes())
+
+    @property
     def entity(self) -> Any:
         """Return what goes into select(), update() and delete()."""
         return self.table if self.mapper is None else self.mapper.class_
+
+    def _own_classes(self) -> list[type]:
+        """Return the class and its bases, without those of libraries that map for it."""
+        if self.mapper is None:
+            return []
+        return [
+            kind
+            for kind in self.mapper.class_.__mro__
+            if kind.__module__.partition(".")[0] not in LIBRARIES
+        ]
 
     @cached_property
     def _columns(self) -> dict[str, ColumnElement[Any]]:
@@ -72,14 +89,15 @@ def find_target(project: Project, model: str | None = None, *, table: str | None
         if model is not None:
             raise UsageError("--model and --table exclude each other", hint="leave one out")
         return _reflected(project, table)
+    name = model or project.settings.default_model
     known = _tables(project)
-    if model is not None and model not in project.mappers and model in known:
-        return Target(model, known[model])
+    if name is not None and name not in project.mappers and name in known:
+        return Target(name, known[name])
     try:
-        return of_mapper(project.find_mapper(model))
+        return of_mapper(project.find_mapper(name))
     except UsageError as error:
-        if model is not None and not error.message.startswith("several"):
-            error.hint = suggest(model, [*project.mappers, *known])
+        if name is not None and not error.message.startswith("several"):
+            error.hint = suggest(name, [*project.mappers, *known])
         raise
 
 
@@ -98,7 +116,13 @@ def _reflected(project: Project, name: str) -> Target:
     schema, _, short = name.rpartition(".")
     with project.connect() as connection:
         try:
-            table = Table(short, MetaData(), schema=schema or None, autoload_with=connection)
+            table = Table(
+                short,
+                MetaData(),
+                schema=schema or None,
+                autoload_with=connection,
+                resolve_fks=False,
+            )
         except NoSuchTableError:
             look = inspect(connection)
             names = [*look.get_table_names(schema or None), *look.get_view_names(schema or None)]

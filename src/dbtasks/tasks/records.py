@@ -42,14 +42,15 @@ def query(
         limit=whole(limit, "--limit"),
         offset=whole(offset, "--offset"),
     )
-    if run.dry_run:
-        run.output.line(found.sql())
-    elif count:
-        run.output.line(str(found.count()))
-    elif explain:
-        run.output.records(*found.explain(), chosen, "line")
-    else:
-        with run.output.into(output):
+    with run.output.into(output):
+        if run.dry_run:
+            for line in found.sql().splitlines():
+                run.output.line(line)
+        elif count:
+            run.output.line(str(found.count()))
+        elif explain:
+            run.output.records(*found.explain(), chosen, "line")
+        else:
             _show(run, found, chosen, plain=columns is not None)
 
 
