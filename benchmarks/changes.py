@@ -1,6 +1,7 @@
 """One update or delete of employees inside a process, timed: the bare statement, or dbtasks'.
 
-`records.py` starts it. It prints the number of records and the seconds, without the imports and without connecting.
+`records.py` starts it. It prints the number of records and the seconds, without the imports and
+without connecting.
 """
 
 import argparse
@@ -55,7 +56,7 @@ def _connect(url: str) -> Any:
         return sqlite3.connect(url.removeprefix("sqlite:///"))
     import psycopg
 
-    return psycopg.connect(url)
+    return psycopg.connect(url.replace("+psycopg", "", 1))
 
 
 def _by_dbtasks(options: argparse.Namespace) -> Callable[[], int]:

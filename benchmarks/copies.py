@@ -1,13 +1,14 @@
 """A database full of employees, and fresh copies of it: each change begins on the same pages."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import create_engine, make_url, text
-
-FULL, COPY = "dbtasks_benchmark_full", "dbtasks_benchmark_copy"
+FULL, COPY = (f"dbtasks_benchmark_{os.getpid()}_{name}" for name in ("full", "copy"))
 
 DEPARTMENTS = """
     WITH RECURSIVE numbers(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM numbers WHERE id < 10)
@@ -26,8 +27,10 @@ class ServerCopies:
     """Copy a database of PostgreSQL as the template of another."""
 
     def __init__(self, url: str) -> None:
-        self.server = make_url(url)
-        self.full, self.copy = (self._url(name) for name in (FULL, COPY))
+        self.server = urlsplit(url)._replace(scheme="postgresql+psycopg")
+        self.full, self.copy = (
+            self.server._replace(path=f"/{name}").geturl() for name in (FULL, COPY)
+        )
 
     def create(self) -> None:
         """Make the empty database that is going to be full."""
@@ -48,21 +51,16 @@ class ServerCopies:
     @property
     def django(self) -> dict[str, object]:
         """Return Django's settings for the full one."""
-        url = self.server
-        parts = {"USER": url.username, "PASSWORD": url.password, "HOST": url.host, "PORT": url.port}
-        given = {name: part for name, part in parts.items() if part is not None}
-        return {"ENGINE": "django.db.backends.postgresql", "NAME": FULL, **given}
-
-    def _url(self, name: str) -> str:
-        return self.server.set(database=name).render_as_string(hide_password=False)
+        parts = {
+            "USER": unquote(self.server.username or ""),
+            "PASSWORD": unquote(self.server.password or ""),
+            "HOST": self.server.hostname or "",
+            "PORT": str(self.server.port or ""),
+        }
+        return {"ENGINE": "django.db.backends.postgresql", "NAME": FULL, **parts}
 
     def _run(self, *statements: str) -> None:
-        driver = self.server.set(drivername="postgresql+psycopg")
-        engine = create_engine(driver, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            for statement in statements:
-                connection.exec_driver_sql(statement)
-        engine.dispose()
+        _apart(self.server.geturl(), *statements)
 
 
 class FileCopies:
@@ -109,14 +107,23 @@ def copies_of(url: str, folder: Path) -> Iterator[Copies]:
 
 def fill(url: str, rows: int) -> None:
     """Add the departments and the employees to a migrated database, and let it settle."""
-    found = make_url(url)
-    if found.drivername == "postgresql":
-        found = found.set(drivername="postgresql+psycopg")
-    engine = create_engine(found)
-    with engine.begin() as connection:
-        connection.execute(text(DEPARTMENTS))
-        connection.execute(text(EMPLOYEES.format(rows=rows)))
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM")
-        connection.exec_driver_sql("ANALYZE")
+    _apart(url, DEPARTMENTS, EMPLOYEES.format(rows=rows), "VACUUM", "ANALYZE")
+
+
+def _apart(*arguments: str) -> None:
+    """Execute statements in a process of its own, so that this one stays small.
+
+    A child starts as a copy of its parent, whose memory counts as the child's peak.
+    """
+    with get_context("spawn").Pool(1) as pool:
+        pool.apply(_execute, arguments)
+
+
+def _execute(url: str, *statements: str) -> None:
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
     engine.dispose()

@@ -84,6 +84,14 @@ def drivers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database
         yield fresh
 
 
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what would change a project's settings: `inv test` itself sets DBTASKS_ENV."""
+    for name in list(os.environ):
+        if name in ("DBTASKS_ENV", "DBTASKS_DATABASE") or name.endswith("DATABASE_URL"):
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def company(tmp_path: Path) -> Path:
     """Return the folder of a copy of the reference project."""

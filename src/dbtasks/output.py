@@ -17,6 +17,9 @@ FORMATS = ("text", "table", "json", "jsonl", "csv", "markdown")
 TERMINAL_ROWS = 100
 CHUNK = 1000
 
+# What the csv module writes as `_cell` does, and faster.
+WRITTEN_ALIKE = frozenset((str, int, float, type(None)))
+
 # Control characters, and those that turn the direction of writing around.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -126,7 +129,8 @@ class Output:
 
     def document(self, value: Any) -> None:
         """Write one JSON document."""
-        self.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=plain) + "\n")
+        for line in json.dumps(value, indent=2, ensure_ascii=False, default=plain).split("\n"):
+            self.line(line)
 
     def _counted(self, rows: Iterable[Any], what: str, write: Callable[[Any], object]) -> None:
         """Write the rows, and their number to stderr: before them, where they are few.
@@ -154,14 +158,19 @@ class Output:
     def _shown(self, text: str) -> str:
         return _show_control(text) if self.terminal else text
 
+    def _json_objects(self, columns: Sequence[str]) -> Callable[[Row], str]:
+        encode = _json_objects(columns)
+        return (lambda row: _show_control(encode(row))) if self.terminal else encode
+
     def _jsonl(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        for row in rows:
-            self.stdout.write(_json_object(columns, row) + "\n")
+        encode = self._json_objects(columns)
+        self.stdout.writelines(f"{encode(row)}\n" for row in rows)
 
     def _json(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        encode = self._json_objects(columns)
         mark = "["
         for row in rows:
-            self.stdout.write(f"{mark}\n  {_json_object(columns, row)}")
+            self.stdout.write(f"{mark}\n  {encode(row)}")
             mark = ","
         self.stdout.write("[]\n" if mark == "[" else "\n]\n")
 
@@ -170,7 +179,14 @@ class Output:
 
         writer = csv.writer(self.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([_cell(value) for value in row] for row in rows)
+        remaining = iter(rows)
+        while chunk := list(islice(remaining, CHUNK)):
+            if self.terminal:
+                writer.writerows([_show_control(_cell(value)) for value in row] for row in chunk)
+            elif WRITTEN_ALIKE.issuperset(map(type, chain.from_iterable(chunk))):
+                writer.writerows(chunk)
+            else:
+                writer.writerows([_cell(value) for value in row] for row in chunk)
 
     def _markdown(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
         self.stdout.write(_markdown_line(columns))
@@ -258,13 +274,26 @@ def _duration(value: timedelta) -> str:
     return f"{sign}P{days}" + (f"T{seconds}S" if seconds != "0" or not days else "")
 
 
-def _json_object(columns: Sequence[str], row: Row) -> str:
-    values = dict(zip(columns, row, strict=True))
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=plain).encode
+JSON_WRITERS: dict[type, Callable[[Any], str]] = {str: _encode, int: int.__repr__}
+
+
+def _json_objects(columns: Sequence[str]) -> Callable[[Row], str]:
+    """Return what writes a row as a JSON object.
+
+    A writer for each value, found by its type, takes a third of the time of one for the object.
+    """
+    names = (_encode(name).replace("%", "%%") for name in columns)
+    template = f"{{{', '.join(f'{name}: %s' for name in names)}}}"
+    find = JSON_WRITERS.get
+    return lambda row: template % tuple([find(type(one), _json_value)(one) for one in row])
+
+
+def _json_value(value: Any) -> str:
     try:
-        return json.dumps(values, ensure_ascii=False, default=plain, allow_nan=False)
+        return _encode(value)
     except ValueError:  # NaN and the infinities, which JSON does not have
-        finite = {name: _finite(value) for name, value in values.items()}
-        return json.dumps(finite, ensure_ascii=False, default=plain)
+        return json.dumps(_finite(value), ensure_ascii=False, default=plain)
 
 
 def _finite(value: Any) -> Any:

@@ -1,14 +1,20 @@
 """query: the right records, with their case, streamed, without a statement a record."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, insert
+from sqlalchemy import text as sql_text
 
 from company.models import Department, Employee
+from conftest import Database
 from dbtasks import Project, migrations
 from dbtasks.errors import Rejected, UsageError
 from dbtasks.records import query
@@ -161,3 +167,147 @@ def test_stopping_early_leaves_the_connection_usable(filled: Project) -> None:
     next(texts)
     texts.close()  # type: ignore[attr-defined]  # it is a generator
     assert len(list(query(filled).texts())) == len(NAMES)
+
+
+def rows(project: Project, **asked: Any) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in query(project, **asked).rows()]
+
+
+def test_columns_over_a_path_cost_one_statement(filled: Project) -> None:
+    query(filled, columns=["id"]).count()  # the first connection asks for the server's version
+    with statements(filled) as sent:
+        asked = query(filled, columns=["id", "department.name", "department.id"], limit=2)
+        assert asked.columns == ("id", "department.name", "department.id")
+        assert list(asked.rows()) == [(1, "Engineering", 1), (2, "Engineering", 1)]
+    assert len(sent) == 1
+    assert sent[0].upper().count(" JOIN ") == 1
+
+
+def test_order(filled: Project) -> None:
+    with filled.connect(writes=True) as connection:
+        connection.execute(insert(Department), [{"id": 2, "name": "Art"}])
+        connection.execute(insert(Employee), [{"id": 99, "name": "Zoe", "dept_id": 2}])
+    last = len(NAMES)
+    assert rows(filled, order_by=["-id"], columns=["id"], limit=2) == [(99,), (last,)]
+    assert rows(filled, order_by=["department.name"], columns=["id"], limit=2) == [(99,), (1,)]
+    assert rows(filled, order_by=["-department.name", "-id"], columns=["id"], limit=1) == [(last,)]
+    assert rows(filled, order_by=["-dept_id"], columns=["id"], limit=3) == [(99,), (1,), (2,)]
+    first = next(query(filled, order_by=["department.name"]).texts())
+    assert first == "Zoe → Art"
+
+
+def test_offset(filled: Project) -> None:
+    whole = rows(filled)
+    assert rows(filled, offset=2) == whole[2:]
+    assert rows(filled, limit=3, offset=2) == whole[2:5]
+    assert rows(filled, offset=1000) == []
+    texts = query(filled, limit=1, offset=1).texts()
+    assert list(texts) == ["alice → Engineering"]
+
+
+def test_count(filled: Project) -> None:
+    assert query(filled).count() == len(NAMES)
+    assert query(filled, limit=3).count() == 3
+    assert query(filled, limit=3, offset=len(NAMES) - 1).count() == 1
+    assert query(filled, limit=0).count() == 0
+    columns = ["id", "department.id", "department.name", "name"]
+    assert query(filled, columns=columns, order_by=["department.name"]).count() == len(NAMES)
+    assert query(filled, "Department", where=["employees.id__gt=0"]).count() == 1
+
+
+@pytest.mark.parametrize("columns", [[], ["id"], ["id", "name", "dept_id", "department.name"]])
+def test_plan_is_of_the_very_statement(filled: Project, columns: list[str]) -> None:
+    """Four columns are as many as the plan of SQLite has, one as many as PostgreSQL's."""
+    asked = query(filled, columns=columns, where=["name__contains=x'y:z%", "id__in=1,2"], limit=5)
+    with statements(filled) as sent:
+        names, plan = asked.explain()
+        list(asked.rows())
+    explain, statement = sent[-2:]
+    assert explain.startswith("EXPLAIN")
+    assert explain.endswith(statement)
+    assert {"detail", "QUERY PLAN", "possible_keys"} & set(names)
+    assert all(len(row) == len(names) for row in plan)
+    assert "employee" in str(plan)
+    assert "id" in names or names == ("QUERY PLAN",)
+
+
+def test_sql_is_the_statement_with_its_values(filled: Project) -> None:
+    asked = query(filled, where=["name=x'y", "id__in=1,2"], limit=7)
+    with statements(filled) as sent:
+        text = asked.sql()
+        assert sent == []
+        list(asked.rows())
+    statement, _, values = text.rpartition("\n-- ")
+    assert statement == sent[-1]
+    assert '"x\'y"' in values
+    assert "=7" in values
+    assert "--" not in query(filled).sql()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"columns": ["nam"]}, "no field 'nam'"),
+        ({"columns": ["department"]}, "department is a relationship"),
+        ({"order_by": ["department"]}, "department is a relationship"),
+        ({"order_by": ["--id"]}, "no field '-id'"),
+        ({"order_by": [""]}, "no field ''"),
+        ({"model": "Department", "columns": ["employees.name"]}, "several values for one"),
+        ({"model": "Department", "order_by": ["-employees.name"]}, "several values for one"),
+    ],
+)
+def test_columns_and_order_that_cannot_be(
+    project: Project, asked: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        query(project, **asked)
+    assert caught.value.hint
+
+
+MANY = 200_000
+
+SERIES = {
+    "sqlite": f"(WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < {MANY})"
+    " SELECT v FROM n) AS s",
+    "postgresql": f"generate_series(1, {MANY}) AS s(v)",
+    "mariadb": f"(SELECT seq AS v FROM seq_1_to_{MANY}) AS s",
+}
+
+READ_ALL = """
+import resource, sys, time
+from dbtasks import Project
+from dbtasks.records import query
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+project = Project.configure(sys.argv[1], url=sys.argv[2], metadata="company.models:Base")
+list(query(project, "Employee", limit=2000).rows())
+before, start = peak(), time.perf_counter()
+rows = query(project, "Employee", columns=["id", "name", "department.name"]).rows()
+next(rows)
+first = time.perf_counter() - start
+count = 1 + sum(1 for row in rows)
+print(count, first, time.perf_counter() - start, peak() - before)
+"""
+
+
+def test_many_rows_are_streamed(project: Project, company: Path, database: Database) -> None:
+    """All rows at once would be 40 MB and more; the first would come with the last."""
+    migrations.migrate(project)
+    with project.connect(writes=True) as connection:
+        connection.execute(insert(Department), [{"id": 1, "name": "Engineering"}])
+        source = f"SELECT v, 'a name that is of some length', 1 FROM {SERIES[database.kind]}"
+        connection.execute(sql_text(f"INSERT INTO employee (id, name, dept_id) {source}"))
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ALL, str(company), database.url],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    count, first, whole, grown = map(float, done.stdout.split())
+    assert count == MANY
+    assert first < max(0.5, whole / 2)
+    assert grown < 8_000  # kB

@@ -1,16 +1,18 @@
 """Add records through the ORM, so that its defaults and events run."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, insert, select
 from sqlalchemy import update as update_statement
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from dbtasks import guards
+from dbtasks.engines import Backend
 from dbtasks.errors import ROLLED_BACK, DbtasksError, UsageError
 from dbtasks.project import Project
 from dbtasks.records.assignments import shown, split_assignments, store
@@ -54,30 +56,114 @@ def add(
     cannot hold, and for a lookup that finds none or several.
     """
     target = find_target(project, model)
+    options = {"set": values, "set_null": nulls, "upsert": upsert}
+    numbered = records is not None
     if records is None:
-        records = [TextRecord(dict(split_assignments(values)) | dict.fromkeys(nulls))]
-        numbered = False
+        records = [_one_record(values, nulls)]
     elif values or nulls:
         raise UsageError("a file and --set exclude each other", hint="leave one out")
-    else:
-        numbered = True
-    writer = _Tables if target.mapper is None else _Objects
+    batches = _batches(_prepared(target, project.backend, records, numbered))
+    first = next(batches, [])  # before anything is sent
+    kind = _Tables if target.mapper is None else _Objects
     with project.session(writes=True, dry_run=dry_run) as session:
-        made = writer(project, target, session, upsert)
-        count, keys = _write(made, iter(records), numbered)
+        writer = kind(project, target, session, upsert)
+        count, keys = _write(writer, chain([first], batches), numbered)
         if not dry_run:
-            project.backend.set_sequences(session.connection(), [target.table])
-            guards.note_write(project, session.connection(), f"add {target.name}", count)
+            connection = session.connection()
+            project.backend.set_sequences(connection, [target.table])
+            guards.note_write(project, connection, "add", count, model=target.name, **options)
     return Added(target.name, count, tuple(keys))
 
 
+@dataclass(frozen=True)
+class _Lookup:
+    """Hold the conditions that find the one object of a relationship."""
+
+    texts: tuple[str, ...]
+    related: Target
+    criteria: tuple[ColumnElement[bool], ...]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Hold a record whose values are converted and checked."""
+
+    record: Values
+    values: dict[str, Any]
+    lookups: dict[str, _Lookup]
+
+
+def _one_record(values: Sequence[str], nulls: Sequence[str]) -> TextRecord:
+    """Return the record of --set and --set-null."""
+    record = TextRecord()
+    for name, text in [*split_assignments(values), *((name, None) for name in nulls)]:
+        if name in record:
+            raise UsageError(f"{name} is set twice", hint="leave one out")
+        record[name] = text
+    if not record:
+        raise UsageError("nothing is set", hint="add --set FIELD=VALUE, or --from-file")
+    return record
+
+
+def _batches(records: Iterator[_Prepared]) -> Iterator[list[_Prepared]]:
+    """Yield batch after batch, so that memory does not grow with the number of records."""
+    while batch := list(islice(records, BATCH)):
+        yield batch
+
+
+def _prepared(
+    target: Target, backend: Backend, records: Iterable[Values], numbered: bool
+) -> Iterator[_Prepared]:
+    """Convert and check the values of each record."""
+    for number, record in enumerate(records, 1):
+        with _naming(number if numbered else None):
+            prepared = _prepare(target, backend, record)
+        yield prepared
+
+
+def _prepare(target: Target, backend: Backend, record: Values) -> _Prepared:
+    from_json = not isinstance(record, TextRecord)
+    values: dict[str, Any] = {}
+    parts: dict[str, dict[str, object]] = {}
+    for name, value in record.items():
+        relationship, dot, field = name.partition(".")
+        if dot:
+            parts.setdefault(relationship, {})[field] = value
+        else:
+            values[name] = store(target, backend, name, value, from_json=from_json)
+    lookups = {}
+    for name, fields in parts.items():
+        lookup = _lookup(target, backend, name, fields)
+        if lookup is None:
+            values[name] = None
+        else:
+            lookups[name] = lookup
+    return _Prepared(record, values, lookups)
+
+
+def _lookup(
+    target: Target, backend: Backend, name: str, fields: Mapping[str, object]
+) -> _Lookup | None:
+    """Return the conditions for a relationship; None where all are NULL, and so is it."""
+    related = of_mapper(_to_one(target, name).property.mapper)
+    if all(value is None for value in fields.values()):
+        for field in fields:
+            find_field(related, field)
+        return None
+    texts = [
+        f"{field}__isnull=true" if value is None else f"{field}={value}"
+        for field, value in fields.items()
+    ]
+    criteria = conditions(related, backend, texts)
+    return _Lookup(tuple(f"{name}.{text}" for text in texts), related, tuple(criteria))
+
+
 def _write(
-    writer: "_Objects | _Tables", records: Iterator[Values], numbered: bool
+    writer: "_Objects | _Tables", batches: Iterable[list[_Prepared]], numbered: bool
 ) -> tuple[int, list[Mapping[str, Any]]]:
-    """Write batch after batch, so that memory does not grow with the number of records."""
     count = 0
     keys: list[Mapping[str, Any]] = []
-    while batch := list(islice(records, BATCH)):
+    for batch in batches:
         found = _write_batch(writer, batch, count + 1 if numbered else None)
         count += len(found)
         keys.extend(found[: max(0, KEPT - len(keys))])
@@ -85,31 +171,34 @@ def _write(
 
 
 def _write_batch(
-    writer: "_Objects | _Tables", batch: list[Values], first: int | None
+    writer: "_Objects | _Tables", batch: list[_Prepared], first: int | None
 ) -> list[dict[str, Any]]:
     """Write some records; when the database refuses, find which one it was."""
     try:
         with writer.session.begin_nested():
             return writer.write(batch, first)
     except DBAPIError as error:
-        told = writer.project.backend.explain(error, state=ROLLED_BACK)
-        number, record = _refused_alone(writer, batch, first)
-        if record is not None:
+        number, refused = _refused_alone(writer, batch, error)
+        told = writer.project.backend.explain(refused, state=ROLLED_BACK)
+        if number is not None:
             place = "" if first is None else f"record {first + number}: "
-            told.message = f"{place}{told.message} ({shown(record)})"
-        raise told from error
+            told.message = f"{place}{told.message} ({shown(batch[number].record)})"
+        raise told from refused
 
 
 def _refused_alone(
-    writer: "_Objects | _Tables", batch: list[Values], first: int | None
-) -> tuple[int, Values | None]:
+    writer: "_Objects | _Tables", batch: list[_Prepared], error: DBAPIError
+) -> tuple[int | None, DBAPIError]:
+    """Return which record is refused when they are written one by one, and the error then."""
+    if error.connection_invalidated:
+        return None, error
     for number, record in enumerate(batch):
         try:
             with writer.session.begin_nested():
-                writer.write([record], first)
-        except DBAPIError:
-            return number, record
-    return 0, None
+                writer.write([record], None)
+        except DBAPIError as refused:
+            return number, refused
+    return None, error
 
 
 class _Objects:
@@ -121,56 +210,56 @@ class _Objects:
         self.session = session
         self.upsert = upsert
 
-    def write(self, batch: list[Values], first: int | None) -> list[dict[str, Any]]:
+    def write(self, batch: list[_Prepared], first: int | None) -> list[dict[str, Any]]:
         """Write some records, and return their keys."""
+        self.found: dict[tuple[str, ...], Any] = {}
         with self.session.no_autoflush:
-            objects = [
-                _naming(None if first is None else first + index, self._make, record)
-                for index, record in enumerate(batch)
-            ]
-            if self.upsert:
-                objects = [self.session.merge(one) for one in objects]
+            objects = []
+            for index, record in enumerate(batch):
+                with _naming(None if first is None else first + index):
+                    objects.append(self._make(record))
         self.session.add_all(objects)
         self._flush()
         keys = [{name: getattr(one, name) for name in self.target.key} for one in objects]
         self.session.expunge_all()
         return keys
 
-    def _make(self, record: Values) -> Any:
-        from_json = not isinstance(record, TextRecord)
-        values: dict[str, Any] = {}
-        lookups: dict[str, list[str]] = {}
-        for name, value in record.items():
-            if "." in name:
-                lookups.setdefault(name.partition(".")[0], []).append(f"{name}={value}")
-            else:
-                values[name] = store(
-                    self.target, self.project.backend, name, value, from_json=from_json
-                )
-        for name, texts in lookups.items():
-            values[name] = self._look_up(name, texts)
+    def _make(self, record: _Prepared) -> Any:
+        found = {name: self._look_up(lookup) for name, lookup in record.lookups.items()}
         try:
-            return self.target.entity(**values)
-        except (TypeError, ValueError) as error:
+            if self.upsert:
+                return self._merge(self.target.entity(**record.values), found)
+            return self.target.entity(**record.values, **found)
+        except (DBAPIError, DbtasksError):
+            raise
+        except (TypeError, ValueError, AssertionError) as error:
             raise UsageError(
                 f"{self.target.name} refuses these values: {error}", hint="mend --set, or the file"
             ) from error
+        except Exception as error:
+            raise project_raised(self.target.name, error) from error
 
-    def _look_up(self, name: str, texts: list[str]) -> Any:
-        """Return the one object of a relationship that meets the conditions."""
-        relationship = _to_one(self.target, name)
-        related = of_mapper(relationship.property.mapper)
-        inner = conditions(
-            related, self.project.backend, [text.partition(".")[2] for text in texts]
-        )
-        found = self.session.scalars(select(related.entity).where(*inner).limit(2)).all()
-        if len(found) != 1:
-            number = "no" if not found else "more than one"
-            raise UsageError(
-                f"{' '.join(texts)} finds {number} {related.name}",
-                hint=f"look with: inv query --model {related.name} --where …",
-            )
-        return found[0]
+    def _look_up(self, lookup: _Lookup) -> Any:
+        """Return the one object that meets the conditions; each is asked for once a batch."""
+        if lookup.texts not in self.found:
+            statement = select(lookup.related.entity).where(*lookup.criteria).limit(2)
+            found = self.session.scalars(statement).all()
+            if len(found) != 1:
+                name = lookup.related.name
+                raise UsageError(
+                    f"{' '.join(lookup.texts)} finds {'more than one' if found else 'no'} {name}",
+                    hint=f"look with: inv query --model {name} --where …",
+                )
+            self.found[lookup.texts] = found[0]
+        return self.found[lookup.texts]
+
+    def _merge(self, one: Any, found: Mapping[str, Any]) -> Any:
+        """Change the record of this key; at once, so that the same key may come again."""
+        merged = self.session.merge(one)
+        for name, related in found.items():
+            setattr(merged, name, related)
+        self._flush()
+        return merged
 
     def _flush(self) -> None:
         try:
@@ -188,23 +277,18 @@ class _Tables:
         self.project = project
         self.target = target
         self.session = session
-        self.connection: Connection = session.connection()
         self.upsert = upsert
 
-    def write(self, batch: list[Values], first: int | None) -> list[dict[str, Any]]:
-        """Write some rows, and return their keys."""
-        return [
-            _naming(None if first is None else first + index, self._write_one, record)
-            for index, record in enumerate(batch)
-        ]
+    @property
+    def connection(self) -> Connection:
+        """Return the connection; asking for it is what begins a savepoint of the session."""
+        return self.session.connection()
 
-    def _write_one(self, record: Values) -> dict[str, Any]:
-        backend = self.project.backend
-        from_json = not isinstance(record, TextRecord)
-        row = {
-            name: store(self.target, backend, name, value, from_json=from_json)
-            for name, value in record.items()
-        }
+    def write(self, batch: list[_Prepared], first: int | None) -> list[dict[str, Any]]:
+        """Write some rows, and return their keys."""
+        return [self._write_one(record.values) for record in batch]
+
+    def _write_one(self, row: dict[str, Any]) -> dict[str, Any]:
         if self.upsert and self._change(row):
             return {name: row[name] for name in self.target.key}
         result = self.connection.execute(insert(self.target.table).values(row))
@@ -223,14 +307,15 @@ class _Tables:
         return self.connection.execute(changed).rowcount > 0
 
 
-def _naming(number: int | None, make: Any, record: Values) -> Any:
+@contextmanager
+def _naming(number: int | None) -> Iterator[None]:
     """Say in the error which record of a file it was."""
     try:
-        return make(record)
+        yield
     except UsageError as error:
         if number is not None:
             error.message = f"record {number}: {error.message}"
-        error.state = "rolled back" if number is not None and number > 1 else error.state
+            error.state = ROLLED_BACK if number > BATCH else error.state
         raise
 
 

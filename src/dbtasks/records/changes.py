@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from time import sleep
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import Connection
 from sqlalchemy.sql.dml import UpdateBase
 
 from dbtasks import guards
-from dbtasks.records.selection import Key, Selection
+from dbtasks.errors import NOTHING_CHANGED, DbtasksError, UsageError
+from dbtasks.records.selection import Criteria, Key, Selection
 
 FIRST = 10
 """Records that a preview shows."""
 
-StatementOf = Callable[[tuple[ColumnElement[bool], ...]], UpdateBase]
+StatementOf = Callable[[Criteria], UpdateBase]
 
 
 @dataclass(frozen=True)
@@ -40,34 +41,49 @@ OnPreview = Callable[[Preview], None]
 OnBatch = Callable[[Batch], None]
 
 
-def change_at_once(
-    selection: Selection,
-    statement_of: StatementOf,
-    command: str,
-    *,
-    dry_run: bool,
-    on_preview: OnPreview | None,
-) -> int:
+@dataclass(frozen=True)
+class Change:
+    """Hold what is done to the selected records, and the command that says so in the journal."""
+
+    selection: Selection
+    statement_of: StatementOf
+    command: str
+    options: Mapping[str, Any]
+    new: Mapping[str, Any]
+
+    def run(self, connection: Connection, criteria: Criteria) -> tuple[UpdateBase, int]:
+        """Run the statement on records that meet the criteria, and return how many those are."""
+        statement = self.statement_of(self.selection.for_change(criteria))
+        return statement, connection.execute(statement).rowcount
+
+    def note(self, connection: Connection, number: int) -> None:
+        """Note in the journal that it is done."""
+        target = self.selection.target.name
+        options = {"model": target, **self.options}
+        guards.note_write(self.selection.project, connection, self.command, number, **options)
+
+
+def change_at_once(change: Change, *, dry_run: bool, on_preview: OnPreview | None) -> int:
     """Change the selected records by one statement, and return how many met the conditions.
 
     Raises Refused, and rolls back, when another number was expected.
     """
+    selection = change.selection
     with selection.project.connect(writes=True, dry_run=dry_run) as connection:
         before = selection.first(connection, FIRST) if on_preview else []
-        statement = statement_of(selection.criteria)
-        matched = connection.execute(statement).rowcount
+        statement, matched = change.run(connection, selection.criteria)
         selection.check_expected(matched)
         if on_preview is not None:
-            on_preview(_preview(connection, selection, statement, matched, before))
+            after = selection.same(connection, before, change.new)
+            columns = tuple(selection.target.columns)
+            on_preview(Preview(matched, columns, before, after, _text(connection, statement)))
         if not dry_run:
-            guards.note_write(selection.project, connection, command, matched)
+            change.note(connection, matched)
     return matched
 
 
 def change_in_batches(
-    selection: Selection,
-    statement_of: StatementOf,
-    command: str,
+    change: Change,
     *,
     size: int,
     pause: float,
@@ -77,24 +93,81 @@ def change_in_batches(
     """Change the selected records in ranges of their key, each range a transaction of its own.
 
     What is committed stays when it is interrupted, and the same command goes on from there, as
-    its conditions no longer hold for what is done, or it does it again. Returns the number of
-    records. Raises Refused before the first when another number was expected.
+    its conditions no longer hold for what is done, or it does it again. Records beyond the last
+    key of the beginning are left alone. Returns the number of records. Raises Refused before the
+    first when another number was expected.
     """
-    done = 0
-    last: Key | None = None
-    _look_first(selection, on_preview)
-    while True:
+    _check_batches(change)
+    _look_first(change.selection, on_preview)
+    batches = _Batches(change, size)
+    try:
+        while batches.more:
+            batches.run()
+            if on_batch is not None:
+                on_batch(batches.progress())
+            if batches.more:
+                sleep(pause)
+    except BaseException as error:
+        batches.tell(error)
+        raise
+    return batches.done
+
+
+class _Batches:
+    """Go through the records by their key, and know how far that is committed."""
+
+    def __init__(self, change: Change, size: int) -> None:
+        self.change = change
+        self.size = size
+        self.done = 0
+        self.last: Key | None = None
+        with change.selection.project.connect() as connection:
+            self.end = change.selection.last_key(connection)
+        self.more = self.end is not None
+
+    def run(self) -> None:
+        """Change the next records, and commit."""
+        assert self.end is not None
+        selection = self.change.selection
         with selection.project.connect(writes=True) as connection:
-            found = selection.batch_after(connection, last, size)
-            if found is None:
-                return done
-            criteria, last = found
-            number = connection.execute(statement_of(criteria)).rowcount
-            guards.note_write(selection.project, connection, command, number)
-        done += number
-        if on_batch is not None:
-            on_batch(Batch(done, dict(zip(selection.target.key, last, strict=True))))
-        sleep(pause)
+            criteria, last, more = selection.batch(connection, self.last, self.end, self.size)
+            _, number = self.change.run(connection, criteria)
+            if number:
+                self.change.note(connection, number)
+        self.last, self.more, self.done = last, more, self.done + number
+
+    def progress(self) -> Batch:
+        """Return how far it is."""
+        key = self.change.selection.target.key
+        return Batch(self.done, dict(zip(key, self.last or (), strict=True)))
+
+    def tell(self, error: BaseException) -> None:
+        """Say in the error, and in the project's outcome, what is committed."""
+        if self.last is None:
+            return
+        place = ", ".join(f"{name}={value}" for name, value in self.progress().last.items())
+        state = f"{self.done} records are committed, to {place}; the same command does the rest"
+        self.change.selection.project.outcome = state
+        if isinstance(error, DbtasksError):
+            error.state = state
+
+
+def _check_batches(change: Change) -> None:
+    """Refuse to go along a key that moves, by conditions that one batch alters for the next."""
+    target = change.selection.target
+    if not target.key:
+        raise UsageError(f"{target.name} has no key to go along", hint="leave out --batch-size")
+    if change.selection.asks_itself:
+        raise UsageError(
+            f"the conditions look at other records of {target.name}, which batches change",
+            hint="leave out --batch-size",
+        )
+    moved = [name for name in target.key if name in change.new]
+    if moved:
+        raise UsageError(
+            f"--batch-size goes along the key, and {moved[0]} is a part of it",
+            hint="leave out --batch-size",
+        )
 
 
 def _look_first(selection: Selection, on_preview: OnPreview | None) -> None:
@@ -104,23 +177,15 @@ def _look_first(selection: Selection, on_preview: OnPreview | None) -> None:
     with selection.project.connect() as connection:
         number = selection.count(connection)
         before = selection.first(connection, FIRST)
-    selection.check_expected(number)
+    selection.check_expected(number, state=NOTHING_CHANGED)
     if on_preview is not None:
         on_preview(Preview(number, tuple(selection.target.columns), before, [], ""))
 
 
-def _preview(
-    connection: Connection,
-    selection: Selection,
-    statement: UpdateBase,
-    matched: int,
-    before: list[tuple[Any, ...]],
-) -> Preview:
-    compiled = statement.compile(dialect=connection.dialect)
-    return Preview(
-        count=matched,
-        columns=tuple(selection.target.columns),
-        before=before,
-        after=selection.same(connection, before),
-        statement=str(compiled),
+def _text(connection: Connection, statement: UpdateBase) -> str:
+    """Return the statement with its parameters, for a person to read."""
+    compiled = statement.compile(
+        dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
     )
+    parameters = ", ".join(f"{name}={value!r}" for name, value in compiled.params.items())
+    return f"{compiled}\n-- {parameters}" if parameters else str(compiled)

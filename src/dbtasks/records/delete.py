@@ -3,14 +3,19 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement
 from sqlalchemy import delete as delete_statement
 from sqlalchemy.sql.dml import Delete
 
 from dbtasks.project import Project
-from dbtasks.records.changes import OnBatch, OnPreview, change_at_once, change_in_batches
+from dbtasks.records.changes import (
+    Change,
+    OnBatch,
+    OnPreview,
+    change_at_once,
+    change_in_batches,
+)
 from dbtasks.records.effects import Effect, effects_of
-from dbtasks.records.selection import select_records
+from dbtasks.records.selection import Criteria, select_records
 
 OnEffects = Callable[[list[Effect]], None]
 
@@ -47,23 +52,22 @@ def delete(
     )
     if on_effects is not None:
         on_effects(effects_of(selection, count=on_preview is not None or dry_run))
-    command = f"delete {selection.target.name}"
 
-    def statement_of(criteria: tuple[ColumnElement[bool], ...]) -> Delete:
+    def statement_of(criteria: Criteria) -> Delete:
         return delete_statement(selection.target.entity).where(*criteria)
 
+    options = {
+        "pk": pk,
+        "where": where,
+        "all": everything,
+        "expect": expect,
+        "batch_size": batch_size,
+    }
+    change = Change(selection, statement_of, "delete", options, {})
     if batch_size is not None and not dry_run:
         return Deleted(
             change_in_batches(
-                selection,
-                statement_of,
-                command,
-                size=batch_size,
-                pause=pause,
-                on_preview=on_preview,
-                on_batch=on_batch,
+                change, size=batch_size, pause=pause, on_preview=on_preview, on_batch=on_batch
             )
         )
-    return Deleted(
-        change_at_once(selection, statement_of, command, dry_run=dry_run, on_preview=on_preview)
-    )
+    return Deleted(change_at_once(change, dry_run=dry_run, on_preview=on_preview))

@@ -7,11 +7,13 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     ForeignKeyConstraint,
+    FromClause,
     Table,
     and_,
     exists,
     func,
     select,
+    tuple_,
 )
 
 from dbtasks.records.selection import Selection
@@ -60,16 +62,18 @@ def _counted(
 
 def _follow(
     parent: Table, criteria: ColumnElement[bool], seen: set[Table]
-) -> Iterator[tuple[tuple[Table, ColumnElement[bool]], Effect]]:
+) -> Iterator[tuple[tuple[FromClause, ColumnElement[bool]], Effect]]:
     """Yield each table that refers to the parent, and over CASCADE what refers to that."""
+    for constraint in _own_references(parent):
+        wider = _with_descendants(parent, constraint, criteria)
+        yield _others(parent, constraint, criteria, wider), _effect(parent, constraint)
+        criteria = wider
     for child, constraint in _references(parent):
         if child is parent or child in seen:
             continue
-        rule = (constraint.ondelete or "").upper()
         matches = exists().where(criteria, *_joined(constraint)).correlate(child)
-        name = child.fullname
-        yield (child, matches), Effect(name, VERBS.get(rule, STANDS))
-        if rule == CASCADE:
+        yield (child, matches), _effect(child, constraint)
+        if _rule(constraint) == CASCADE:
             yield from _follow(child, matches, {*seen, parent, child})
 
 
@@ -78,6 +82,50 @@ def _references(parent: Table) -> Iterator[tuple[Table, ForeignKeyConstraint]]:
         for constraint in table.foreign_key_constraints:
             if constraint.referred_table is parent:
                 yield table, constraint
+
+
+def _rule(constraint: ForeignKeyConstraint) -> str:
+    return (constraint.ondelete or "").upper()
+
+
+def _effect(table: Table, constraint: ForeignKeyConstraint) -> Effect:
+    return Effect(table.fullname, VERBS.get(_rule(constraint), STANDS))
+
+
+def _own_references(table: Table) -> Iterator[ForeignKeyConstraint]:
+    """Yield the foreign keys of a table to itself."""
+    return (constraint for child, constraint in _references(table) if child is table)
+
+
+def _with_descendants(
+    table: Table, constraint: ForeignKeyConstraint, criteria: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """Return criteria that rows meet too which CASCADE deletes over generations of one table."""
+    if _rule(constraint) != CASCADE:
+        return criteria
+    referred = [element.column for element in constraint.elements]
+    gone = select(*referred).where(criteria).cte(recursive=True)
+    child = table.alias()
+    gone = gone.union(
+        select(*(child.c[column.key] for column in referred)).where(
+            *(child.c[one.parent.key] == gone.c[one.column.key] for one in constraint.elements)
+        )
+    )
+    return tuple_(*referred).in_(select(*gone.columns))
+
+
+def _others(
+    table: Table,
+    constraint: ForeignKeyConstraint,
+    criteria: ColumnElement[bool],
+    wider: ColumnElement[bool],
+) -> tuple[FromClause, ColumnElement[bool]]:
+    """Return the table's rows that refer to those deleted and are not themselves selected."""
+    other = table.alias()
+    refers = [other.c[one.parent.key] == one.column for one in constraint.elements]
+    is_it = [other.c[column.key] == column for column in table.primary_key]
+    matches = exists().where(wider, *refers).correlate(other)
+    return other, matches & ~exists().where(criteria, *is_it).correlate(other)
 
 
 def _joined(constraint: ForeignKeyConstraint) -> list[ColumnElement[bool]]:

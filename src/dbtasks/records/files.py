@@ -79,12 +79,13 @@ def _csv(lines: Iterator[str], name: str) -> Iterator[FileRecord]:
     csv.field_size_limit(LARGEST_CELL)
     reader = csv.DictReader(lines, strict=True)
     try:
+        reader.fieldnames = next((row for row in reader.reader if row), [])
         for record in reader:
             if None in record or None in record.values():
                 raise _unreadable(name, f"line {reader.line_num}: not as many cells as the header")
             yield TextRecord({key: value or None for key, value in record.items()})
     except csv.Error as error:
-        raise _unreadable(name, f"line {reader.line_num}: {error}") from error
+        raise _unreadable(name, f"line {reader.reader.line_num}: {error}") from error
 
 
 def _checked(record: Any, name: str, place: str) -> FileRecord:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Enum,
+    Integer,
     Interval,
     TypeDecorator,
     and_,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     literal,
     or_,
 )
+from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines import Backend
 from dbtasks.engines.matching import is_text, undecorated
@@ -58,6 +60,8 @@ def condition(target: Target, backend: Backend, text: str) -> Condition:
         raise UsageError(
             f"--where {text!r} is no condition", hint="write FIELD=VALUE, or FIELD__LOOKUP=VALUE"
         )
+    if "\0" in value and not backend.stores_nul:
+        raise UsageError(f"{left}={value!r} has a NUL in it", hint=f"{backend.title} stores none")
     field, lookup = _split(target, left)
     if lookup == "isnull":
         return _is_null(field, _flag(value, left))
@@ -79,12 +83,16 @@ def _split(target: Target, left: str) -> tuple[Field, str]:
     name, mark, lookup = left.rpartition("__")
     try:
         return find_field(target, left), "exact"
-    except UsageError:
+    except UsageError as unknown:
         if not mark:
             raise
         if lookup in LOOKUPS:
             return find_field(target, name), lookup
-        raise _no_lookup(find_field(target, name), lookup) from None
+        try:
+            field = find_field(target, name)
+        except UsageError:
+            raise unknown from None
+        raise _no_lookup(field, lookup) from None
 
 
 def _no_lookup(field: Field, lookup: str) -> UsageError:
@@ -133,38 +141,55 @@ def _compare(backend: Backend, field: Field, lookup: str, text: str) -> Conditio
                 f"{lookup} compares text, and {field.name} is {type(kind).__name__}",
                 hint="take exact, ne, gt, gte, lt, lte, in, range or isnull",
             )
-        convert(text, kind, field.name)
+        _value(backend, text, kind, field.name)
         return backend.match(column, lookup, text)
     if lookup == "in":
         return or_(*(_equals(backend, column, one, field.name) for one in split_list(text)))
     if lookup == "range":
-        return _range(column, text, field.name)
+        return _range(backend, column, text, field.name)
     if lookup in ORDER:
-        return _ordered(column, lookup, text, field.name)
+        return _ordered(backend, column, lookup, text, field.name)
     equal = _equals(backend, column, text, field.name)
     return ~equal if lookup == "ne" else equal
 
 
 def _equals(backend: Backend, column: ColumnElement[Any], text: str, field: str) -> Condition:
-    return backend.equals(column, convert(text, column.type, field))
+    return backend.equals(column, _value(backend, text, column.type, field))
 
 
-def _range(column: ColumnElement[Any], text: str, field: str) -> Condition:
+def _value(backend: Backend, text: str, kind: TypeEngine[Any], field: str) -> Any:
+    """Return the value of a text; a number that no such column has is refused by some drivers."""
+    value = convert(text, kind, field)
+    if isinstance(kind, Integer):
+        smallest, largest = backend.integer_range(kind)
+        if not smallest <= value <= largest:
+            raise UsageError(
+                f"{field}={text!r} is not a value of type {type(kind).__name__}",
+                hint=f"it is from {smallest} to {largest}",
+            )
+    return value
+
+
+def _range(backend: Backend, column: ColumnElement[Any], text: str, field: str) -> Condition:
     ends = split_list(text)
     if len(ends) != 2:
         raise UsageError(f"{field}__range={text!r} has no two ends", hint="write FROM,TO")
     low, high = ends
-    return and_(_ordered(column, "gte", low, field), _ordered(column, "lte", high, field))
+    return and_(
+        _ordered(backend, column, "gte", low, field), _ordered(backend, column, "lte", high, field)
+    )
 
 
-def _ordered(column: ColumnElement[Any], lookup: str, text: str, field: str) -> Condition:
+def _ordered(
+    backend: Backend, column: ColumnElement[Any], lookup: str, text: str, field: str
+) -> Condition:
     kind = column.type
     if isinstance(kind, TypeDecorator) and not isinstance(kind, Interval):
         raise UsageError(
             f"{field} is {type(kind).__name__}, whose order the database does not know",
             hint="take exact, ne, in or isnull",
         )
-    value = convert(text, kind, field)
+    value = _value(backend, text, kind, field)
     if isinstance(kind, Enum):
         return or_(false(), *(column == one for one in _members(kind, lookup, value)))
     # A literal, as SQLAlchemy has no order for a plain True.

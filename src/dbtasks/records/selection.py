@@ -1,18 +1,19 @@
 """Which records a command changes: named by key or by conditions, or expressly all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
 
-from dbtasks.errors import Refused, UsageError
+from dbtasks.errors import ROLLED_BACK, Refused, UsageError
 from dbtasks.project import Project
 from dbtasks.records.lookups import conditions
-from dbtasks.records.targets import Target, find_target
+from dbtasks.records.targets import Target, find_target, of_mapper
 from dbtasks.records.values import convert
 
 Key = tuple[Any, ...]
+Criteria = tuple[ColumnElement[bool], ...]
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,11 @@ class Selection:
 
     project: Project
     target: Target
-    criteria: tuple[ColumnElement[bool], ...]
+    criteria: Criteria
     by_key: bool
     expect: int | None
+    asks_itself: bool
+    """Whether the conditions look at other records of the same table."""
 
     def count(self, connection: Connection) -> int:
         """Return the number of records."""
@@ -34,58 +37,95 @@ class Selection:
         columns = self.target.columns.values()
         return [tuple(row) for row in connection.execute(self._ordered(*columns).limit(number))]
 
-    def check_expected(self, number: int) -> None:
+    def check_expected(self, number: int, state: str = ROLLED_BACK) -> None:
         """Raise Refused when another number of records was expected."""
         if self.expect is not None and number != self.expect:
             raise Refused(
                 f"{number} records match, and --expect says {self.expect}",
                 hint="look at them with: inv query --where …",
-                state="rolled back",
+                state=state,
             )
 
-    def same(self, connection: Connection, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """Return the records that have the keys of these rows, as they are now."""
-        size = len(self.target.key)
+    def same(
+        self, connection: Connection, rows: Sequence[tuple[Any, ...]], new: Mapping[str, Any]
+    ) -> list[tuple[Any, ...]]:
+        """Return the records of these rows as they are now, `new` being set; () for one gone."""
         columns = list(self.target.columns.values())
-        if not rows or not size:
+        names = self.target.key
+        keys = [tuple(map(new.get, names, row)) for row in rows]
+        if not keys or not names:
             return []
-        matches = _keys(columns[:size]).in_([_one_or_all(row[:size]) for row in rows])
-        statement = select(*columns).where(matches).order_by(*columns[:size])
-        return [tuple(row) for row in connection.execute(statement)]
+        matches = or_(*(_equal(columns, key) for key in keys))
+        found = [tuple(row) for row in connection.execute(select(*columns).where(matches))]
+        by_key = {row[: len(names)]: row for row in found}
+        return [by_key.get(key, ()) for key in keys]
 
-    def batch_after(
-        self, connection: Connection, last: Key | None, size: int
-    ) -> tuple[tuple[ColumnElement[bool], ...], Key] | None:
-        """Return the criteria of the next records in the order of their key, and the last key.
+    def last_key(self, connection: Connection) -> Key | None:
+        """Return the highest key of the table, whether selected or not."""
+        columns = self._key_columns()
+        descending = select(*columns).order_by(*(column.desc() for column in columns))
+        row = connection.execute(descending.limit(1)).first()
+        return None if row is None else tuple(row)
 
-        None where there are no more.
+    def batch(
+        self, connection: Connection, after: Key | None, end: Key, size: int
+    ) -> tuple[Criteria, Key, bool]:
+        """Return the criteria of the next records by key, its last key, and whether more follow.
+
+        No record beyond `end` is among them.
         """
-        columns = [self.target.columns[name] for name in self.target.key]
-        keys = _keys(columns)
-        after = () if last is None else (keys > _one_or_all(last),)
-        batch = self._ordered(*columns).where(*after).limit(size).subquery()
-        descending = [column.desc() for column in batch.columns]
-        row = connection.execute(select(batch).order_by(*descending).limit(1)).first()
-        if row is None:
-            return None
-        return (*self.criteria, *after, keys <= _one_or_all(tuple(row))), tuple(row)
+        columns = self._key_columns()
+        criteria = self.criteria if after is None else (*self.criteria, _beyond(columns, after))
+        within = (*criteria, _until(columns, end))
+        found = select(*columns).select_from(self.target.entity).where(*within)
+        rows = connection.execute(found.order_by(*columns).offset(size - 1).limit(2)).all()
+        last = tuple(rows[0]) if rows else end
+        # One upper bound: of two, SQLite takes the first, and reads on to the end each time.
+        return (*criteria, _until(columns, last)), last, len(rows) > 1
+
+    def for_change(self, criteria: Criteria) -> Criteria:
+        """Return criteria for an UPDATE or DELETE, which MySQL forbids to ask its own table.
+
+        Those that do ask a copy of the keys: DISTINCT keeps it from being merged.
+        """
+        columns = self._key_columns()
+        if not columns or not self.asks_itself:
+            return criteria
+        found = select(*columns).select_from(self.target.entity).where(*criteria)
+        copied = select(*found.distinct().subquery().columns)
+        return ((columns[0] if len(columns) == 1 else tuple_(*columns)).in_(copied),)
+
+    def _key_columns(self) -> list[ColumnElement[Any]]:
+        return [self.target.columns[name] for name in self.target.key]
 
     def _ordered(self, *columns: Any) -> Select[Any]:
-        return self._select(*columns).order_by(
-            *(self.target.columns[name] for name in self.target.key)
-        )
+        return self._select(*columns).order_by(*self._key_columns())
 
     def _select(self, *columns: Any) -> Select[Any]:
         return select(*columns).select_from(self.target.entity).where(*self.criteria)
 
 
-def _keys(columns: Sequence[ColumnElement[Any]]) -> Any:
-    """Return the key's column, or all of them as one value."""
-    return columns[0] if len(columns) == 1 else tuple_(*columns)
+# Not (a, b) > (x, y): Oracle has no such comparison, and MySQL no index for it.
+def _beyond(columns: Sequence[ColumnElement[Any]], key: Key) -> ColumnElement[bool]:
+    """Compare the key's columns: after this key."""
+    column, value = columns[0], key[0]
+    if len(columns) == 1:
+        beyond: ColumnElement[bool] = column > value
+        return beyond
+    return and_(column >= value, or_(column > value, _beyond(columns[1:], key[1:])))
 
 
-def _one_or_all(key: Key) -> Any:
-    return key[0] if len(key) == 1 else tuple_(*key)
+def _until(columns: Sequence[ColumnElement[Any]], key: Key) -> ColumnElement[bool]:
+    """Compare the key's columns: this key, or before it."""
+    column, value = columns[0], key[0]
+    if len(columns) == 1:
+        until: ColumnElement[bool] = column <= value
+        return until
+    return and_(column <= value, or_(column < value, _until(columns[1:], key[1:])))
+
+
+def _equal(columns: Sequence[ColumnElement[Any]], key: Key) -> ColumnElement[bool]:
+    return and_(*(column == value for column, value in zip(columns, key, strict=False)))
 
 
 def select_records(
@@ -108,10 +148,29 @@ def select_records(
             "no record is named", hint="add --where FIELD=VALUE or --pk, or --all for every record"
         )
     target = find_target(project, model)
+    if target.mapper is not None and len(target.mapper.tables) > 1:
+        raise UsageError(
+            f"{target.name} is kept in several tables, and one statement changes one",
+            hint="use the ORM, or inv sql --write",
+        )
     criteria = conditions(target, project.backend, where)
     if pk:
         criteria += key_conditions(target, pk)
-    return Selection(project, target, tuple(criteria), bool(pk), expect)
+    return Selection(project, target, tuple(criteria), bool(pk), expect, _leads_back(target, where))
+
+
+def _leads_back(target: Target, where: Sequence[str]) -> bool:
+    """Whether the path of a condition comes over the target's own table."""
+    for text in where:
+        here = target
+        for name in text.partition("=")[0].split("."):
+            step = name if name in here.relationships else name.rpartition("__")[0]
+            if step not in here.relationships:
+                break
+            here = of_mapper(here.relationships[step].property.mapper)
+            if here.table is target.table:
+                return True
+    return False
 
 
 def key_conditions(target: Target, pk: Sequence[str]) -> list[ColumnElement[bool]]:

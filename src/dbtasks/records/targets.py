@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, MetaData, Table, inspect
-from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy import ColumnElement, Inspector, MetaData, Table, inspect
+from sqlalchemy.exc import NoSuchTableError, OperationalError
 from sqlalchemy.orm import Mapper, QueryableAttribute
 
 from dbtasks.errors import UsageError
@@ -124,9 +124,20 @@ def _reflected(project: Project, name: str) -> Target:
                 resolve_fks=False,
             )
         except NoSuchTableError:
-            look = inspect(connection)
-            names = [*look.get_table_names(schema or None), *look.get_view_names(schema or None)]
-            raise UsageError(
-                f"the database has no table {name!r}", hint=suggest(short, names)
-            ) from None
+            raise _no_table(inspect(connection), name) from None
+        except OperationalError:  # for some drivers, a schema that is not there
+            if not schema or schema in inspect(connection).get_schema_names():
+                raise
+            raise _no_table(inspect(connection), name) from None
     return Target(name, table)
+
+
+def _no_table(look: Inspector, name: str) -> UsageError:
+    schema, _, short = name.rpartition(".")
+    schemas = look.get_schema_names()
+    if schema and schema not in schemas:
+        hint = f"of schemas {suggest(schema, schemas)}"
+    else:
+        names = [*look.get_table_names(schema or None), *look.get_view_names(schema or None)]
+        hint = suggest(short, names)
+    return UsageError(f"the database has no table {name!r}", hint=hint)

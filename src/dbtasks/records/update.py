@@ -4,15 +4,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Text, cast, func, or_, select
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    Null,
+    Text,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy import update as update_statement
 from sqlalchemy.sql.dml import Update
 
+from dbtasks.engines import Backend
+from dbtasks.engines.matching import undecorated
 from dbtasks.errors import Rejected, UsageError
 from dbtasks.project import Project
 from dbtasks.records.assignments import read_assignments, shown
-from dbtasks.records.changes import OnBatch, OnPreview, change_at_once, change_in_batches
-from dbtasks.records.selection import Selection, select_records
+from dbtasks.records.changes import (
+    Change,
+    OnBatch,
+    OnPreview,
+    change_at_once,
+    change_in_batches,
+)
+from dbtasks.records.selection import Criteria, Selection, select_records
 
 
 @dataclass(frozen=True)
@@ -53,26 +72,27 @@ def update(
     if not new:
         raise UsageError("nothing is set", hint="add --set FIELD=VALUE, or --set-null FIELD")
     changed = _count_changes(selection, new)
-    command = f"update {selection.target.name}"
 
-    def statement_of(criteria: tuple[ColumnElement[bool], ...]) -> Update:
+    def statement_of(criteria: Criteria) -> Update:
         return update_statement(selection.target.entity).where(*criteria).values(new)
 
+    options = {
+        "pk": pk,
+        "where": where,
+        "all": everything,
+        "set": values,
+        "set_null": nulls,
+        "expect": expect,
+        "batch_size": batch_size,
+    }
+    change = Change(selection, statement_of, "update", options, new)
     try:
         if batch_size is not None and not dry_run:
             matched = change_in_batches(
-                selection,
-                statement_of,
-                command,
-                size=batch_size,
-                pause=pause,
-                on_preview=on_preview,
-                on_batch=on_batch,
+                change, size=batch_size, pause=pause, on_preview=on_preview, on_batch=on_batch
             )
         else:
-            matched = change_at_once(
-                selection, statement_of, command, dry_run=dry_run, on_preview=on_preview
-            )
+            matched = change_at_once(change, dry_run=dry_run, on_preview=on_preview)
     except Rejected as error:
         error.message = f"{error.message} ({shown(new)})"
         raise
@@ -82,14 +102,24 @@ def update(
 def _count_changes(selection: Selection, new: Mapping[str, Any]) -> int:
     """Return the number of records that have another value now."""
     columns = selection.target.columns
-    differs = or_(*(_differs(columns[name], value) for name, value in new.items()))
+    backend = selection.project.backend
     counted = select(func.count()).select_from(selection.target.entity)
     with selection.project.connect() as connection:
+        differs = or_(
+            *(_differs(connection, backend, columns[name], value) for name, value in new.items())
+        )
         return connection.scalar(counted.where(*selection.criteria, differs)) or 0
 
 
-def _differs(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
-    if isinstance(column.type, JSON):  # PostgreSQL's json has no equality of its own
+def _differs(
+    connection: Connection, backend: Backend, column: ColumnElement[Any], value: Any
+) -> ColumnElement[bool]:
+    """Compare as the lookups do: for MySQL's = upper case and lower case are the same."""
+    if value is None or isinstance(value, Null):
+        return column.is_not(None)
+    column = undecorated(column)
+    if isinstance(getattr(column.type, "impl_instance", column.type), JSON):
+        # PostgreSQL's json has no equality, and its jsonb has a text of its own.
+        value = connection.scalar(select(cast(literal(value, column.type), Text)))
         column = cast(column, Text)
-        value = None if value is None else cast(value, Text)
-    return column.is_distinct_from(value)
+    return or_(column.is_(None), ~backend.equals(column, value))

@@ -55,7 +55,8 @@ def update(
     """Set values in the records that --where or --pk names."""
     from dbtasks import records
 
-    review = _Review(run, "update", decided=bool(pk or expect), everything=all_)
+    everything = all_ and not (pk or where)  # both is refused by the library
+    review = _Review(run, "update", decided=bool(pk or expect), everything=everything)
     done = records.update(
         run.project,
         model,
@@ -89,7 +90,8 @@ def delete(
     """Delete the records that --where or --pk names."""
     from dbtasks import records
 
-    review = _Review(run, "delete", decided=bool(pk or expect), everything=all_)
+    everything = all_ and not (pk or where)
+    review = _Review(run, "delete", decided=bool(pk or expect), everything=everything)
     done = records.delete(
         run.project,
         model,

@@ -3,9 +3,10 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -137,11 +138,16 @@ class Run:
     @contextmanager
     def reading(self, path: str | None) -> Iterator[TextIO | None]:
         """Open a file to read, or stdin where it is `-`."""
-        if path is None or path == "-":
-            yield None if path is None else sys.stdin
+        if path is None:
+            yield None
             return
-        with open(path, encoding="utf-8", newline="") as stream:
-            yield stream
+        # Bytes, as the locale is not the file's; utf-8-sig, as spreadsheets begin with a mark.
+        with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as stream:
+            text = TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+            try:
+                yield text
+            finally:
+                text.detach()  # stdin stays open
 
     def mark_new(self) -> None:
         """Mark an unmarked database with our environment; what was done stands without it too."""
