@@ -16,10 +16,14 @@ from dbtasks import own_tables
 from dbtasks.errors import Refused, Rejected, UsageError
 from dbtasks.own_tables import NAME_LENGTH
 from dbtasks.project import Project
-from dbtasks.settings import PRODUCTION
+from dbtasks.settings import PRODUCTION, known_environment
 
 HIDDEN = ("set", "param")
 """Options that name a value to be stored: the journal has their names, not their values."""
+
+
+COMMAND_LENGTH = 2000
+"""As much of a command as the journal keeps; its column holds more on every engine."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,21 @@ def check_write(
     marker = marker_of(project)
     if marker is None:
         return
+    marker = known_environment(marker)
     if marker != project.settings.environment:
         raise _other_environment(project, marker)
     if destructive and marker == PRODUCTION and allow_production != project.name:
         raise _production(project, allow_production)
 
 
+def is_production(project: Project) -> bool:
+    """Whether the database is marked as production."""
+    return known_environment(marker_of(project) or "") == PRODUCTION
+
+
 def check_limited(project: Project) -> None:
     """Refuse to change records of a production database where no number limits the change."""
-    if marker_of(project) == PRODUCTION:
+    if is_production(project):
         raise Refused(
             f"{project.name} is marked as {PRODUCTION}, and nobody sees what this changes",
             hint="say how many records it is: --expect N, or name one with --pk",
@@ -108,7 +118,7 @@ def marker_of(project: Project) -> str | None:
 
 def mark(project: Project, environment: str) -> None:
     """Mark the database with an environment, in place of the one that it may be marked with."""
-    name = environment.strip()
+    name = known_environment(environment.strip())
     if not name or not name.isprintable() or len(name) > NAME_LENGTH:
         raise UsageError(
             f"{environment!r} cannot be the name of an environment",
@@ -151,7 +161,7 @@ def note_write(
         .values(
             os_user=_user()[:NAME_LENGTH],
             host=platform.node()[:NAME_LENGTH],
-            command=" ".join([command, *_words(options)]),
+            command=" ".join([command, *_words(options)])[:COMMAND_LENGTH],
             row_count=rows,
         )
     )

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.orm import Mapper, Session
 
 from dbtasks.engines import Backend, backend_for, mask, secrets_of
@@ -220,16 +220,19 @@ class Project:
 
         What the code inside commits by itself is only released: the transaction is ours.
         """
-        with (
-            self.connect(writes=writes, dry_run=dry_run) as connection,
-            Session(
-                connection,
-                join_transaction_mode="create_savepoint" if writes else "rollback_only",
-            ) as session,
-        ):
-            yield session
-            if writes:
-                session.commit()
+        with self.connect(writes=writes, dry_run=dry_run) as connection:
+            mode: Literal["create_savepoint", "rollback_only"]
+            mode = "create_savepoint" if writes else "rollback_only"
+            session = Session(connection, join_transaction_mode=mode)
+            try:
+                yield session
+                if writes:
+                    session.commit()
+            except BaseException:
+                with suppress(DBAPIError):  # its savepoint may be gone, and the error is known
+                    session.close()
+                raise
+            session.close()
 
     @contextmanager
     def opened(self, *, create: bool = False) -> Iterator[Connection]:
@@ -263,6 +266,12 @@ class Project:
             yield
         except DBAPIError as error:
             raise self.backend.explain(error, state=state) from error
+        except StatementError as error:  # a type refused its value before it was sent
+            raise UsageError(
+                f"a value does not fit its column: {error.orig}",
+                hint="the whole traceback: the same command with --traceback",
+                state=state,
+            ) from error
 
     def _alone(self) -> AbstractContextManager[object]:
         """Let one thread at a time have the one connection of a database in memory."""

@@ -141,7 +141,7 @@ def resolve(
         databases[alias] = _undeclared(alias, databases, variables)
     return Settings(
         root=root,
-        environment=environment,
+        environment=known_environment(environment),
         database=alias,
         metadata=_references(values["metadata"]),
         seeds=_seeds(values["seeds"]),
@@ -152,6 +152,11 @@ def resolve(
         variables=variables,
         sources=sources,
     )
+
+
+def known_environment(name: str) -> str:
+    """Return an environment's name; production is that in any case, as the guards hang on it."""
+    return PRODUCTION if name.lower() == PRODUCTION else name
 
 
 def read_dotenv(path: Path) -> Mapping[str, str]:

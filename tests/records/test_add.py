@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Column, Integer, MetaData, String, Table, func, select
 
 import stock
 from conftest import KINDS, Database
 from dbtasks import Project
-from dbtasks.errors import DbtasksError, Rejected, UsageError
-from dbtasks.records import Added, add, read_records
+from dbtasks.errors import DbtasksError, Refused, Rejected, UsageError
+from dbtasks.records import Added, add, delete, read_records, update
 from stock import City, Colour, Item, Shop, fill, rows, statements, tag
 
 
@@ -339,3 +340,45 @@ def test_journal_has_the_fields_and_not_the_values(shops: Project) -> None:
         ("add --model Shop --set name=… --set city.name=… --set-null size", 1),
         ("add --model tag --upsert", 1),
     ]
+
+
+def test_trigger_that_rolls_all_back_leaves_nothing(tmp_path: Path) -> None:
+    """The transaction is gone then: to try the records one by one would commit each."""
+    with Project.configure(tmp_path, url="sqlite:///t.db", metadata=f"{__name__}:OWN") as project:
+        with project.migrating(writes=True) as connection, connection.begin():
+            OWN.create_all(connection)
+            connection.exec_driver_sql(
+                "CREATE TRIGGER refuse BEFORE INSERT ON noted WHEN new.name = 'bad' "
+                "BEGIN SELECT RAISE(ROLLBACK, 'bad is refused'); END"
+            )
+        records = [{"id": n, "name": name} for n, name in enumerate(["a", "b", "bad", "c"])]
+        for dry_run in (False, True):
+            with pytest.raises(Rejected, match="bad is refused"):
+                add(project, "noted", records=records, dry_run=dry_run)
+        with project.connect() as connection:
+            assert connection.scalar(select(func.count()).select_from(NOTED)) == 0
+
+
+OWN = MetaData()
+NOTED = Table("noted", OWN, Column("id", Integer, primary_key=True), Column("name", String(20)))
+
+
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_table_without_transactions_is_not_tried(project: Project) -> None:
+    """A dry run, an expected number and a file could not be taken back there."""
+    url, _ = project.settings.url_of("default")
+    with Project.configure(project.settings.root, url=url, metadata=f"{__name__}:OWN") as own:
+        with own.connect(writes=True) as connection:
+            connection.exec_driver_sql(
+                "CREATE TABLE noted (id INTEGER PRIMARY KEY, name VARCHAR(20)) ENGINE=MyISAM"
+            )
+        add(own, "noted", values=["id=0", "name=zero"])
+        for work in (
+            lambda: add(own, "noted", values=["id=1", "name=a"], dry_run=True),
+            lambda: delete(own, "noted", everything=True, dry_run=True),
+            lambda: update(own, "noted", where=["id=0"], values=["name=x"], expect=2),
+        ):
+            with pytest.raises(Refused, match="has no transactions"):
+                work()
+        with own.connect() as connection:
+            assert connection.execute(select(NOTED)).all() == [(0, "zero")]

@@ -177,6 +177,14 @@ class Backend(Storage, Statements):
             return func.lower(column).like(func.lower(pattern), escape=ESCAPE)
         return column.like(pattern, escape=ESCAPE)
 
+    def has_ended(self, connection: Connection) -> bool:
+        """Whether the database has ended the transaction by itself, after an error."""
+        return False
+
+    def can_roll_back(self, connection: Connection, table: Table) -> bool:
+        """Whether a change of the table's rows can be rolled back."""
+        return True
+
     def plan_of(self, connection: Connection, statement: Any) -> Plan:
         """Return the engine's plan for a statement: the names of its columns, and its rows."""
         return explain(connection, self.explain_prefix, statement)

@@ -13,12 +13,14 @@ from sqlalchemy import (
     Engine,
     Integer,
     Numeric,
+    Table,
     and_,
     cast,
     collate,
     event,
     func,
     literal,
+    text,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -88,16 +90,27 @@ class MySQL(Backend):
         return {"connect_args": {"connect_timeout": CONNECT_SECONDS}}
 
     def prepare_engine(self, engine: Engine) -> None:
-        """Refuse what does not fit a column, instead of cutting it."""
+        """Refuse what does not fit a column, instead of cutting it, and keep a key of 0."""
 
         @event.listens_for(engine, "connect")
         def be_strict(connection: Any, record: object) -> None:
             cursor = connection.cursor()
             cursor.execute(
                 "SET SESSION sql_mode = "
-                "CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), 'STRICT_TRANS_TABLES')"
+                "CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), "
+                "'STRICT_TRANS_TABLES', 'NO_AUTO_VALUE_ON_ZERO')"
             )
             cursor.close()
+
+    def can_roll_back(self, connection: Connection, table: Table) -> bool:
+        """Ask the table's storage engine: MyISAM and Aria have no transactions."""
+        asked = text(
+            "SELECT e.transactions FROM information_schema.tables t "
+            "JOIN information_schema.engines e ON e.engine = t.engine "
+            "WHERE t.table_schema = COALESCE(:schema, DATABASE()) AND t.table_name = :name"
+        )
+        found = connection.scalar(asked, {"schema": table.schema, "name": table.name})
+        return found is None or str(found).upper() == "YES"
 
     def version(self, connection: Connection) -> str:
         """Tell MariaDB from MySQL."""

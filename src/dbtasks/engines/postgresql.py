@@ -124,6 +124,8 @@ class PostgreSQL(Backend):
     def guarded(self, connection: Connection, *, writes: bool) -> Iterator[None]:
         """Read in a transaction that is read-only, and that no statement can make another."""
         with _one_statement_a_call(connection.connection.driver_connection):
+            # Otherwise a backslash would be read otherwise there than here.
+            connection.exec_driver_sql("SET LOCAL standard_conforming_strings = on")
             if not writes:
                 connection.exec_driver_sql("SET TRANSACTION READ ONLY")
             connection.exec_driver_sql("SELECT 1")  # after a query READ WRITE is refused

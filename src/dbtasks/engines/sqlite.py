@@ -223,6 +223,10 @@ class SQLite(Backend):
             raw.set_authorizer(None)
             raw.execute("PRAGMA query_only=OFF")
 
+    def has_ended(self, connection: Connection) -> bool:
+        """Ask the driver: RAISE(ROLLBACK) in a trigger ends it."""
+        return self.transaction_state(connection) is False
+
     def transaction_state(self, connection: Connection) -> object:
         """Return whether there is a transaction."""
         return getattr(connection.connection.driver_connection, "in_transaction", None)

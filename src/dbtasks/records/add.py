@@ -19,6 +19,7 @@ from dbtasks.records.assignments import shown, split_assignments, store
 from dbtasks.records.fields import Relationship, find_field
 from dbtasks.records.files import TextRecord
 from dbtasks.records.lookups import conditions
+from dbtasks.records.selection import check_rolls_back
 from dbtasks.records.targets import Target, find_target, of_mapper
 from dbtasks.references import project_raised
 
@@ -66,6 +67,8 @@ def add(
     first = next(batches, [])  # before anything is sent
     kind = _Tables if target.mapper is None else _Objects
     with project.session(writes=True, dry_run=dry_run) as session:
+        if dry_run or numbered:
+            check_rolls_back(project, session.connection(), target)
         writer = kind(project, target, session, upsert)
         count, keys = _write(writer, chain([first], batches), numbered)
         if not dry_run:
@@ -190,8 +193,10 @@ def _refused_alone(
     writer: "_Objects | _Tables", batch: list[_Prepared], error: DBAPIError
 ) -> tuple[int | None, DBAPIError]:
     """Return which record is refused when they are written one by one, and the error then."""
-    if error.connection_invalidated:
-        return None, error
+    if error.connection_invalidated or writer.project.backend.has_ended(writer.outer):
+        # A trigger may roll all back: each record would commit alone, and what we have here is
+        # that the savepoint is gone.
+        return None, _cause(error)
     for number, record in enumerate(batch):
         try:
             with writer.session.begin_nested():
@@ -201,6 +206,16 @@ def _refused_alone(
     return None, error
 
 
+def _cause(error: DBAPIError) -> DBAPIError:
+    """Return the first error of the database that led to this one."""
+    found, here = error, error.__context__
+    while here is not None:
+        if isinstance(here, DBAPIError):
+            found = here
+        here = here.__context__
+    return found
+
+
 class _Objects:
     """Write records as objects of a mapped class."""
 
@@ -208,6 +223,7 @@ class _Objects:
         self.project = project
         self.target = target
         self.session = session
+        self.outer = session.connection()  # asked for again it would begin a savepoint
         self.upsert = upsert
 
     def write(self, batch: list[_Prepared], first: int | None) -> list[dict[str, Any]]:
@@ -228,7 +244,7 @@ class _Objects:
         found = {name: self._look_up(lookup) for name, lookup in record.lookups.items()}
         try:
             if self.upsert:
-                return self._merge(self.target.entity(**record.values), found)
+                return self._change_or_make(record.values | found)
             return self.target.entity(**record.values, **found)
         except (DBAPIError, DbtasksError):
             raise
@@ -253,13 +269,25 @@ class _Objects:
             self.found[lookup.texts] = found[0]
         return self.found[lookup.texts]
 
-    def _merge(self, one: Any, found: Mapping[str, Any]) -> Any:
-        """Change the record of this key; at once, so that the same key may come again."""
-        merged = self.session.merge(one)
-        for name, related in found.items():
-            setattr(merged, name, related)
+    def _change_or_make(self, values: Mapping[str, Any]) -> Any:
+        """Set what is given in the record of this key, or make one; at once, as it may repeat."""
+        one = self._find(values)
+        if one is None:
+            one = self.target.entity(**values)
+            self.session.add(one)
+        else:
+            for name in values.keys() - set(self.target.key):
+                setattr(one, name, values[name])
         self._flush()
-        return merged
+        return one
+
+    def _find(self, values: Mapping[str, Any]) -> Any:
+        """Return the record of the key that is given, or None."""
+        if not set(self.target.key) <= set(values):
+            return None
+        columns, equals = self.target.columns, self.project.backend.equals
+        same = (equals(columns[name], values[name]) for name in self.target.key)
+        return self.session.scalars(select(self.target.entity).where(*same)).first()
 
     def _flush(self) -> None:
         try:
@@ -277,6 +305,7 @@ class _Tables:
         self.project = project
         self.target = target
         self.session = session
+        self.outer = session.connection()  # asked for again it would begin a savepoint
         self.upsert = upsert
 
     @property
@@ -300,7 +329,8 @@ class _Tables:
         if not set(self.target.key) <= set(row):
             return False
         columns = self.target.columns
-        same = and_(*(columns[name] == row[name] for name in self.target.key))
+        equals = self.project.backend.equals
+        same = and_(*(equals(columns[name], row[name]) for name in self.target.key))
         if set(row) == set(self.target.key):
             return self.connection.scalar(select(1).where(same)) is not None
         changed = update_statement(self.target.table).where(same).values(row)

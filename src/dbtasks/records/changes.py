@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from time import sleep
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Enum
 from sqlalchemy.sql.dml import UpdateBase
 
 from dbtasks import guards
-from dbtasks.errors import NOTHING_CHANGED, DbtasksError, UsageError
+from dbtasks.errors import NOTHING_CHANGED, DbtasksError, OutcomeUnknown, UsageError
 from dbtasks.records.selection import Criteria, Key, Selection
 
 FIRST = 10
@@ -70,6 +70,8 @@ def change_at_once(change: Change, *, dry_run: bool, on_preview: OnPreview | Non
     """
     selection = change.selection
     with selection.project.connect(writes=True, dry_run=dry_run) as connection:
+        if dry_run or on_preview is not None or selection.expect is not None:
+            selection.check_rolls_back(connection)
         before = selection.first(connection, FIRST) if on_preview else []
         statement, matched = change.run(connection, selection.criteria)
         selection.check_expected(matched)
@@ -143,10 +145,12 @@ class _Batches:
 
     def tell(self, error: BaseException) -> None:
         """Say in the error, and in the project's outcome, what is committed."""
-        if self.last is None:
+        if self.last is None or not self.done:
             return
         place = ", ".join(f"{name}={value}" for name, value in self.progress().last.items())
         state = f"{self.done} records are committed, to {place}; the same command does the rest"
+        if isinstance(error, OutcomeUnknown):
+            state = f"{self.done} records are committed, to {place}; of the batch after, unknown"
         self.change.selection.project.outcome = state
         if isinstance(error, DbtasksError):
             error.state = state
@@ -160,6 +164,13 @@ def _check_batches(change: Change) -> None:
     if change.selection.asks_itself:
         raise UsageError(
             f"the conditions look at other records of {target.name}, which batches change",
+            hint="leave out --batch-size",
+        )
+    listed = [name for name in target.key if isinstance(target.columns[name].type, Enum)]
+    if listed:
+        raise UsageError(
+            f"--batch-size goes along the key, and the order of {listed[0]}, an enum, is not one "
+            "that all databases compare by",
             hint="leave out --batch-size",
         )
     moved = [name for name in target.key if name in change.new]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete as delete_statement
 from sqlalchemy.sql.dml import Delete
 
+from dbtasks.errors import UsageError
 from dbtasks.project import Project
 from dbtasks.records.changes import (
     Change,
@@ -50,6 +51,8 @@ def delete(
     selection = select_records(
         project, model, pk=pk, where=where, everything=everything, expect=expect
     )
+    if pause and batch_size is None:
+        raise UsageError("--pause goes with --batch-size", hint="add it, or leave out --pause")
     if on_effects is not None:
         on_effects(effects_of(selection, count=on_preview is not None or dry_run))
 

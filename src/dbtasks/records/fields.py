@@ -48,6 +48,11 @@ def find_field(target: Target, name: str) -> Field:
 
 def find_column(target: Target, name: str) -> ColumnElement[Any]:
     """Return a column of the target itself."""
+    if name in target.relationships:
+        raise UsageError(
+            f"{name} is a relationship of {target.name}, not a column",
+            hint=f"set the column that refers to it; {suggest(name, target.columns)}",
+        )
     if name not in target.columns:
         raise _unknown(target, name, name, relationship=False)
     return target.columns[name]

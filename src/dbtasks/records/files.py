@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -58,7 +59,7 @@ def _sniff(line: str) -> str:
 
 def _json(lines: Iterator[str], name: str) -> Iterator[FileRecord]:
     try:
-        found = json.loads("".join(lines))
+        found = json.loads("".join(lines), object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise _unreadable(name, str(error)) from error
     for number, record in enumerate(found if isinstance(found, list) else [found], 1):
@@ -70,7 +71,7 @@ def _jsonl(lines: Iterator[str], name: str) -> Iterator[FileRecord]:
         if not line.strip():
             continue
         try:
-            yield _checked(json.loads(line), name, f"line {number}")
+            yield _checked(json.loads(line, object_pairs_hook=_object), name, f"line {number}")
         except (ValueError, RecursionError) as error:
             raise _unreadable(name, f"line {number}: {error}") from error
 
@@ -80,12 +81,24 @@ def _csv(lines: Iterator[str], name: str) -> Iterator[FileRecord]:
     reader = csv.DictReader(lines, strict=True)
     try:
         reader.fieldnames = next((row for row in reader.reader if row), [])
+        twice = [key for key, number in Counter(reader.fieldnames).items() if number > 1]
+        if twice:
+            raise _unreadable(name, f"the header has {twice[0]!r} twice")
         for record in reader:
             if None in record or None in record.values():
                 raise _unreadable(name, f"line {reader.line_num}: not as many cells as the header")
             yield TextRecord({key: value or None for key, value in record.items()})
     except csv.Error as error:
         raise _unreadable(name, f"line {reader.reader.line_num}: {error}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> FileRecord:
+    """Make an object of which no name came twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(name for name, number in Counter(n for n, _ in pairs).items() if number > 1)
+        raise ValueError(f"{twice!r} stands twice in an object")
+    return found
 
 
 def _checked(record: Any, name: str, place: str) -> FileRecord:

@@ -33,9 +33,7 @@ def get(project: Project, model: str | None = None, *, pk: Sequence[str]) -> Rec
     target = find_target(project, model)
     key = read_key(target, pk)
     found = (
-        _get_row(project, target, pk)
-        if target.mapper is None
-        else _get_object(project, target, key)
+        _get_row(project, target, pk) if target.mapper is None else _get_object(project, target, pk)
     )
     if found is None:
         shown = ", ".join(f"{name}={value}" for name, value in key.items())
@@ -45,17 +43,22 @@ def get(project: Project, model: str | None = None, *, pk: Sequence[str]) -> Rec
 
 def _get_row(project: Project, target: Target, pk: Sequence[str]) -> Record | None:
     columns = target.columns
-    statement = select(*columns.values()).where(*key_conditions(target, pk))
+    statement = select(*columns.values()).where(*key_conditions(target, project.backend, pk))
     with project.connect() as connection:
         row = connection.execute(statement).first()
     return None if row is None else Record(dict(zip(columns, row, strict=True)), {})
 
 
-def _get_object(project: Project, target: Target, key: Mapping[str, Any]) -> Record | None:
+def _get_object(project: Project, target: Target, pk: Sequence[str]) -> Record | None:
     many_to_one = [one for one in target.relationships.values() if not one.property.uselist]
-    options = [joinedload(one) for one in many_to_one]
+    # Not session.get: = ignores case and trailing spaces on MySQL.
+    statement = (
+        select(target.entity)
+        .where(*key_conditions(target, project.backend, pk))
+        .options(*(joinedload(one) for one in many_to_one))
+    )
     with project.session() as session:
-        found = session.get(target.entity, dict(key), options=options)
+        found = session.scalars(statement).first()
         if found is None:
             return None
         related = {one.key: _describe(getattr(found, one.key)) for one in many_to_one}

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
 
+from dbtasks.engines import Backend
 from dbtasks.errors import ROLLED_BACK, Refused, UsageError
 from dbtasks.project import Project
 from dbtasks.records.lookups import conditions
@@ -45,6 +46,10 @@ class Selection:
                 hint="look at them with: inv query --where …",
                 state=state,
             )
+
+    def check_rolls_back(self, connection: Connection) -> None:
+        """Raise Refused where a change could not be taken back."""
+        check_rolls_back(self.project, connection, self.target)
 
     def same(
         self, connection: Connection, rows: Sequence[tuple[Any, ...]], new: Mapping[str, Any]
@@ -155,7 +160,7 @@ def select_records(
         )
     criteria = conditions(target, project.backend, where)
     if pk:
-        criteria += key_conditions(target, pk)
+        criteria += key_conditions(target, project.backend, pk)
     return Selection(project, target, tuple(criteria), bool(pk), expect, _leads_back(target, where))
 
 
@@ -173,10 +178,22 @@ def _leads_back(target: Target, where: Sequence[str]) -> bool:
     return False
 
 
-def key_conditions(target: Target, pk: Sequence[str]) -> list[ColumnElement[bool]]:
+def check_rolls_back(project: Project, connection: Connection, target: Target) -> None:
+    """Raise Refused for a table whose rows cannot be rolled back, before they are changed."""
+    if not project.backend.can_roll_back(connection, target.table):
+        raise Refused(
+            f"the table {target.table.name} has no transactions: nothing could be taken back",
+            hint="look with: inv query --where …; and leave out --dry-run and --expect, or "
+            "ALTER TABLE … ENGINE=InnoDB",
+        )
+
+
+def key_conditions(
+    target: Target, backend: Backend, pk: Sequence[str]
+) -> list[ColumnElement[bool]]:
     """Return the conditions of `--pk VALUE`, or of `--pk FIELD=VALUE` for each part of a key."""
     values = read_key(target, pk)
-    return [target.columns[name] == value for name, value in values.items()]
+    return [backend.equals(target.columns[name], value) for name, value in values.items()]
 
 
 def read_key(target: Target, pk: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sqlalchemy.types import NullType
 
 from dbtasks.engines import Backend
 from dbtasks.engines.statements import ADD_WRITE
-from dbtasks.errors import ROLLED_BACK, Refused, UsageError
+from dbtasks.errors import ROLLED_BACK, PartlyApplied, Refused, Rejected, UsageError
 from dbtasks.guards import note_write
 from dbtasks.models import suggest
 from dbtasks.project import Project
@@ -78,7 +78,8 @@ def sql(
     _check_names(backend, statements, given)
     _check_rolls_back(backend, statements, needed=dry_run or expect is not None)
     changed: list[int] = []
-    with project.connect(writes=write, dry_run=dry_run) as connection:
+    kept = any(backend.commits_by_itself(one) for one in statements)
+    with _kept(backend, kept), project.connect(writes=write, dry_run=dry_run) as connection:
         with (
             _refused(backend, write),
             backend.guarded(connection, writes=write),
@@ -105,7 +106,8 @@ def _run(
         with closing(_execute(backend, connection, statement, params)) as cursor:
             result = _result(statement, cursor)
             yield result
-            changed.append(result.changed or 0)
+            if not backend.only_reads(statement):
+                changed.append(result.count())
             if expect is not None and (len(statements) == 1 or not backend.only_reads(statement)):
                 total += result.count()
         if backend.transaction_state(connection) != state:
@@ -151,6 +153,21 @@ def _numbered(names: Collection[str]) -> tuple[str, ...]:
         candidates = chain([name], (f"{name}_{number}" for number in count(2)))
         taken.append(next(one for one in candidates if one not in taken))
     return tuple(taken)
+
+
+@contextmanager
+def _kept(backend: Backend, kept: bool) -> Iterator[None]:
+    """Say after an error that what the engine has committed by itself stays."""
+    try:
+        yield
+    except Rejected as error:
+        if not kept:
+            raise
+        raise PartlyApplied(
+            error.message,
+            hint="look at what is there before you run it again",
+            state=f"unknown: {backend.title} commits such a statement by itself",
+        ) from error
 
 
 @contextmanager

@@ -69,6 +69,8 @@ def update(
         project, model, pk=pk, where=where, everything=everything, expect=expect
     )
     new = read_assignments(selection.target, project.backend, values, nulls)
+    if pause and batch_size is None:
+        raise UsageError("--pause goes with --batch-size", hint="add it, or leave out --pause")
     if not new:
         raise UsageError("nothing is set", hint="add --set FIELD=VALUE, or --set-null FIELD")
     changed = _count_changes(selection, new)

@@ -124,7 +124,7 @@ class _Review:
             return
         if everything:
             run.allow(f"{verb} without a filter changes every record")
-        elif not (decided or run.terminal):
+        elif not (decided or self.asks):
             run.check_unattended()
 
     @property

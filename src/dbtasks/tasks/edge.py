@@ -103,7 +103,7 @@ class Command(Task[Any]):
         show_traceback = given.pop("traceback")
         with collector.held(), reported(run, show_traceback=show_traceback):
             own = self._take_common(context, run, given)
-            for one in _each_database(run):
+            for one in _each_database(run, writes=self.writes):
                 self._execute(one, own)
         self.times_called += 1
 
@@ -168,13 +168,18 @@ def _outcome(run: Run) -> str:
         return NOTHING_CHANGED
 
 
+def _finished(run: Run) -> str:
+    """Name the databases that were done before, of --database all."""
+    return f"; done before: {', '.join(run.finished)}" if run.finished else ""
+
+
 def _failed(run: Run, error: Exception) -> Exit:
     if not isinstance(error, DbtasksError):
         error = _unforeseen(error, _outcome(run))
     lines = [f"error: {error.message}"]
     if error.hint:
         lines.append(f"hint: {error.hint}")
-    lines.append(f"state: {error.state}")
+    lines.append(f"state: {error.state}{_finished(run)}")
     run.output.note(run.scrub("\n".join(lines)))
     return Exit(code=error.exit_code)
 
@@ -195,7 +200,7 @@ def _interrupted(run: Run, error: BaseException) -> Exit:
     notes = getattr(error, "__notes__", None)
     state = notes[-1] if notes else _outcome(run)
     code = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
-    run.output.note(f"\nerror: interrupted\nstate: {state}")
+    run.output.note(f"\nerror: interrupted\nstate: {state}{_finished(run)}")
     return Exit(code=code)
 
 
@@ -243,14 +248,16 @@ def _plain(value: Any) -> Any:
     return {k: _plain(v) for k, v in dict(value).items()} if hasattr(value, "keys") else value
 
 
-def _each_database(run: Run) -> Iterator[Run]:
+def _each_database(run: Run, *, writes: bool) -> Iterator[Run]:
     if run.database != ALL and (run.database or run.settings.database) != ALL:
         yield run
         return
     run.database = None
     aliases = run.settings.writable
+    for alias in aliases if writes and not run.dry_run else ():
+        run.turn_to(alias)
+        run.check_write()  # of all before the first, as what is done there stays
     for alias in aliases:
-        run.__dict__.pop("settings", None)
-        run.__dict__.pop("project", None)
-        run.database = alias
+        run.turn_to(alias)
         yield run
+        run.finished.append(alias)

@@ -59,7 +59,9 @@ def whole(text: str | None, option: str) -> int | None:
     """Read a whole number that is not negative."""
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > LONGEST_NUMBER:
+    if text.isascii() and text.isdigit() and len(text) > LONGEST_NUMBER:
+        raise UsageError(f"{option} is too large a number", hint=f"as in {option} 10")
+    if not text.isascii() or not text.isdigit():
         raise UsageError(f"{option} {text!r} is not a whole number", hint=f"as in {option} 10")
     return int(text)
 

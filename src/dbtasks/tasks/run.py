@@ -61,6 +61,7 @@ class Run:
     no_input: bool = False
     allow_production: str | None = None
     echo: bool = False
+    finished: list[str] = field(default_factory=list)
     _warned: bool = False
 
     @cached_property
@@ -79,12 +80,22 @@ class Run:
 
     def announce(self) -> None:
         """Say which database is written to, and check that it may be; a dry run reads only."""
-        from dbtasks import guards
-
         self.output.note(f"database: {self.project.describe()}")
         if not self.dry_run:
-            guards.check_writable(self.project)
-            guards.check_write(self.project)
+            self.check_write()
+
+    def check_write(self) -> None:
+        """Raise Refused where the database may not be written to."""
+        from dbtasks import guards
+
+        guards.check_writable(self.project)
+        guards.check_write(self.project)
+
+    def turn_to(self, alias: str) -> None:
+        """Go on with another database."""
+        self.__dict__.pop("settings", None)
+        self.__dict__.pop("project", None)
+        self.database = alias
 
     @property
     def terminal(self) -> bool:
@@ -99,6 +110,13 @@ class Run:
         self.allow(action)
         if not self.no_input:
             self.ask(action)
+
+    def confirm_in_production(self, action: str) -> None:
+        """Confirm what may destroy, where the database is marked as production."""
+        from dbtasks import guards
+
+        if guards.is_production(self.project):
+            self.confirm(action)
 
     def allow(self, action: str) -> None:
         """Check before something is destroyed that it may be, and that somebody can confirm it."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dbtasks.records import Result
 
 
-@command(previews=True)
+@command(previews=True, asks=True)
 def sql(
     run: Run,
     statement: str | None = None,
@@ -34,6 +34,8 @@ def sql(
     text = _text(statement, file)
     if write:
         run.announce()
+        if number is None and not run.dry_run:
+            run.confirm_in_production("sql --write can change everything")
     with records.sql(
         run.project,
         text,
