@@ -231,3 +231,25 @@ def test_role_that_may_not_make_tables(project: Project, database: Database) -> 
         with project.connect(writes=True) as connection:
             connection.execute(text(f"DROP OWNED BY {role}"))
             connection.execute(text(f"DROP ROLE {role}"))
+
+
+@pytest.mark.parametrize("name", ["Production", "PRODUCTION"])
+def test_production_is_production_in_any_case(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    migrations.migrate(project)
+    guards.mark(project, name)
+    assert guards.marker_of(project) == "production"
+    monkeypatch.setenv("DBTASKS_ENV", name)
+    url, _ = project.settings.url_of("default")
+    with Project.configure(project.settings.root, url=url) as same:
+        guards.check_write(same)
+        with pytest.raises(Refused, match="is marked as production"):
+            guards.check_write(same, destructive=True)
+
+
+def test_long_command_does_not_stop_the_write(project: Project) -> None:
+    migrations.migrate(project)
+    guards.mark(project, "development")
+    with project.connect(writes=True) as connection:
+        guards.note_write(project, connection, "delete", 1, where=["id__in=" + "1," * 60_000])

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, func, select
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, func, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 import stock
 from conftest import KINDS, Database
@@ -382,3 +383,36 @@ def test_table_without_transactions_is_not_tried(project: Project) -> None:
                 work()
         with own.connect() as connection:
             assert connection.execute(select(NOTED)).all() == [(0, "zero")]
+
+
+class Own(DeclarativeBase):
+    pass
+
+
+class Tag(Own):
+    __tablename__ = "own_tag"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    member_id: Mapped[int] = mapped_column(ForeignKey("own_member.id"))
+
+
+class Member(Own):
+    __tablename__ = "own_member"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(20))
+    active: Mapped[bool]
+    tags: Mapped[list[Tag]] = relationship(cascade="all, delete-orphan")
+
+    def __init__(self, id: int, name: str = "", active: bool = True, tags: Any = ()) -> None:  # noqa: A002  # the column's own name
+        self.id, self.name, self.active, self.tags = id, name, active, list(tags)
+
+
+def test_upsert_sets_only_what_is_given(tmp_path: Path, database: Database) -> None:
+    """A constructor's defaults are not written over what is there."""
+    with Project.configure(tmp_path, url=database.url, metadata=f"{__name__}:Own") as project:
+        with project.migrating(writes=True) as connection, connection.begin():
+            Own.metadata.create_all(connection)
+        with project.session(writes=True) as session:
+            session.add(Member(1, "old", active=False, tags=[Tag(id=1), Tag(id=2)]))
+        add(project, "Member", values=["id=1", "name=new"], upsert=True)
+        assert rows(project, Member.name, Member.active) == [("new", False)]
+        assert len(rows(project, Tag.id)) == 2

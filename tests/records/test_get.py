@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, ForeignKey, String, Table, event
+from sqlalchemy import Column, ForeignKey, MetaData, String, Table, event, insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from conftest import Database
@@ -148,3 +148,19 @@ def test_a_row_of_a_table(parts: Project) -> None:
 def test_exception_of_str_is_the_projects_own(parts: Project) -> None:
     with pytest.raises(DbtasksError, match=r"Maker\.__str__ raised RuntimeError: no words"):
         get(parts, "Part", pk=["a=3", "b=3"])
+
+
+@pytest.mark.parametrize("text", ["A", "a ", "B"])
+def test_key_of_text_is_exact(tmp_path: Path, database: Database, text: str) -> None:
+    """MySQL's = takes A for a, and does not see a space at the end."""
+    keys = MetaData()
+    named = Table("named", keys, Column("name", String(20), primary_key=True))
+    settings = Project.configure(tmp_path, url=database.url).settings
+    with Project(settings, metadata=keys) as project:
+        with project.migrating(writes=True) as connection, connection.begin():
+            keys.create_all(connection)
+        with project.connect(writes=True) as connection:
+            connection.execute(insert(named), [{"name": "a"}])
+        assert get(project, "named", pk=["a"]).values == {"name": "a"}
+        with pytest.raises(Negative):
+            get(project, "named", pk=[text])

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from conftest import DRIVERS, Database
 from dbtasks import Project, guards, own_tables
 from dbtasks.engines import BACKENDS, Backend
-from dbtasks.errors import DbtasksError, Refused, Rejected, UsageError
+from dbtasks.errors import DbtasksError, PartlyApplied, Refused, Rejected, UsageError
 from dbtasks.records import sql
 
 BAD = (Refused, Rejected)
@@ -592,3 +592,10 @@ def test_write_on_a_marked_database_is_noted(shop: Project) -> None:
     with shop.connect() as connection:
         noted = connection.execute(select(journal.c.command, journal.c.row_count)).all()
     assert [(command, rows > 0) for command, rows in noted] == [("sql", True)]
+
+
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_what_commits_by_itself_is_not_called_rolled_back(shop: Project) -> None:
+    with pytest.raises(PartlyApplied) as caught:
+        run(shop, "DROP TABLE t, no_such_table", write=True)
+    assert caught.value.state.startswith("unknown: MySQL commits")

@@ -181,3 +181,14 @@ def test_alembic_elsewhere_and_in_pyproject(inv: Inv, company: Path) -> None:
         tasks.read_text().replace("collection(\n", 'collection(\n    alembic="pyproject.toml",\n')
     )
     assert inv("migrate", cwd=company / "src").out.startswith("Applying")
+
+
+def test_state_of_all_names_what_is_done(inv: Inv, several: Path) -> None:
+    (several / "other.db").write_text("not a database, but long enough to be looked at" * 40)
+    inv("migrate")
+    done = inv("seed", "--database", "all")
+    assert done.code == 5
+    assert inv("query").err == "0 records\n"  # all are looked at before the first is written to
+    (several / "other.db").unlink()
+    done = inv("seed", "--database", "all")
+    assert done.err.endswith("state: nothing was changed; done before: default\n")
