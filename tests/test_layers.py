@@ -1,4 +1,4 @@
-"""The layers of DESIGN as a test: imports go down only, and only the edge prints and exits."""
+"""The layers of CONTRIBUTING.md as a test: imports go down, and only the edge prints and exits."""
 
 import ast
 import sys
