@@ -293,12 +293,6 @@ def test_equals_compares_what_is_no_text_as_it_is(project: Project) -> None:
     assert project.backend.equals(shade, "red").compare(shade == "red")
 
 
-def test_starts_with_is_the_lookup_of_that_name(project: Project) -> None:
-    name = column("name", String())
-    match = project.backend.match(name, "startswith", "50%_")
-    assert project.backend.starts_with(name, "50%_").compare(match)
-
-
 def test_a_citext_column_is_compared_as_text(tmp_path: Any) -> None:
     backend = PostgreSQL(make_url("postgresql://h/d"), tmp_path)
     name = column("name", postgresql.CITEXT())

@@ -157,10 +157,6 @@ class Backend(Storage, Statements):
         equal: ColumnElement[bool] = column == value
         return equal
 
-    def starts_with(self, column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
-        """Match the beginning of a text column, upper and lower case being different."""
-        return self.match(column, "startswith", value)
-
     def match(self, column: ColumnElement[Any], lookup: str, text: str) -> ColumnElement[bool]:
         """Compare a text column by a lookup: exact, contains, startswith, endswith or regex.
 

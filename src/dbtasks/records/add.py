@@ -216,8 +216,8 @@ def _cause(error: DBAPIError) -> DBAPIError:
     return found
 
 
-class _Objects:
-    """Write records as objects of a mapped class."""
+class _Writer:
+    """Hold what writing needs, whatever the target is."""
 
     def __init__(self, project: Project, target: Target, session: Session, upsert: bool) -> None:
         self.project = project
@@ -225,6 +225,10 @@ class _Objects:
         self.session = session
         self.outer = session.connection()  # asked for again it would begin a savepoint
         self.upsert = upsert
+
+
+class _Objects(_Writer):
+    """Write records as objects of a mapped class."""
 
     def write(self, batch: list[_Prepared], first: int | None) -> list[dict[str, Any]]:
         """Write some records, and return their keys."""
@@ -298,15 +302,8 @@ class _Objects:
             raise project_raised(self.target.name, error) from error
 
 
-class _Tables:
+class _Tables(_Writer):
     """Write records as rows of a table that no class maps."""
-
-    def __init__(self, project: Project, target: Target, session: Session, upsert: bool) -> None:
-        self.project = project
-        self.target = target
-        self.session = session
-        self.outer = session.connection()  # asked for again it would begin a savepoint
-        self.upsert = upsert
 
     @property
     def connection(self) -> Connection:

@@ -10,7 +10,7 @@ from sqlalchemy.sql.dml import UpdateBase
 
 from dbtasks import guards
 from dbtasks.errors import NOTHING_CHANGED, DbtasksError, OutcomeUnknown, UsageError
-from dbtasks.records.selection import Criteria, Key, Selection
+from dbtasks.records.selection import Criteria, Key, Selection, check_rolls_back
 
 FIRST = 10
 """Records that a preview shows."""
@@ -71,7 +71,7 @@ def change_at_once(change: Change, *, dry_run: bool, on_preview: OnPreview | Non
     selection = change.selection
     with selection.project.connect(writes=True, dry_run=dry_run) as connection:
         if dry_run or on_preview is not None or selection.expect is not None:
-            selection.check_rolls_back(connection)
+            check_rolls_back(selection.project, connection, selection.target)
         before = selection.first(connection, FIRST) if on_preview else []
         statement, matched = change.run(connection, selection.criteria)
         selection.check_expected(matched)

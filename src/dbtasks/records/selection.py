@@ -24,7 +24,6 @@ class Selection:
     project: Project
     target: Target
     criteria: Criteria
-    by_key: bool
     expect: int | None
     asks_itself: bool
     """Whether the conditions look at other records of the same table."""
@@ -46,10 +45,6 @@ class Selection:
                 hint="look at them with: inv query --where …",
                 state=state,
             )
-
-    def check_rolls_back(self, connection: Connection) -> None:
-        """Raise Refused where a change could not be taken back."""
-        check_rolls_back(self.project, connection, self.target)
 
     def same(
         self, connection: Connection, rows: Sequence[tuple[Any, ...]], new: Mapping[str, Any]
@@ -161,7 +156,7 @@ def select_records(
     criteria = conditions(target, project.backend, where)
     if pk:
         criteria += key_conditions(target, project.backend, pk)
-    return Selection(project, target, tuple(criteria), bool(pk), expect, _leads_back(target, where))
+    return Selection(project, target, tuple(criteria), expect, _leads_back(target, where))
 
 
 def _leads_back(target: Target, where: Sequence[str]) -> bool:
