@@ -53,7 +53,9 @@ def _connect(url: str) -> Any:
     if url.startswith("sqlite"):
         import sqlite3
 
-        return sqlite3.connect(url.removeprefix("sqlite:///"))
+        connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+        connection.execute("PRAGMA foreign_keys=ON")  # dbtasks has them on: like with like
+        return connection
     import psycopg
 
     return psycopg.connect(url.replace("+psycopg", "", 1))

@@ -52,9 +52,14 @@ class Output:
         self.stdout.write(f"{self._shown(text)}\n")
 
     def note(self, text: str) -> None:
-        """Write a note beside the result, after what was written so far."""
+        """Write a note beside the result, after what was written so far.
+
+        It may hold values: a terminal shows their control characters, and does not obey them.
+        """
         with suppress(OSError):  # an error of stdout is seen when it is written to
             self.stdout.flush()
+        if self.stderr.isatty():
+            text = "\n".join(_show_control(line) for line in text.split("\n"))
         with suppress(OSError):  # nobody can be told that nobody can be told
             self.stderr.write(f"{text}\n")
             self.stderr.flush()
@@ -110,22 +115,29 @@ class Output:
 
     @contextmanager
     def into(self, path: str | None) -> Iterator[None]:
-        """Send results to a file in the block: written beside it, and renamed when complete."""
+        """Send results to a file in the block: written beside it, and renamed when complete.
+
+        What is no plain file, as /dev/stdout or a pipe, is written to as it is.
+        """
         if path is None:
             yield
             return
-        target = Path(path)
+        target = Path(path).resolve()  # of a link, the file that it leads to
         before = self.stdout
-        part = target.with_name(f"{target.name}.part")
+        plain = not target.exists() or target.is_file()
+        part = target.with_name(f"{target.name}.part") if plain else target
         try:
             with part.open("w", encoding="utf-8", newline="") as self.stdout:
                 yield
                 self.stdout.flush()
-                os.fsync(self.stdout.fileno())
-            part.replace(target)
+                if plain:
+                    os.fsync(self.stdout.fileno())
+            if plain:
+                part.replace(target)
         finally:
             self.stdout = before
-            part.unlink(missing_ok=True)
+            if plain:
+                part.unlink(missing_ok=True)
 
     def document(self, value: Any) -> None:
         """Write one JSON document."""

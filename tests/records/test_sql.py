@@ -16,7 +16,7 @@ from conftest import DRIVERS, Database
 from dbtasks import Project, guards, own_tables
 from dbtasks.engines import BACKENDS, Backend
 from dbtasks.errors import DbtasksError, PartlyApplied, Refused, Rejected, UsageError
-from dbtasks.records import sql
+from dbtasks.records import is_limited, sql
 
 BAD = (Refused, Rejected)
 
@@ -141,6 +141,10 @@ ESCAPES = {
         "SELECT '\\' INTO OUTFILE '{file}'",
         "SELECT 1 INTO/**/OUTFILE '{file}'",
         "/*! DROP TABLE t */",
+        "SELECT 1 /*!999999 ' */ INTO OUTFILE '{file}' -- '",
+        "SELECT 1 /*!50701 ' */ INTO OUTFILE '{file}' -- '",
+        "/*!999999 SELECT */ COMMIT",
+        "/*!999999 SELECT */ DELETE FROM t",
         "SET autocommit=1; DELETE FROM t",
         "SET @@session.autocommit=1",
         "SET SESSION TRANSACTION READ WRITE; DELETE FROM t",
@@ -415,6 +419,56 @@ def test_expect_counts_returned_rows(shop: Project) -> None:
     both = "DELETE FROM t WHERE id = 1 RETURNING id; SELECT * FROM t"
     run(shop, both, write=True, several=True, expect=1)
     assert names(shop) == ["b", None]
+
+
+NOT_COUNTED = {
+    "sqlite": [
+        "WITH x AS (SELECT 1 AS k) DELETE FROM t WHERE id > (SELECT k FROM x)",
+    ],
+    "postgresql": [
+        "WITH x AS (DELETE FROM t RETURNING id) SELECT count(*) FROM x",
+        "EXPLAIN ANALYZE DELETE FROM t WHERE id = 1",
+    ],
+}
+
+
+@pytest.mark.parametrize("database", NOT_COUNTED, indirect=True)
+def test_expect_is_refused_for_what_is_not_counted(shop: Project, database: Database) -> None:
+    for statement in NOT_COUNTED[database.kind]:
+        for number in range(10):
+            with pytest.raises(Refused, match="does not say how many rows") as raised:
+                run(shop, statement, write=True, expect=number)
+            assert raised.value.state == "rolled back"
+        assert untouched(shop)
+        run(shop, statement, write=True, dry_run=True)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_expect_counts_a_change_after_with(shop: Project) -> None:
+    change = "WITH x AS (SELECT 2 AS k) DELETE FROM t WHERE id IN (SELECT k FROM x)"
+    run(shop, change, write=True, expect=1)
+    assert names(shop) == ["a", None]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("statement", "limited"),
+    [
+        ("DELETE FROM t WHERE id = 1; SELECT 1", True),
+        ("(SELECT 1)", True),
+        ("WITH x AS (SELECT ')') UPDATE t SET id = 2", True),
+        ("INSERT INTO t VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 2", True),
+        ("WITH x AS (DELETE FROM t RETURNING (id)) INSERT INTO u SELECT * FROM x", False),
+        ("WITH x AS (DELETE FROM t RETURNING id) SELECT * FROM x", False),
+        ("SELECT 1; DROP TABLE t", False),
+        ("TRUNCATE t", False),
+        ("DO $$ BEGIN DELETE FROM t; END $$", False),
+        ("UPDATE dbtasks.dbtasks_environment SET name = 'test'", False),
+        ('DELETE FROM "DBTASKS_ENVIRONMENT"', False),
+    ],
+)
+def test_what_a_number_limits(shop: Project, statement: str, limited: bool) -> None:
+    assert is_limited(shop, statement) == limited
 
 
 def test_dry_run(shops: Project) -> None:

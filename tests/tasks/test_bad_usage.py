@@ -306,6 +306,21 @@ def test_closed_streams(inv: Inv, company: Path, redirection: str) -> None:
     assert inv("query").out == "Alice → Engineering\nBob → Engineering\n"
 
 
+def test_output_to_what_is_no_plain_file(inv: Inv, company: Path) -> None:
+    """A device, a pipe or a link stays what it is: it is written to, and not replaced."""
+    inv("migrate", "seed")
+    pipe, link, goal = company / "pipe", company / "link", company / "goal"
+    os.mkfifo(pipe)
+    link.symlink_to(goal)
+    query = ("query", "--name", "A", "--output")
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, encoding="utf-8") as reader:
+        assert inv(*query, "pipe").code == 0
+        assert reader.communicate()[0] == "Alice → Engineering\n"
+    assert inv(*query, "link").code == 0
+    assert (pipe.is_fifo(), link.is_symlink()) == (True, True)
+    assert goal.read_text() == "Alice → Engineering\n"
+
+
 def test_state_after_the_commit_is_committed(inv: Inv, company: Path) -> None:
     """What cannot be printed is not undone, and is not called rolled back."""
     inv("migrate")
@@ -319,4 +334,4 @@ def test_reader_that_goes_away_does_not_undo_a_migration(
     inv: Inv, company: Path, reader: str
 ) -> None:
     piped(company, reader, "migrate")
-    assert inv("showmigrations").out == "[X] 0001_department_employee\n"
+    assert inv("showmigrations").out.startswith("[X] 0001_department_employee  ")

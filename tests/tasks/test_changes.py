@@ -242,3 +242,17 @@ def test_production_wants_a_limit(office: Inv) -> None:
     for limit in (["--where", "dept_id=1", "--expect", "2"], ["--pk", "1"]):
         done = office("update", "-s", "name=x", *limit, env=PRODUCTION)
         assert done.code == 0, done
+
+
+@on_sqlite
+def test_table_without_a_key_has_none_to_show(office: Inv, company: Path) -> None:
+    tasks = company / "tasks.py"
+    tasks.write_text(tasks.read_text().replace("company.models:Base", "words:metadata"))
+    (company / "words.py").write_text(
+        "from sqlalchemy import Column, MetaData, String, Table\n\n"
+        "metadata = MetaData()\n"
+        'word = Table("word", metadata, Column("text", String(10)))\n'
+    )
+    create = "CREATE TABLE word (text VARCHAR(10))"
+    assert office("sql", "--write", "--statement", create).code == 0
+    assert office("add", "-m", "word", "-s", "text=a").out == "Added 1 word.\n"

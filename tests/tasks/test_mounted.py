@@ -192,3 +192,20 @@ def test_state_of_all_names_what_is_done(inv: Inv, several: Path) -> None:
     (several / "other.db").unlink()
     done = inv("seed", "--database", "all")
     assert done.err.endswith("state: nothing was changed; done before: default\n")
+
+
+def test_what_the_first_of_all_has_used_up(inv: Inv, several: Path) -> None:
+    inv("migrate", "--database", "all", "seed", "--database", "all")
+    record, change = '{"name": "Zoë", "dept_id": 1}', "UPDATE employee SET name = 'X' WHERE id = 1"
+    for given, arguments in (
+        (record, ("add", "--from-file", "-")),
+        (change, ("sql", "--write", "--file", "-")),
+        ("", ("query", "--format", "csv", "--output", "found.csv")),
+    ):
+        done = inv(*arguments, "--database", "all", input=given)
+        assert done.code == 2
+        assert "is for one database, and default has had it\nhint: name one" in done.err
+        assert done.err.endswith("state: nothing was changed; done before: default\n")
+    found = (several / "found.csv").read_text(encoding="utf-8")
+    assert found == "id,name,dept_id\n1,X,1\n2,Bob,1\n3,Zoë,1\n"
+    assert inv("query", "--count", "--database", "other").out == "2\n"

@@ -7,7 +7,7 @@ from dbtasks.records.effects import Effect
 from dbtasks.records.files import read_records
 from dbtasks.records.get import Record, get
 from dbtasks.records.query import Query, query
-from dbtasks.records.statements import Result, sql
+from dbtasks.records.statements import Result, is_limited, sql
 from dbtasks.records.update import Updated, update
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "add",
     "delete",
     "get",
+    "is_limited",
     "query",
     "read_records",
     "sql",

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, insert, select
 from sqlalchemy import update as update_statement
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import RelationshipDirection, Session
 
 from dbtasks import guards
 from dbtasks.engines import Backend
@@ -246,6 +246,7 @@ class _Objects(_Writer):
 
     def _make(self, record: _Prepared) -> Any:
         found = {name: self._look_up(lookup) for name, lookup in record.lookups.items()}
+        self._check_agreement(record, found)
         try:
             if self.upsert:
                 return self._change_or_make(record.values | found)
@@ -272,6 +273,18 @@ class _Objects(_Writer):
                 )
             self.found[lookup.texts] = found[0]
         return self.found[lookup.texts]
+
+    def _check_agreement(self, record: _Prepared, found: Mapping[str, Any]) -> None:
+        """Refuse a column beside a relationship that sets it to another value."""
+        unset = {name: None for name in record.values if name in self.target.relationships}
+        for relationship, one in {**unset, **found}.items():
+            for name, value in _references(self.target.relationships[relationship], one):
+                if record.values.get(name, value) != value:
+                    raise UsageError(
+                        f"{relationship} sets {name} to {_shown(value)}, "
+                        f"and it is set to {_shown(record.values[name])} too",
+                        hint=f"leave out {name}, or {relationship}",
+                    )
 
     def _change_or_make(self, values: Mapping[str, Any]) -> Any:
         """Set what is given in the record of this key, or make one; at once, as it may repeat."""
@@ -332,6 +345,20 @@ class _Tables(_Writer):
             return self.connection.scalar(select(1).where(same)) is not None
         changed = update_statement(self.target.table).where(same).values(row)
         return self.connection.execute(changed).rowcount > 0
+
+
+def _shown(value: object) -> object:
+    return "NULL" if value is None else value
+
+
+def _references(relationship: Relationship, one: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each column that refers to a related object, and its value with this one."""
+    found = relationship.property
+    mine = found.direction is RelationshipDirection.MANYTOONE
+    for local, remote in found.local_remote_pairs if mine else ():
+        there = None if one is None else found.mapper.get_property_by_column(remote).key
+        here = found.parent.get_property_by_column(local).key
+        yield here, there and getattr(one, there)
 
 
 @contextmanager

@@ -43,18 +43,26 @@ OnBatch = Callable[[Batch], None]
 
 @dataclass(frozen=True)
 class Change:
-    """Hold what is done to the selected records, and the command that says so in the journal."""
+    """Hold what is done to the selected records, and the command that says so in the journal.
+
+    `counts_first` is for a statement whose cascades take some of the records before it comes to
+    them: SQLite and MySQL do not count these.
+    """
 
     selection: Selection
     statement_of: StatementOf
     command: str
     options: Mapping[str, Any]
     new: Mapping[str, Any]
+    counts_first: bool = False
 
     def run(self, connection: Connection, criteria: Criteria) -> tuple[UpdateBase, int]:
         """Run the statement on records that meet the criteria, and return how many those are."""
         statement = self.statement_of(self.selection.for_change(criteria))
-        return statement, connection.execute(statement).rowcount
+        if not self.counts_first:
+            return statement, connection.execute(statement).rowcount
+        number = self.selection.count_of(connection, criteria)
+        return statement, max(number, connection.execute(statement).rowcount)
 
     def note(self, connection: Connection, number: int) -> None:
         """Note in the journal that it is done."""

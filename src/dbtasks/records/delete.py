@@ -15,7 +15,7 @@ from dbtasks.records.changes import (
     change_at_once,
     change_in_batches,
 )
-from dbtasks.records.effects import Effect, effects_of
+from dbtasks.records.effects import Effect, comes_back, effects_of
 from dbtasks.records.selection import Criteria, select_records
 
 OnEffects = Callable[[list[Effect]], None]
@@ -66,7 +66,8 @@ def delete(
         "expect": expect,
         "batch_size": batch_size,
     }
-    change = Change(selection, statement_of, "delete", options, {})
+    back = comes_back(selection.target.table)
+    change = Change(selection, statement_of, "delete", options, {}, counts_first=back)
     if batch_size is not None and not dry_run:
         return Deleted(
             change_in_batches(

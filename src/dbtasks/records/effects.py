@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 
 from dbtasks.records.selection import Selection
+from dbtasks.records.targets import Target
 
 CASCADE, SET_NULL, SET_DEFAULT = "CASCADE", "SET NULL", "SET DEFAULT"
 
@@ -37,18 +38,41 @@ class Effect:
     rows: int | None = None
 
 
+def comes_back(table: Table) -> bool:
+    """Whether ON DELETE CASCADE leads from a table to the table itself."""
+    seen: set[Table] = set()
+    todo = [table]
+    while todo:
+        parent = todo.pop()
+        children = [one for one, rule in _references(parent) if _rule(rule) == CASCADE]
+        if table in children:
+            return True
+        todo += [child for child in children if child not in seen]
+        seen |= {*children}
+    return False
+
+
 def effects_of(selection: Selection, *, count: bool) -> list[Effect]:
     """Return what deleting the selected records does elsewhere.
 
     With `count` the rows that it touches are counted, and tables without any are left out.
     """
     root = selection.target.table
+    criteria = and_(True, *selection.criteria, *_of_class(selection.target))
     if not count:
-        found = [effect for _, effect in _follow(root, and_(True, *selection.criteria), set())]
+        found = [effect for _, effect in _follow(root, criteria, set())]
     else:
         with selection.project.connect() as connection:
-            found = list(_counted(connection, root, and_(True, *selection.criteria)))
+            found = list(_counted(connection, root, criteria))
     return [*found, *_unfollowed(selection)]
+
+
+def _of_class(target: Target) -> Iterator[ColumnElement[bool]]:
+    """Yield what tells the rows of a class from those of others that share its table."""
+    mapper = target.mapper
+    if mapper is not None and mapper.single and mapper.polymorphic_on is not None:
+        identities = [one.polymorphic_identity for one in mapper.self_and_descendants]
+        yield mapper.polymorphic_on.in_(identities)
 
 
 def _counted(

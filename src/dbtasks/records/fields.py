@@ -47,7 +47,7 @@ def find_field(target: Target, name: str) -> Field:
 
 
 def find_column(target: Target, name: str) -> ColumnElement[Any]:
-    """Return a column of the target itself."""
+    """Return a column of the target itself, which can be set."""
     if name in target.relationships:
         raise UsageError(
             f"{name} is a relationship of {target.name}, not a column",
@@ -55,6 +55,11 @@ def find_column(target: Target, name: str) -> ColumnElement[Any]:
         )
     if name not in target.columns:
         raise _unknown(target, name, name, relationship=False)
+    if not target.stores(name):
+        raise UsageError(
+            f"{name} of {target.name} is an expression, which is not stored",
+            hint="leave it out, and set the columns that it is made of",
+        )
     return target.columns[name]
 
 

@@ -31,7 +31,7 @@ def get(project: Project, model: str | None = None, *, pk: Sequence[str]) -> Rec
     none, UsageError for a key that is not the target's.
     """
     target = find_target(project, model)
-    key = read_key(target, pk)
+    key = read_key(target, project.backend, pk)
     found = (
         _get_row(project, target, pk) if target.mapper is None else _get_object(project, target, pk)
     )

@@ -141,7 +141,7 @@ def _compare(backend: Backend, field: Field, lookup: str, text: str) -> Conditio
                 f"{lookup} compares text, and {field.name} is {type(kind).__name__}",
                 hint="take exact, ne, gt, gte, lt, lte, in, range or isnull",
             )
-        _value(backend, text, kind, field.name)
+        convert_known(backend, text, kind, field.name)
         return backend.match(column, lookup, text)
     if lookup == "in":
         return or_(*(_equals(backend, column, one, field.name) for one in split_list(text)))
@@ -154,10 +154,10 @@ def _compare(backend: Backend, field: Field, lookup: str, text: str) -> Conditio
 
 
 def _equals(backend: Backend, column: ColumnElement[Any], text: str, field: str) -> Condition:
-    return backend.equals(column, _value(backend, text, column.type, field))
+    return backend.equals(column, convert_known(backend, text, column.type, field))
 
 
-def _value(backend: Backend, text: str, kind: TypeEngine[Any], field: str) -> Any:
+def convert_known(backend: Backend, text: str, kind: TypeEngine[Any], field: str) -> Any:
     """Return the value of a text; a number that no such column has is refused by some drivers."""
     value = convert(text, kind, field)
     if isinstance(kind, Integer):
@@ -189,7 +189,7 @@ def _ordered(
             f"{field} is {type(kind).__name__}, whose order the database does not know",
             hint="take exact, ne, in or isnull",
         )
-    value = _value(backend, text, kind, field)
+    value = convert_known(backend, text, kind, field)
     if isinstance(kind, Enum):
         return or_(false(), *(column == one for one in _members(kind, lookup, value)))
     # A literal, as SQLAlchemy has no order for a plain True.

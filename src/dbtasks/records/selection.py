@@ -4,14 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select, tuple_
 
 from dbtasks.engines import Backend
 from dbtasks.errors import ROLLED_BACK, Refused, UsageError
 from dbtasks.project import Project
-from dbtasks.records.lookups import conditions
+from dbtasks.records.lookups import conditions, convert_known
 from dbtasks.records.targets import Target, find_target, of_mapper
-from dbtasks.records.values import convert
 
 Key = tuple[Any, ...]
 Criteria = tuple[ColumnElement[bool], ...]
@@ -30,7 +29,12 @@ class Selection:
 
     def count(self, connection: Connection) -> int:
         """Return the number of records."""
-        return connection.scalar(self._select(func.count())) or 0
+        return self.count_of(connection, self.criteria)
+
+    def count_of(self, connection: Connection, criteria: Criteria) -> int:
+        """Return the number of records that meet other criteria."""
+        counted = select(func.count()).select_from(self.target.entity).where(*criteria)
+        return connection.scalar(counted) or 0
 
     def first(self, connection: Connection, number: int) -> list[tuple[Any, ...]]:
         """Return the first records in the order of their key, all columns of each."""
@@ -108,7 +112,7 @@ class Selection:
 # Not (a, b) > (x, y): Oracle has no such comparison, and MySQL no index for it.
 def _beyond(columns: Sequence[ColumnElement[Any]], key: Key) -> ColumnElement[bool]:
     """Compare the key's columns: after this key."""
-    column, value = columns[0], key[0]
+    column, value = columns[0], _literal(columns[0], key[0])
     if len(columns) == 1:
         beyond: ColumnElement[bool] = column > value
         return beyond
@@ -117,11 +121,16 @@ def _beyond(columns: Sequence[ColumnElement[Any]], key: Key) -> ColumnElement[bo
 
 def _until(columns: Sequence[ColumnElement[Any]], key: Key) -> ColumnElement[bool]:
     """Compare the key's columns: this key, or before it."""
-    column, value = columns[0], key[0]
+    column, value = columns[0], _literal(columns[0], key[0])
     if len(columns) == 1:
         until: ColumnElement[bool] = column <= value
         return until
     return and_(column <= value, or_(column < value, _until(columns[1:], key[1:])))
+
+
+def _literal(column: ColumnElement[Any], value: Any) -> ColumnElement[Any]:
+    """Return a value to compare with: SQLAlchemy has no order for a plain True."""
+    return literal(value, column.type)
 
 
 def _equal(columns: Sequence[ColumnElement[Any]], key: Key) -> ColumnElement[bool]:
@@ -187,11 +196,11 @@ def key_conditions(
     target: Target, backend: Backend, pk: Sequence[str]
 ) -> list[ColumnElement[bool]]:
     """Return the conditions of `--pk VALUE`, or of `--pk FIELD=VALUE` for each part of a key."""
-    values = read_key(target, pk)
+    values = read_key(target, backend, pk)
     return [backend.equals(target.columns[name], value) for name, value in values.items()]
 
 
-def read_key(target: Target, pk: Sequence[str]) -> dict[str, Any]:
+def read_key(target: Target, backend: Backend, pk: Sequence[str]) -> dict[str, Any]:
     """Return the value of each column of the primary key.
 
     Raises UsageError for a key that is not the target's.
@@ -205,7 +214,10 @@ def read_key(target: Target, pk: Sequence[str]) -> dict[str, Any]:
             f"the key of {target.name} is {' and '.join(target.key) or 'not there'}",
             hint=f"write {example}" if target.key else "name the records with --where",
         )
-    return {name: convert(given[name], target.columns[name].type, name) for name in target.key}
+    return {
+        name: convert_known(backend, given[name], target.columns[name].type, name)
+        for name in target.key
+    }
 
 
 def _parts(target: Target, pk: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -12,14 +12,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
 from dbtasks.engines import Backend
-from dbtasks.engines.statements import ADD_WRITE
+from dbtasks.engines.statements import ADD_WRITE, CHANGES, WITHIN
 from dbtasks.errors import ROLLED_BACK, PartlyApplied, Refused, Rejected, UsageError
 from dbtasks.guards import note_write
 from dbtasks.models import suggest
+from dbtasks.own_tables import environment
 from dbtasks.project import Project
 
 BATCH = 500
 """Rows fetched at a time."""
+
+PARENTHESES = re.compile(r"\([^()]*\)")
 
 
 @dataclass
@@ -92,6 +95,53 @@ def sql(
             note_write(project, connection, "sql", sum(changed), param=list(given))
 
 
+def is_limited(project: Project, statement: str) -> bool:
+    """Whether a number of rows says how much the statements of a text can change.
+
+    It says nothing of DDL, of rows that a WITH changes, and of the marker of the environment.
+    """
+    backend = project.backend
+    return environment(None).name not in statement.lower() and all(
+        backend.only_reads(one) or _changes_alone(backend, one)
+        for one in backend.syntax.split(statement)
+    )
+
+
+def _changes_alone(backend: Backend, statement: str) -> bool:
+    """Whether a statement changes rows, and nothing inside of it does."""
+    words = backend.syntax.words(statement)
+    return bool(CHANGES & {*words[:1]}) or (
+        words[:1] == ["WITH"]
+        and len(_changing(words)) == len(_changing(_outer(backend, statement)))
+    )
+
+
+def _changing(words: Sequence[str]) -> list[str]:
+    return [word for word in words if word in WITHIN]
+
+
+def _outer(backend: Backend, statement: str) -> list[str]:
+    """Return the words of a statement that stand in no parentheses."""
+    code = backend.syntax.code(statement)
+    while (less := PARENTHESES.sub(" ", code)) != code:
+        code = less
+    return backend.syntax.words(code)
+
+
+def _check_countable(backend: Backend, result: Result) -> None:
+    """Refuse to expect a number where the one that comes is not that of the changed rows."""
+    words = backend.syntax.words(result.statement)
+    if not words or words[0] not in ("WITH", "EXPLAIN") or backend.only_reads(result.statement):
+        return
+    outside = words[0] == "WITH" and _changing(_outer(backend, result.statement))
+    if not outside or (result.changed is None and not result.columns):
+        raise Refused(
+            f"{backend.title} does not say how many rows this {words[0]} changes",
+            hint="begin with the INSERT, UPDATE or DELETE itself, or leave out --expect",
+            state=ROLLED_BACK,
+        )
+
+
 def _run(
     backend: Backend,
     connection: Connection,
@@ -105,6 +155,8 @@ def _run(
     for statement in statements:
         with closing(_execute(backend, connection, statement, params)) as cursor:
             result = _result(statement, cursor)
+            if expect is not None:
+                _check_countable(backend, result)
             yield result
             if not backend.only_reads(statement):
                 changed.append(result.count())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Inspector, MetaData, Table, inspect
+from sqlalchemy import Column, ColumnElement, Inspector, MetaData, Table, inspect
 from sqlalchemy.exc import NoSuchTableError, OperationalError
 from sqlalchemy.orm import Mapper, QueryableAttribute
 
@@ -44,6 +44,10 @@ class Target:
         if self.mapper is None:
             return {}
         return {one.key: one.class_attribute for one in self.mapper.relationships}
+
+    def stores(self, name: str) -> bool:
+        """Whether a column is one of a table, and not an expression that the mapping asks for."""
+        return self.mapper is None or isinstance(self.mapper.column_attrs[name].columns[0], Column)
 
     @property
     def has_text(self) -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from dbtasks.tasks.edge import command
 from dbtasks.tasks.options import positive, seconds, whole
+from dbtasks.tasks.records import check_first
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def add(
     """Add one record, or those of a file."""
     from dbtasks import records
 
+    if from_file == "-":
+        check_first(run, "stdin")
     with run.reading(from_file) as stream:
         added = records.add(
             run.project,
@@ -35,7 +38,7 @@ def add(
         )
     verb = "Would add" if run.dry_run else "Added"
     run.output.line(f"{verb} {added.count} {added.target}.")
-    for key in added.keys:
+    for key in filter(None, added.keys):  # a table without a key has none to show
         run.output.line(", ".join(f"{name}={value}" for name, value in key.items()))
 
 

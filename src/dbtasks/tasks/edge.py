@@ -103,7 +103,7 @@ class Command(Task[Any]):
         show_traceback = given.pop("traceback")
         with collector.held(), reported(run, show_traceback=show_traceback):
             own = self._take_common(context, run, given)
-            for one in _each_database(run, writes=self.writes):
+            for one in _each_database(run, writes=self.writes or own.get("write", False)):
                 self._execute(one, own)
         self.times_called += 1
 

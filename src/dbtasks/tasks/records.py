@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from dbtasks.errors import UsageError
 from dbtasks.output import FORMATS
 from dbtasks.tasks.edge import command
 from dbtasks.tasks.options import choice, names, whole
@@ -31,6 +32,8 @@ def query(
     from dbtasks import records
 
     chosen = choice(format_, "--format", FORMATS)
+    if output is not None:
+        check_first(run, "--output")
     found = records.query(
         run.project,
         model,
@@ -67,6 +70,15 @@ def get(
         run.output.document(_document(found))
     else:
         run.output.pairs([*found.values.items(), *_related(found)])
+
+
+def check_first(run: Run, option: str) -> None:
+    """Refuse, after the first of several databases, what the first has used up."""
+    if run.finished:
+        raise UsageError(
+            f"{option} is for one database, and {run.finished[0]} has had it",
+            hint="name one with --database",
+        )
 
 
 def _show(run: Run, found: "Query", format_: str, *, plain: bool) -> None:

@@ -9,6 +9,7 @@ from dbtasks.errors import UsageError
 from dbtasks.output import FORMATS
 from dbtasks.tasks.edge import command
 from dbtasks.tasks.options import choice, whole
+from dbtasks.tasks.records import check_first
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
@@ -31,10 +32,13 @@ def sql(
     chosen = choice(format_, "--format", FORMATS)
     number = whole(expect, "--expect")
     params = _params(param or ())
+    if file == "-":
+        check_first(run, "stdin")
     text = _text(statement, file)
     if write:
         run.announce()
-        if number is None and not run.dry_run:
+        limited = number is not None and records.is_limited(run.project, text)
+        if not (limited or run.dry_run):
             run.confirm_in_production("sql --write can change everything")
     with records.sql(
         run.project,
