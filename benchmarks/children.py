@@ -15,6 +15,11 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PROJECT = ("tasks.py", "alembic.ini", "migrations", "src/company")
 BLOCK = 1 << 16
 
+VERSIONS = (
+    "import sys; from importlib.metadata import version; "
+    "print('Python', sys.version.split()[0], *(f'{n} {version(n)}' for n in sys.argv[1:]))"
+)
+
 # What would change how Python, Invoke, dbtasks or Django run. PYTHONDONTWRITEBYTECODE above all:
 # with it every run compiles the project anew.
 PREFIXES = ("PYTHON", "INVOKE_", "DBTASKS_", "DJANGO_", "DATABASE_URL")
@@ -114,6 +119,11 @@ def make_venv(folder: Path, *packages: str) -> Path:
 def script(python: Path, name: str) -> Path:
     """Return a console script that is installed beside a Python."""
     return python.with_name(name)
+
+
+def versions(python: Path, *packages: str) -> str:
+    """Return the version of a Python and of its packages."""
+    return run([python, "-c", VERSIONS, *packages]).strip()
 
 
 def _read_lines(stream: IO[bytes]) -> tuple[int, float, bytes]:

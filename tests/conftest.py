@@ -4,8 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 import servers
 from dbtasks import Project
+from recipes import NotInstalledError
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,6 +45,14 @@ class Database:
 
 
 @dataclass(frozen=True)
+class Pooled:
+    """A fresh, empty database's URL through a pooler, and without it."""
+
+    url: str
+    direct: str
+
+
+@dataclass(frozen=True)
 class Result:
     """What a finished process left."""
 
@@ -62,6 +71,45 @@ def postgresql_server() -> Iterator[str]:
 def mariadb_server() -> Iterator[str]:
     """Return the administrator's URL of a MariaDB server."""
     yield from _serve("mariadb", "TEST_MARIADB_URL", "mariadb-server")
+
+
+@pytest.fixture(scope="session")
+def galera_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[str]]:
+    """Return the administrator's URLs of a cluster of MariaDB, one a node.
+
+    It takes its time to form, so the workers of a session share it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # the session's own
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(servers.share("galera", folder))
+        except NotInstalledError:
+            server = None
+        if server is None:
+            _unavailable("apt-get install mariadb-server galera-4 rsync")
+        yield server.urls
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_server(postgresql_server: str) -> Iterator[str]:
+    """Return the administrator's URL of PgBouncer before PostgreSQL, in transaction mode."""
+    yield from _keep("pgbouncer", "apt-get install pgbouncer", postgresql_server)
+
+
+@pytest.fixture
+def galera(galera_servers: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Return the URLs of a fresh, empty database in a cluster of MariaDB, one a node."""
+    with new_cluster_database(galera_servers) as urls:
+        yield urls
+
+
+@pytest.fixture
+def pgbouncer(pgbouncer_server: str, postgresql_server: str) -> Iterator[Pooled]:
+    """Return a fresh, empty database of PostgreSQL, behind PgBouncer in transaction mode."""
+    with new_database("postgresql", make_url(postgresql_server), KINDS["postgresql"]) as direct:
+        yield Pooled(same_database(direct, pgbouncer_server), direct)
 
 
 @pytest.fixture(params=KINDS)
@@ -154,16 +202,40 @@ def fresh_database(
         yield Database(kind, f"{driver}:///{folder / 'test.db'}")
         return
     server = make_url(request.getfixturevalue(f"{kind}_server"))
+    with new_database(kind, server, driver) as url:
+        yield Database(kind, url)
+
+
+@contextmanager
+def new_database(kind: str, server: URL, driver: str) -> Iterator[str]:
+    """Make a database on a server, and drop it at the end; return its URL on this driver."""
     name = f"test_{uuid4().hex[:12]}"
     with _administrator(server) as connection:
         charset = "CHARACTER SET utf8mb4" if kind == "mariadb" else ""
         connection.execute(text(f"CREATE DATABASE {name} {charset}"))
     try:
         url = server.set(drivername=driver, database=name)
-        yield Database(kind, url.render_as_string(hide_password=False))
+        yield url.render_as_string(hide_password=False)
     finally:
         with _administrator(server) as connection:
             _drop(kind, connection, name)
+
+
+@contextmanager
+def new_cluster_database(nodes: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Make a database in a cluster of MariaDB, and drop it at the end; return its URLs."""
+    with new_database("mariadb", make_url(nodes[0]), KINDS["mariadb"]) as first:
+        for node in nodes:
+            with _administrator(make_url(node)) as connection:
+                connection.execute(text("SET wsrep_sync_wait = 1"))
+                connection.scalar(text("SELECT 1"))  # answers when it has the database too
+        yield [same_database(first, node) for node in nodes]
+
+
+def same_database(url: str, server: str) -> str:
+    """Return the URL by which another server leads to a URL's database."""
+    there = make_url(server).set(database=make_url(url).database)
+    return there.render_as_string(hide_password=False)
 
 
 def clean_environment() -> dict[str, str]:
@@ -182,12 +254,17 @@ def _serve(kind: str, variable: str, package: str) -> Iterator[str]:
     if given := os.environ.get(variable):
         yield make_url(given).set(drivername=KINDS[kind]).render_as_string(hide_password=False)
         return
+    yield from _keep(kind, f"install {kind} (apt-get install {package}) or set {variable}")
+
+
+def _keep(kind: str, missing: str, behind: str | None = None) -> Iterator[str]:
+    """Return a server of our own until the session ends."""
     try:
-        server = servers.start(kind)
-    except servers.NotInstalledError:
+        server = servers.start(kind, behind=behind)
+    except NotInstalledError:
         server = None
     if server is None:
-        _unavailable(f"install {kind} (apt-get install {package}) or set {variable}")
+        _unavailable(missing)
     try:
         yield server.url
     finally:

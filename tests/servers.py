@@ -1,75 +1,61 @@
-"""Throw-away PostgreSQL and MariaDB servers, from the binaries that are installed.
+"""Throw-away servers, from the programs that are installed.
 
-Each server has a keeper: this file run as a program. The keeper makes a folder, starts the server
-in it, prints its URL, and waits for the end of its input. Then it stops the server and removes the
-folder. Its input is a pipe from the tests, so it ends however they end, even by SIGKILL.
+They are PostgreSQL, MariaDB, three nodes of MariaDB in a Galera cluster, and PgBouncer in front of
+a PostgreSQL. Each has a keeper: this file run as a program. The keeper makes a folder, starts the
+server in it, prints its URL, one a node, and waits for the end of its input. Then it stops the
+server and removes the folder. Its input is a pipe from the tests, so it ends however they end,
+even by SIGKILL.
 
-By hand: `python tests/servers.py postgresql` (or `mariadb`), and Ctrl-D to stop it.
+By hand: `python tests/servers.py postgresql` (or `mariadb`, `galera`, `pgbouncer`), and Ctrl-D to
+stop it. PgBouncer stands in front of the server that TEST_POSTGRESQL_URL names.
 """
 
-import glob
+import fcntl
 import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
-import pymysql
+from recipes import BEHIND, NOT_YET, PROGRAMS, RECIPES, Recipe, find_binary
 
-APP = "app"
-APP_PASSWORD = "app-secret"
-"""A login that needs its password; the administrator's (`postgres`, `root`) needs none."""
-
-HOST = "127.0.0.1"
 DEADLINE = 60.0
-
-
-class NotInstalledError(LookupError):
-    """A server's binary is not on this machine."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: the administrator's URL, without a database, and how to stop it."""
+    """A running server: the administrator's URLs without a database, one a node; how to stop it."""
 
-    url: str
+    urls: Sequence[str]
     stop: Callable[[], None]
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How one kind of server is made in a folder, run in the foreground, and talked to."""
-
-    user: str  # whom root runs it as: both servers refuse root
-    url: str
-    binaries: Sequence[str]
-    initialize: Callable[[Path], Sequence[str]]
-    command: Callable[[Path, int], Sequence[str]]
-    stop_signal: signal.Signals
-    connect: Callable[[int], Any]
-    statement: str  # makes the login APP
+    @property
+    def url(self) -> str:
+        """Return the URL of the first node."""
+        return self.urls[0]
 
 
-def start(kind: str) -> Server:
+def start(kind: str, *, behind: str | None = None, users: Path | None = None) -> Server:
     """Start a server of this kind and wait until it answers.
 
-    Raises NotInstalledError when its binaries are missing, RuntimeError when it does not start.
+    `behind` is the server that PgBouncer is for. The server ends with this process; with `users`,
+    with the last process that holds a lock on that file. Raises NotInstalledError when one of its
+    programs is missing, RuntimeError when it does not start.
     """
-    for name in RECIPES[kind].binaries:
+    for name in PROGRAMS[kind]:
         find_binary(name)
     # A session of its own: Ctrl-C in the terminal is for the tests alone.
     keeper = subprocess.Popen(
-        [sys.executable, __file__, kind],
+        [sys.executable, __file__, kind, *([str(users)] if users else [])],
+        env=os.environ | ({BEHIND: behind} if behind else {}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -82,51 +68,61 @@ def start(kind: str) -> Server:
             keeper.communicate()  # closes its input, and waits for it to end
 
     try:
-        url = keeper.stdout.readline().strip()
-        if not url:
+        urls = keeper.stdout.readline().split()
+        if not urls:
             raise RuntimeError(f"{kind} did not start:\n{keeper.communicate()[1]}")
     except BaseException:
         stop()
         raise
-    return Server(url, stop)
+    return Server(urls, stop)
 
 
-def find_binary(name: str) -> str:
-    """Return the path of a server's program, or raise NotInstalledError."""
-    debian = glob.glob("/usr/lib/postgresql/*/bin")
-    debian.sort(key=lambda folder: float(Path(folder).parent.name), reverse=True)
-    folders = [os.environ.get("PATH", os.defpath), *debian, "/usr/sbin"]
-    found = shutil.which(name, path=os.pathsep.join(folders))
-    if found is None:
-        raise NotInstalledError(name)
-    return found
+@contextmanager
+def share(kind: str, folder: Path) -> Iterator[Server]:
+    """Use one server together with all processes that name the same folder.
+
+    The first starts it, and waits in the end until the last has done with it. A user is who holds
+    a lock on a file: the system takes that from a process that is killed.
+    """
+    note = folder / f"{kind}.urls"
+    with (folder / f"{kind}.users").open("a") as users:
+        with (folder / f"{kind}.start").open("a") as alone:
+            fcntl.flock(alone, fcntl.LOCK_EX)
+            fcntl.flock(users, fcntl.LOCK_SH)  # waits for a keeper that is about to end
+            if note.exists():
+                server = Server(note.read_text(encoding="utf-8").split(), stop=lambda: None)
+            else:
+                server = start(kind, users=Path(users.name))
+                note.write_text(" ".join(server.urls), encoding="utf-8")
+        try:
+            yield server
+        finally:
+            users.close()
+            server.stop()
 
 
-def keep(kind: str) -> None:
-    """Run a server until the end of standard input: what the keeper does."""
-    recipe = RECIPES[kind]
+def keep(kind: str, users: str | None = None) -> None:
+    """Run a server until the end of standard input, or of its users: what the keeper does."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     # Not pytest's own temporary folder: only its owner may look into that one.
-    with tempfile.TemporaryDirectory(prefix="dbtasks-", dir="/tmp") as name:
-        folder = Path(name)
-        run_as = _run_as(recipe.user, folder)
-        made = subprocess.run(
-            recipe.initialize(folder),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            **run_as,
-        )
-        if made.returncode:
-            raise SystemExit(made.stdout)
-        port = _free_port()
-        with _running(recipe, folder, port, run_as) as process:
-            _wait_until_ready(recipe, port, process, folder / "log")
-            sys.stdout.write(recipe.url.format(port=port) + "\n")
-            sys.stdout.flush()
+    with tempfile.TemporaryDirectory(prefix="dbtasks-", dir="/tmp") as folder, ExitStack() as nodes:
+        recipes = RECIPES[kind]()
+        for recipe in recipes:
+            nodes.enter_context(_running(recipe, Path(folder)))
+        sys.stdout.write(" ".join(recipe.url for recipe in recipes) + "\n")
+        sys.stdout.flush()
+        if users is None:
             sys.stdin.read()
+        else:
+            _outlast(Path(users))
+
+
+def _outlast(users: Path) -> None:
+    """Wait until nobody has a lock on the file; who comes now waits for the end of this process."""
+    file = os.open(users, os.O_RDONLY)  # never closed
+    fcntl.flock(file, fcntl.LOCK_EX)
+    users.with_suffix(".urls").unlink(missing_ok=True)
 
 
 def _leave(number: int, _frame: object) -> None:
@@ -143,22 +139,19 @@ def _run_as(user: str, folder: Path) -> dict[str, Any]:
     return arguments
 
 
-def _free_port() -> int:
-    with socket.create_server((HOST, 0)) as one:
-        return one.getsockname()[1]
-
-
 @contextmanager
-def _running(
-    recipe: Recipe, folder: Path, port: int, run_as: dict[str, Any]
-) -> Iterator[subprocess.Popen[bytes]]:
-    command = list(recipe.command(folder, port))
+def _running(recipe: Recipe, folder: Path) -> Iterator[None]:
+    """Run one node while the block runs, and begin when it answers."""
+    run_as = _run_as(recipe.user, folder)
+    _initialize(recipe, folder, run_as)
+    command = list(recipe.command(folder))
     if setpriv := shutil.which("setpriv"):  # Linux: it ends with its keeper, even by SIGKILL
         command[:0] = [setpriv, f"--pdeathsig={recipe.stop_signal.name.removeprefix('SIG')}"]
-    with (folder / "log").open("wb") as log:
+    with (folder / recipe.log).open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **run_as)
     try:
-        yield process
+        _wait_until_ready(recipe, process, folder / recipe.log)
+        yield
     finally:
         process.send_signal(recipe.stop_signal)
         with suppress(subprocess.TimeoutExpired):
@@ -167,92 +160,33 @@ def _running(
         process.wait()
 
 
-def _wait_until_ready(
-    recipe: Recipe, port: int, process: subprocess.Popen[bytes], log: Path
-) -> None:
-    """Connect until it works, then make the login APP."""
+def _initialize(recipe: Recipe, folder: Path, run_as: dict[str, Any]) -> None:
+    if recipe.initialize is None:
+        return
+    made = subprocess.run(
+        recipe.initialize(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        **run_as,
+    )
+    if made.returncode:
+        raise SystemExit(made.stdout)
+
+
+def _wait_until_ready(recipe: Recipe, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Try until it works."""
     deadline = time.monotonic() + DEADLINE
     while True:
         try:
-            connection = recipe.connect(port)
-            break
-        except (psycopg.OperationalError, pymysql.OperationalError):
+            recipe.prepare()
+            return
+        except NOT_YET:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(log.read_text(errors="replace")) from None
             time.sleep(0.02)
-    try:
-        connection.cursor().execute(recipe.statement)
-    finally:
-        connection.close()
-
-
-def _initialize_postgresql(folder: Path) -> Sequence[str]:
-    return [
-        *(find_binary("initdb"), "-D", str(folder / "data"), "-U", "postgres", "--no-sync"),
-        *("-E", "UTF8", "--locale=C.UTF-8", "-A", "trust"),
-    ]
-
-
-def _postgresql(folder: Path, port: int) -> Sequence[str]:
-    rules = folder / "pg_hba.conf"
-    rules.write_text(
-        f"host all postgres {HOST}/32 trust\nhost all all {HOST}/32 scram-sha-256\n",
-        encoding="utf-8",
-    )
-    rules.chmod(0o644)
-    options = {
-        "listen_addresses": HOST,
-        "port": port,
-        "unix_socket_directories": folder,
-        "hba_file": rules,
-        "password_encryption": "scram-sha-256",
-        "fsync": "off",
-    }
-    settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    return [find_binary("postgres"), "-D", str(folder / "data"), *settings]
-
-
-def _initialize_mariadb(folder: Path) -> Sequence[str]:
-    return [
-        *(find_binary("mariadb-install-db"), "--no-defaults", f"--datadir={folder / 'data'}"),
-        *("--auth-root-authentication-method=normal", "--skip-test-db"),
-    ]
-
-
-def _mariadb(folder: Path, port: int) -> Sequence[str]:
-    return [
-        *(find_binary("mariadbd"), "--no-defaults", f"--datadir={folder / 'data'}"),
-        *(f"--port={port}", f"--bind-address={HOST}", "--skip-name-resolve"),
-        *(f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}", f"--tmpdir={folder}"),
-        *("--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0"),
-    ]
-
-
-RECIPES = {
-    "postgresql": Recipe(
-        user="postgres",
-        url=f"postgresql+psycopg://postgres@{HOST}:{{port}}",
-        binaries=("initdb", "postgres"),
-        initialize=_initialize_postgresql,
-        command=_postgresql,
-        stop_signal=signal.SIGQUIT,  # at once, and its shared memory is released
-        connect=lambda port: psycopg.connect(
-            host=HOST, port=port, user="postgres", dbname="postgres", autocommit=True
-        ),
-        statement=f"CREATE ROLE {APP} LOGIN PASSWORD '{APP_PASSWORD}'",
-    ),
-    "mariadb": Recipe(
-        user="mysql",
-        url=f"mysql+pymysql://root@{HOST}:{{port}}",
-        binaries=("mariadb-install-db", "mariadbd"),
-        initialize=_initialize_mariadb,
-        command=_mariadb,
-        stop_signal=signal.SIGKILL,  # its data goes the same way
-        connect=lambda port: pymysql.connect(host=HOST, port=port, user="root"),
-        statement=f"CREATE USER {APP}@'%' IDENTIFIED BY '{APP_PASSWORD}'",
-    ),
-}
 
 
 if __name__ == "__main__":
-    keep(sys.argv[1])
+    keep(*sys.argv[1:])

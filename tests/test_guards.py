@@ -23,10 +23,13 @@ def in_environment(project: Project, environment: str, source: str = "environmen
     return project
 
 
+GUARDS = ("dbtasks_environment", "dbtasks_journal")
+
+
 def own_tables_in(project: Project) -> list[str]:
     with project.connect() as connection:
         names = inspect(connection).get_table_names(schema=project.backend.own_schema)
-    return sorted(name for name in names if name.startswith("dbtasks_"))
+    return sorted(name for name in names if name in GUARDS)
 
 
 def journal_of(project: Project) -> list[tuple[object, ...]]:

@@ -6,16 +6,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+import recipes
 import servers
-from conftest import KINDS, ROOT, Database, Result, fresh_database
+from conftest import KINDS, ROOT, Database, Pooled, Result, fresh_database
 
 PATIENCE = 30.0
 GIVEN = {"postgresql": "TEST_POSTGRESQL_URL", "mariadb": "TEST_MARIADB_URL"}
@@ -30,6 +31,17 @@ import time
 def test_waiting({kind}_server):
     print("\\n" + {kind}_server, flush=True)
     time.sleep(300)
+"""
+
+USER = """
+import sys
+from pathlib import Path
+
+import servers
+
+with servers.share("mariadb", Path(sys.argv[1])) as server:
+    print(server.url, flush=True)
+    sys.stdin.read()
 """
 
 
@@ -138,10 +150,10 @@ def test_a_database_is_dropped_though_it_is_in_use(
 
 @each_server
 def test_a_password_is_checked(server: str, kind: str) -> None:
-    app = make_url(server).set(username=servers.APP)
+    app = make_url(server).set(username=recipes.APP)
     if kind == "postgresql":
         app = app.set(database="postgres")
-    assert ask(app.set(password=servers.APP_PASSWORD), "SELECT 1") == "1"
+    assert ask(app.set(password=recipes.APP_PASSWORD), "SELECT 1") == "1"
     with pytest.raises(OperationalError, match=r"password authentication failed|Access denied"):
         ask(app.set(password="wrong"), "SELECT 1")
 
@@ -198,6 +210,69 @@ def test_a_server_ends_even_when_its_keeper_is_killed(kind: str) -> None:
         keeper.kill()
         assert eventually(lambda: not processes_of(folder))
         shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("kind", ["mariadb"])
+@pytest.mark.usefixtures("server")
+def test_processes_share_a_server_until_the_last_has_done_with_it(tmp_path: Path) -> None:
+    """Also when the one that has started it is killed; who comes later gets another one."""
+    with ExitStack() as users:
+        first, second = (users.enter_context(running("-c", USER, str(tmp_path))) for _ in range(2))
+        url = line_with(first, "://")
+        assert line_with(second, "://") == url
+        folder = folder_of(url)
+        first.kill()
+        first.wait()
+        assert folder_of(url) == folder
+        second.stdin.close()
+        assert second.wait(PATIENCE) == 0
+        with running("-c", USER, str(tmp_path)) as third:
+            assert line_with(third, "://") != url
+            assert not processes_of(folder)
+            assert not folder.exists()
+
+
+def test_a_cluster_is_one_database_on_three_nodes(galera: Sequence[str]) -> None:
+    assert [ask(node, "SELECT @@wsrep_on") for node in galera] == ["1"] * 3
+    assert len({ask(node, "SELECT @@port") for node in galera}) == 3
+    engine = create_engine(galera[1], poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE place (id INTEGER PRIMARY KEY)"))
+        connection.execute(text("INSERT INTO place VALUES (7)"))
+    for node in galera:
+        assert eventually(lambda node=node: ask(node, "SELECT max(id) FROM place") == "7")
+
+
+def test_a_cluster_locks_on_one_node_only(galera: Sequence[str]) -> None:
+    """This is what makes it worth a server of its own."""
+    with ExitStack() as connections:
+        for node in galera:
+            engine = create_engine(node, poolclass=NullPool)
+            connection = connections.enter_context(engine.connect())
+            assert connection.scalar(text("SELECT GET_LOCK('one', 0)")) == 1
+
+
+def test_a_pooler_gives_each_transaction_another_session(pgbouncer: Pooled) -> None:
+    """The driver is told of a process that the server does not know."""
+    engine = create_engine(pgbouncer.url, poolclass=NullPool)
+    with engine.connect() as one, engine.connect() as another:
+        for connection in (one, another):
+            assert connection.scalar(text("SELECT pg_try_advisory_lock(1)")) is True
+            backend = connection.scalar(text("SELECT pg_backend_pid()"))
+            assert connection.connection.driver_connection.info.backend_pid != backend
+            connection.commit()
+    database = ask(pgbouncer.direct, "SELECT current_database()")
+    assert ask(pgbouncer.url, "SELECT current_database()") == database
+
+
+@pytest.mark.usefixtures("pgbouncer_server")
+def test_a_pooler_ends_with_its_session(postgresql_server: str) -> None:
+    another = servers.start("pgbouncer", behind=postgresql_server)
+    port = make_url(another.url).port
+    assert ask(f"{another.url}/postgres", "SELECT 1") == "1"
+    another.stop()
+    with pytest.raises(OperationalError, match=str(port)):
+        ask(f"{another.url}/postgres", "SELECT 1")
 
 
 def test_inv_runs_in_the_reference_project(inv: Callable[..., Result], company: Path) -> None:

@@ -4,15 +4,13 @@ A marker in the database itself says which environment it belongs to, so that a 
 fool us; on a marked database a journal says who wrote.
 """
 
-import getpass
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from dbtasks import own_tables
+from dbtasks import own_tables, person
 from dbtasks.errors import Refused, Rejected, UsageError
 from dbtasks.own_tables import NAME_LENGTH
 from dbtasks.project import Project
@@ -159,8 +157,8 @@ def note_write(
         insert(own_tables.journal(project.backend.own_schema))
         .inline()
         .values(
-            os_user=_user()[:NAME_LENGTH],
-            host=platform.node()[:NAME_LENGTH],
+            os_user=person.user()[:NAME_LENGTH],
+            host=person.host()[:NAME_LENGTH],
             command=" ".join([command, *_words(options)])[:COMMAND_LENGTH],
             row_count=rows,
         )
@@ -202,10 +200,3 @@ def _words(options: dict[str, Any]) -> Iterator[str]:
                 field, equals, _ = str(one).partition("=")
                 hidden = name.strip("_") in HIDDEN and equals
                 yield f"{option} {field}=…" if hidden else f"{option} {one}"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container's user may have no name
-        return "unknown"

@@ -6,9 +6,12 @@ Nothing that only reads makes them. `migrate` and `protect` make them where a da
 from functools import cache
 
 from sqlalchemy import (
+    BigInteger,
+    Boolean,
     Column,
     Connection,
     DateTime,
+    Double,
     Identity,
     Integer,
     MetaData,
@@ -18,6 +21,7 @@ from sqlalchemy import (
     func,
     inspect,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
 NAME_LENGTH = 100
@@ -49,6 +53,48 @@ def journal(schema: str | None) -> Table:
     )
 
 
+@cache
+def lease(schema: str | None) -> Table:
+    """Return the table of who migrates: one row, or none; times are seconds of its own clock.
+
+    Where a session's lock keeps others out, the row only says who has it: `beat` is NULL.
+    """
+    return Table(
+        "dbtasks_lease",
+        MetaData(schema=schema),
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("owner", String(NAME_LENGTH), nullable=False),
+        Column("holder", String(2 * NAME_LENGTH), nullable=False),
+        Column("started", Double, nullable=False),
+        Column("beat", Double),
+        Column("connection_id", BigInteger),
+    )
+
+
+@cache
+def migration(schema: str | None) -> Table:
+    """Return the journal of migrations: a row for each revision that was run, either way.
+
+    `done` of the run's statements are done, and while `state` is `running` the one after them
+    may be too. `digest` is that of the statements that are done.
+    """
+    return Table(
+        "dbtasks_migration",
+        MetaData(schema=schema),
+        Column("id", Integer, Identity(), primary_key=True),
+        Column("revision", String(2 * NAME_LENGTH), nullable=False),
+        Column("parents", Text, nullable=False),
+        Column("backwards", Boolean, nullable=False),
+        Column("state", String(20), nullable=False),
+        Column("done", Integer, nullable=False),
+        Column("what", Text),
+        Column("digest", String(64), nullable=False),
+        Column("started", Double, nullable=False),
+        Column("seconds", Double),
+        Column("holder", String(2 * NAME_LENGTH), nullable=False),
+    )
+
+
 def stands(connection: Connection, table: Table) -> bool:
     """Whether one of our tables is in the database."""
     return inspect(connection).has_table(table.name, schema=table.schema)
@@ -63,3 +109,12 @@ def make(connection: Connection, *tables: Table) -> None:
         if table.schema and not inspect(connection).has_schema(table.schema):
             connection.execute(CreateSchema(table.schema))
         table.create(connection, checkfirst=False)
+
+
+def make_alone(connection: Connection, table: Table) -> None:
+    """Make one of our tables on a connection in autocommit, while others may do the same."""
+    try:
+        make(connection, table)
+    except DBAPIError:
+        if not stands(connection, table):
+            make(connection, table)  # the other has made the schema, and not yet the table

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Literal, Self
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine
+from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.orm import Mapper, Session
 
@@ -258,6 +258,18 @@ class Project:
             with self._connecting():
                 connection = stack.enter_context(self.backend.migration_connection(engine))
             yield connection.execution_options(**{WRITES: writes})
+
+    @contextmanager
+    def autocommitting(self) -> Iterator[Connection]:
+        """Open a connection outside of the pool, on which each statement commits by itself."""
+        self.backend.check_reachable(create=False)
+        options = {**self.backend.engine_options(), "isolation_level": "AUTOCOMMIT"}
+        engine = create_engine(self.backend.url, **options, poolclass=NullPool)
+        self.backend.prepare_engine(engine)
+        with ExitStack() as stack, self.explained(NOTHING_CHANGED):
+            with self._connecting():
+                connection = stack.enter_context(engine.connect())
+            yield connection
 
     @contextmanager
     def explained(self, state: str) -> Iterator[None]:

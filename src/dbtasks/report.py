@@ -32,6 +32,7 @@ def _plain(settings: Settings) -> Iterator[Line]:
         "seeds": ", ".join(settings.seeds.values()),
         "default_model": settings.default_model,
         "alembic": str(settings.alembic),
+        "heads": str(settings.heads),
         "app": settings.app,
     }
     yield Line("root", str(settings.root), "tasks.py")

@@ -29,6 +29,7 @@ class Options:
     url_variable: str = "DATABASE_URL"
     databases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     alembic: str = "alembic.ini"
+    heads: int = 1
     app: str | None = None
 
 
@@ -88,6 +89,7 @@ class Settings:
     seeds: Mapping[str, str]
     default_model: str | None
     alembic: Path
+    heads: int
     app: str | None
     databases: Mapping[str, Database]
     variables: Variables
@@ -147,6 +149,7 @@ def resolve(
         seeds=_seeds(values["seeds"]),
         default_model=values["default_model"],
         alembic=root / values["alembic"],
+        heads=values["heads"],
         app=values["app"],
         databases=databases,
         variables=variables,
@@ -210,6 +213,7 @@ def _check_types(values: Mapping[str, Any]) -> None:
         ("url_variable", (str,), "the name of a variable"),
         ("databases", (Mapping,), "a dict of dicts by alias"),
         ("alembic", (str,), "a path"),
+        ("heads", (int,), "the number of heads that the history has"),
         ("app", (str,), '"module:factory"'),
     ):
         if values[name] is not None and not isinstance(values[name], kinds):

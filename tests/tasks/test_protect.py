@@ -57,12 +57,15 @@ def rows_in(database: Database) -> int:
         engine.dispose()
 
 
+GUARDS = ("dbtasks_environment", "dbtasks_journal")
+
+
 def own_tables_in(database: Database) -> list[str]:
     engine = create_engine(database.url)
     schema = "dbtasks" if database.kind == "postgresql" else None
     try:
         names = inspect(engine).get_table_names(schema=schema)
-        return sorted(name for name in names if name.startswith("dbtasks_"))
+        return sorted(name for name in names if name in GUARDS)
     finally:
         engine.dispose()
 
@@ -257,3 +260,19 @@ def test_unreachable_database_gives_its_own_error(inv: Inv) -> None:
     for arguments in (["seed"], ["migrate"], ["protect"], ["protect", "--as", "x"]):
         done = inv(*arguments, env=env)
         assert (done.code, "error: cannot connect to PostgreSQL" in done.err) == (5, True)
+
+
+def test_a_number_lets_only_changes_of_rows_through(inv: Inv, production: Database) -> None:
+    env = {"DATABASE_URL": production.url, **PRODUCTION}
+    schema = "dbtasks." if production.kind == "postgresql" else ""
+    words = f"{name_of(production)} is marked as production"
+    for number, statement in (
+        ("0", "DROP TABLE employee"),
+        ("1", f"UPDATE {schema}dbtasks_environment SET name = 'test'"),
+    ):
+        write = ("sql", "--write", "--expect", number, "--statement", statement)
+        assert_refused(inv(*write, "--no-input", env=env), words)
+    assert inv("protect", env=env).out == f"{words}\n"
+    one = ("sql", "--write", "--expect", "1", "--statement", "DELETE FROM employee WHERE id = 1")
+    assert inv(*one, env=env).code == 0
+    assert rows_in(production) == 1

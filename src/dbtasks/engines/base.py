@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Table, func
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from dbtasks.engines.locking import Locking
 from dbtasks.engines.matching import ESCAPE, ignores_case, is_text, like_pattern
 from dbtasks.engines.plans import Plan, explain
+from dbtasks.engines.redirection import Redirection
 from dbtasks.engines.statements import Statements
 from dbtasks.engines.storage import Storage
 from dbtasks.errors import DbtasksError, Locked, Rejected, Unreachable, UsageError
@@ -55,7 +57,7 @@ class Driver:
     package: str
 
 
-class Backend(Storage, Statements):
+class Backend(Storage, Statements, Locking, Redirection):
     """Do with SQLAlchemy alone what any database allows.
 
     A class of its own for a database overrides what it does differently. An instance belongs

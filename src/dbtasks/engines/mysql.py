@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
+from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
 from dbtasks.engines.statements import (
     ADD_WRITE,
@@ -50,7 +52,13 @@ BYTES = {
 }
 GONE = frozenset({2006, 2013, 2055, 1053, 1927})
 READ_ONLY = 1792
+CONFLICT = 1213
+LOCK_TIMEOUT = 1205
+CLUSTERED = ("wsrep_on", "group_replication_group_name")
+"""Variables of clusters, in which a lock is known to its own node only."""
 ONE_STATEMENT = 1  # MYSQL_OPTION_MULTI_STATEMENTS_OFF
+
+CODE_COMMENTS = ("/*!", "/*M!")
 
 # What stands in a comment with an exclamation mark is code.
 COMMENT = r"/\*M?!\d*|\*/|/\*.*?(?:\*/|\Z)|#[^\n]*|--(?=[\s\x00-\x1f]|\Z)[^\n]*"
@@ -68,6 +76,7 @@ class MySQL(Backend):
     """Speak strict SQL and whole Unicode, and compare text with its case."""
 
     title = "MySQL"
+    clock = "UNIX_TIMESTAMP(SYSDATE(6))"
     drivers = (
         Driver("pymysql", "pymysql", "pymysql"),
         Driver("mysqldb", "MySQLdb", "mysqlclient"),
@@ -82,6 +91,10 @@ class MySQL(Backend):
         super().__init__(url, root)
         if "charset" not in url.query and self.own_driver:
             self.url = url.update_query_dict({"charset": CHARSET})
+
+    def is_spoken(self, name: str) -> bool:
+        """Take either name for either."""
+        return name in ("mysql", "mariadb")
 
     def engine_options(self) -> dict[str, Any]:
         """Bound the time to connect."""
@@ -159,7 +172,16 @@ class MySQL(Backend):
         return BYTES.get(kind.__visit_name__)
 
     def check_statement(self, text: str, *, writes: bool) -> None:
-        """Refuse files too, which a read-only transaction does not stop."""
+        """Refuse files too, which a read-only transaction does not stop.
+
+        A comment that is code from a version on is read by each server in another way, and so
+        may be all that follows it.
+        """
+        if self._has_code_in_comments(text):
+            raise Refused(
+                "a comment with an exclamation mark is code on some servers, and not on others",
+                hint="write it as code, or leave it out",
+            )
         super().check_statement(text, writes=writes)
         if not writes and self._writes_file(text):
             raise Refused("INTO OUTFILE writes a file on the server", hint=ADD_WRITE)
@@ -174,6 +196,11 @@ class MySQL(Backend):
         words = self.syntax.words(text)
         sets = words[:1] == ["SET"] and not OTHER_SET.isdisjoint(words)
         return sets or self._writes_file(text) or super().commits_by_itself(text)
+
+    def _has_code_in_comments(self, text: str) -> bool:
+        """Look for the first: up to it all servers read alike."""
+        tokens = (*self.syntax.opaque.finditer(text), *PLAIN.opaque.finditer(text))
+        return any(token[0].startswith(CODE_COMMENTS) for token in tokens)
 
     def _writes_file(self, text: str) -> bool:
         words = {*self.syntax.words(text), *PLAIN.words(text)}
@@ -193,6 +220,71 @@ class MySQL(Backend):
         """Go by the server's number."""
         return not writes and _number(error) == READ_ONLY
 
+    def session_lock(self, connection: Connection) -> SessionLock | None:
+        """Return a lock by GET_LOCK, but for a cluster or a proxy between us and the server."""
+        if _is_clustered(connection) or not _is_direct(connection):
+            return None
+        return NamedLock(connection)
+
+    def session_locked(self, connection: Connection) -> bool:
+        """Ask whether the name is in use."""
+        return NamedLock(connection).is_used()
+
+    def prepare_lease(self, connection: Connection) -> None:
+        """Let a cluster's node catch up before it answers."""
+        if connection.exec_driver_sql("SHOW VARIABLES LIKE 'wsrep_sync_wait'").first():
+            connection.exec_driver_sql("SET SESSION wsrep_sync_wait = 7")
+
+    def is_conflict(self, error: DBAPIError) -> bool:
+        """Go by the server's number: a cluster's node reports so what another node has done."""
+        return _number(error) == CONFLICT
+
+    def connection_id(self, connection: Connection) -> int | None:
+        """Return the server's number of this connection."""
+        number: int | None = connection.scalar(text("SELECT CONNECTION_ID()"))
+        return number
+
+    def is_busy(self, connection: Connection, other: int | None) -> bool:
+        """Whether that connection still runs a statement: it goes on when its client is gone."""
+        asked = text(
+            "SELECT COUNT(*) FROM information_schema.processlist "
+            "WHERE id = :id AND command NOT IN ('Sleep', 'Killed')"
+        )
+        return bool(other and connection.scalar(asked, {"id": other}))
+
+    def limit_lock_wait(self, connection: Connection, seconds: float) -> None:
+        """Set both timeouts of the session: for the table's definition, and for its rows."""
+        whole = max(1, round(seconds))
+        connection.exec_driver_sql(
+            f"SET SESSION lock_wait_timeout = {whole}, SESSION innodb_lock_wait_timeout = {whole}"
+        )
+
+    def is_lock_timeout(self, error: BaseException | None) -> bool:
+        """Go by the server's number."""
+        return getattr(error, "args", (0,))[:1] == (LOCK_TIMEOUT,)
+
+    def rolls_back_data(self, connection: Connection) -> bool:
+        """Look for tables of MyISAM, Aria and the like."""
+        asked = text(
+            "SELECT COUNT(*) FROM information_schema.tables t "
+            "JOIN information_schema.engines e ON e.engine = t.engine "
+            "WHERE t.table_schema = DATABASE() AND e.transactions <> 'YES'"
+        )
+        return not connection.scalar(asked)
+
+    def open_transactions(self, connection: Connection) -> list[str]:
+        """Read InnoDB's list."""
+        rows = connection.exec_driver_sql(
+            "SELECT t.trx_mysql_thread_id, p.user, p.command, t.trx_started "
+            "FROM information_schema.innodb_trx t JOIN information_schema.processlist p "
+            "ON p.id = t.trx_mysql_thread_id WHERE p.id <> CONNECTION_ID() "
+            "ORDER BY t.trx_started LIMIT 5"
+        )
+        return [
+            f"connection {number} of {user}, {command}, open since {since}"
+            for number, user, command, since in rows
+        ]
+
     def message_of(self, error: DBAPIError) -> str:
         """Return the server's message without its number."""
         arguments: tuple[Any, ...] = getattr(error.orig, "args", ())
@@ -211,6 +303,35 @@ class MySQL(Backend):
         return _number(error) in GONE
 
 
+class NamedLock(SessionLock):
+    """Hold a lock by GET_LOCK, whose names are the whole server's."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        database = str(connection.scalar(text("SELECT DATABASE()")))
+        self.name = f"dbtasks {sha256(database.encode()).hexdigest()[:32]}"
+
+    def take(self) -> bool:
+        """Try to take it."""
+        return self._ask("GET_LOCK(:name, 0)") == 1
+
+    def is_held(self) -> bool:
+        """Ask who has it."""
+        return self._ask("IS_USED_LOCK(:name) = CONNECTION_ID()") == 1
+
+    def is_used(self) -> bool:
+        """Ask whether any connection has it."""
+        return self._ask("IS_USED_LOCK(:name)") is not None
+
+    def release(self) -> None:
+        """Give it back."""
+        self._ask("RELEASE_LOCK(:name)")
+
+    def _ask(self, what: str) -> int | None:
+        answer: int | None = self.connection.scalar(text(f"SELECT {what}"), {"name": self.name})
+        return answer
+
+
 class MariaDB(MySQL):
     """Be MySQL, under the name that the URL gives it."""
 
@@ -220,6 +341,20 @@ class MariaDB(MySQL):
 def _number(error: DBAPIError) -> int:
     arguments = getattr(error.orig, "args", ())
     return arguments[0] if arguments and isinstance(arguments[0], int) else 0
+
+
+def _is_clustered(connection: Connection) -> bool:
+    found = connection.exec_driver_sql(
+        "SHOW VARIABLES WHERE Variable_name IN "
+        "(" + ", ".join(f"'{name}'" for name in CLUSTERED) + ")"
+    )
+    return any(str(value).upper() not in ("OFF", "0", "") for _, value in found)
+
+
+def _is_direct(connection: Connection) -> bool:
+    """Whether the connection's number is the one that the driver was told when it connected."""
+    told = getattr(connection.connection.driver_connection, "thread_id", None)
+    return told is not None and told() == connection.scalar(text("SELECT CONNECTION_ID()"))
 
 
 def _plain(column: ColumnElement[Any], lookup: str, text: str) -> Iterator[ColumnElement[bool]]:

@@ -23,6 +23,7 @@ class Oracle(Backend):
     drivers = (Driver("oracledb", "oracledb", "oracledb"),)
     async_drivers: ClassVar = {"oracledb_async": {}}
     sequences_commit = True
+    clock = "(CAST(SYS_EXTRACT_UTC(SYSTIMESTAMP) AS DATE) - DATE '1970-01-01') * 86400"
 
     @property
     def database_name(self) -> str:

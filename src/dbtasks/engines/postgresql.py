@@ -1,6 +1,7 @@
 """PostgreSQL, through psycopg 3 or psycopg2."""
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -9,25 +10,42 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Engine,
     Numeric,
     Table,
     Text,
     cast,
     collate,
+    event,
     func,
     select,
+    text,
 )
 from sqlalchemy import Sequence as NamedSequence
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
+from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
 from dbtasks.engines.statements import BLOCK, LINE, NAME, STRING, Syntax
 
 MISSING = frozenset({"42P01", "42703", "3F000"})
 LOCK_FAILURES = frozenset({"55P03", "40P01", "40001"})
 GONE = ("57P", "08")
+CONFLICTS = frozenset({"40001", "40P01"})
+LOCK_TIMEOUT = "55P03"
+LOCK_KEY = int.from_bytes(b"dbtasks", "big")  # one key in each database: they do not mix
+APPLICATION = "dbtasks"
+NAME_BYTES = 63
+ADVISORY = (
+    "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    f"AND classid = {LOCK_KEY >> 32} AND objid = {LOCK_KEY & 0xFFFFFFFF}"
+)
+COMPATIBLE = ("CockroachDB", "Yugabyte", "-YB-")
+"""What speaks PostgreSQL's language, and whose advisory locks do nothing, or once did."""
 READ_ONLY = frozenset({"25006", "25001"})  # a write, and the wish to write after a query
 
 # A string with backslashes; one that a line break and another quote continue is still of its kind.
@@ -38,12 +56,17 @@ DOLLARS = r"(?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)"
 # How asyncpg spells what libpq calls sslmode=.
 SSL_MODES = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
 
+SERVER_SETTINGS = ("application_name", "options")
+"""What asyncpg hands to the server under a keyword of its own."""
+
 
 class PostgreSQL(Backend):
     """Name ourselves to the server, and move its sequences after keys that were given."""
 
     title = "PostgreSQL"
     own_schema = "dbtasks"
+    names_holder = True
+    clock = "EXTRACT(EPOCH FROM clock_timestamp())"
     syntax = Syntax.of(LINE, BLOCK, ESCAPED, STRING, NAME, DOLLARS, nested_comments=True)
     transactional = None
     stores_nan = True
@@ -76,12 +99,42 @@ class PostgreSQL(Backend):
         mode = str(url.query.get("sslmode", "")).lower()
         return url.update_query_dict({"sslmode": SSL_MODES[mode]}) if mode in SSL_MODES else url
 
+    def redirect(
+        self, dialect: Dialect, keywords: Mapping[str, Any], given: URL, *, create: bool
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Put where asyncpg looks for it what libpq takes as keywords."""
+        positional, found = super().redirect(dialect, keywords, given, create=create)
+        if dialect.driver == "asyncpg":
+            told = {key: found.pop(key) for key in SERVER_SETTINGS if key in found}
+            if told:
+                found["server_settings"] = {**found.get("server_settings", {}), **told}
+            if "timeout" in found:
+                found["timeout"] = float(found["timeout"])
+        return positional, found
+
     def engine_options(self) -> dict[str, Any]:
         """Bound the time to connect, and say to the server who we are."""
         if not self.own_driver:
             return {}
-        wanted = {"connect_timeout": CONNECT_SECONDS, "application_name": "dbtasks"}
+        wanted = {"connect_timeout": CONNECT_SECONDS, "application_name": APPLICATION}
         return {"connect_args": {k: v for k, v in wanted.items() if k not in self.url.query}}
+
+    def prepare_engine(self, engine: Engine) -> None:
+        """Let psycopg prepare nothing behind a pooler: the next statement may go elsewhere."""
+
+        # It would say on stderr what our error says too, with the names of user and database.
+        logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
+        @event.listens_for(engine, "connect")
+        def know_pooler(connection: Any, record: object) -> None:
+            if not hasattr(connection, "prepare_threshold"):
+                return
+            before = connection.autocommit
+            connection.autocommit = True  # the question would open a transaction
+            (asked,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+            connection.autocommit = before
+            if asked != connection.info.backend_pid:
+                connection.prepare_threshold = None
 
     def set_sequences(self, connection: Connection, tables: Sequence[Table]) -> None:
         """Move each sequence up to the highest key, never down: others may be inserting."""
@@ -140,6 +193,85 @@ class PostgreSQL(Backend):
         """Go by the SQLSTATE."""
         return not writes and _sqlstate(error) in READ_ONLY
 
+    def session_lock(self, connection: Connection) -> SessionLock | None:
+        """Return an advisory lock, but for a pooler, which gives each statement another session."""
+        version = str(connection.exec_driver_sql("SELECT version()").scalar())
+        if any(name in version for name in COMPATIBLE) or not _is_direct(connection):
+            return None
+        return AdvisoryLock(connection)
+
+    def session_locked(self, connection: Connection) -> bool:
+        """Look at the server's table of locks."""
+        found = connection.exec_driver_sql(f"SELECT count(*) FROM ({ADVISORY}) l")
+        return bool(found.scalar())
+
+    def is_conflict(self, error: DBAPIError) -> bool:
+        """Go by the SQLSTATE."""
+        return _sqlstate(error) in CONFLICTS
+
+    def sign(self, connection: Connection, text: str) -> None:
+        """Set the application's name, which pg_stat_activity shows; a pooler would pass it on."""
+        if _is_direct(connection):
+            name = f"{APPLICATION} {text}".strip().encode()[:NAME_BYTES].decode(errors="ignore")
+            connection.execute(select(func.set_config("application_name", name, False)))
+
+    def describe_holder(self, connection: Connection) -> str | None:
+        """Read the name that the holder signed with."""
+        row = connection.exec_driver_sql(
+            "SELECT a.application_name, a.pid, to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS'), "
+            "(SELECT left(w.query, 80) FROM pg_stat_activity w WHERE w.datname = a.datname "
+            f"AND w.application_name LIKE '{APPLICATION} applies %%' LIMIT 1) "
+            f"FROM pg_stat_activity a JOIN ({ADVISORY}) l ON l.pid = a.pid"
+        ).first()
+        if row is None:
+            return None
+        holder = str(row[0]).removeprefix(f"{APPLICATION} holds ")
+        doing = f", {' '.join(row[3].split())}" if row[3] else ""
+        return f"{holder}, connection {row[1]} since {row[2]}{doing}"
+
+    def connection_id(self, connection: Connection) -> int | None:
+        """Return the server process."""
+        return connection.scalar(select(func.pg_backend_pid()))
+
+    def is_busy(self, connection: Connection, other: int | None) -> bool:
+        """Whether a connection that signed as migrating, other than ours, is still there."""
+        found = connection.exec_driver_sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+            f"application_name LIKE '{APPLICATION} applies %%' AND state = 'active' "
+            "AND pid <> pg_backend_pid()"
+        )
+        return bool(found.scalar())
+
+    def limit_lock_wait(self, connection: Connection, seconds: float) -> None:
+        """Set lock_timeout for this transaction only, as a pooler would pass it on."""
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(seconds * 1000)}")
+
+    def is_lock_timeout(self, error: BaseException | None) -> bool:
+        """Go by the SQLSTATE."""
+        return _code_of(error) == LOCK_TIMEOUT
+
+    def is_invalid(self, connection: Connection, index: str, schema: str | None) -> bool:
+        """Look for what an interrupted CREATE INDEX CONCURRENTLY leaves."""
+        asked = text(
+            "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid "
+            "AND c.relname = :name AND n.nspname = COALESCE(:schema, current_schema())"
+        )
+        return bool(connection.scalar(asked, {"name": index, "schema": schema}))
+
+    def open_transactions(self, connection: Connection) -> list[str]:
+        """Read pg_stat_activity."""
+        rows = connection.exec_driver_sql(
+            "SELECT pid, usename, application_name, state, date_trunc('second', now() - xact_start)"
+            " FROM pg_stat_activity WHERE xact_start IS NOT NULL AND pid <> pg_backend_pid()"
+            " AND datname = current_database() AND backend_type = 'client backend'"
+            " ORDER BY xact_start LIMIT 5"
+        )
+        return [
+            f"connection {pid} of {user}{f' ({name})' if name else ''}, {state}, open for {age}"
+            for pid, user, name, state, age in rows
+        ]
+
     def message_of(self, error: DBAPIError) -> str:
         """Return the server's message and detail, without the statement."""
         diagnosis = getattr(error.orig, "diag", None)
@@ -160,6 +292,31 @@ class PostgreSQL(Backend):
         return _sqlstate(error).startswith(GONE)
 
 
+class AdvisoryLock(SessionLock):
+    """Hold PostgreSQL's advisory lock of a session."""
+
+    def take(self) -> bool:
+        """Try to take it."""
+        return bool(self.connection.scalar(select(func.pg_try_advisory_lock(LOCK_KEY))))
+
+    def is_held(self) -> bool:
+        """Look for it among our own locks."""
+        ours = self.connection.exec_driver_sql(
+            f"SELECT count(*) FROM ({ADVISORY}) l WHERE pid = pg_backend_pid()"
+        )
+        return bool(ours.scalar())
+
+    def release(self) -> None:
+        """Unlock it."""
+        self.connection.execute(select(func.pg_advisory_unlock(LOCK_KEY)))
+
+
+def _is_direct(connection: Connection) -> bool:
+    """Whether the server process is the one that the driver was told of when it connected."""
+    told = getattr(getattr(connection.connection.driver_connection, "info", None), "backend_pid", 0)
+    return bool(told) and told == connection.scalar(select(func.pg_backend_pid()))
+
+
 @contextmanager
 def _one_statement_a_call(connection: Any) -> Iterator[None]:
     """Let psycopg prepare each statement: PostgreSQL takes no second one with it then.
@@ -178,8 +335,11 @@ def _one_statement_a_call(connection: Any) -> Iterator[None]:
 
 
 def _sqlstate(error: DBAPIError) -> str:
-    original = error.orig
-    return getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or ""
+    return _code_of(error.orig)
+
+
+def _code_of(error: BaseException | None) -> str:
+    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""
 
 
 def _by_characters(column: ColumnElement[Any]) -> ColumnElement[Any]:

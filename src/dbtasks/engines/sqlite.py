@@ -1,8 +1,9 @@
 """SQLite: a file, opened with foreign keys, patience and real transactions."""
 
+import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,12 +24,14 @@ from sqlalchemy import (
     func,
     literal,
 )
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.authorizer import allow_reading, allow_writing
 from dbtasks.engines.base import WRITES, Backend, Driver
 from dbtasks.engines.matching import check_python_regex, escape_glob, ignores_case, lower
+from dbtasks.engines.redirection import LOCATION
 from dbtasks.engines.statements import BLOCK, LINE, NAME, READS, STRING, TICKED, Syntax
 from dbtasks.engines.urls import resolve_path
 from dbtasks.errors import (
@@ -41,6 +44,7 @@ from dbtasks.errors import (
 )
 
 BUSY_SECONDS = 30
+BEGIN = re.compile(r"\s*BEGIN\b", re.IGNORECASE)
 GLOB_CHARACTERS = 1000  # SQLite refuses a pattern of more than 50,000 bytes
 
 
@@ -50,8 +54,11 @@ class SQLite(Backend):
     title = "SQLite"
     drivers = (Driver("pysqlite", "sqlite3", "a Python with sqlite3"),)
     async_drivers: ClassVar = {"aiosqlite": {}}
+    location = LOCATION | {"uri", "isolation_level", "autocommit"}
     transactional_ddl = True
     batch_migrations = True
+    locks_by_transaction = True
+    clock = "(julianday('now') - 2440587.5) * 86400.0"
     explain_prefix = "EXPLAIN QUERY PLAN"
     syntax = Syntax.of(LINE, BLOCK, STRING, NAME, TICKED, r"\[[^\]]*(?:\]|\Z)")
     reads = READS | {"PRAGMA"}
@@ -167,6 +174,59 @@ class SQLite(Backend):
                 if not connection.closed and connection.in_transaction():
                     connection.rollback()
                 raw.execute("PRAGMA foreign_keys=ON")
+
+    def wait_for_writers(self, connection: Connection, seconds: float) -> None:
+        """Set the busy timeout, by the driver: SQLAlchemy would begin a transaction."""
+        cursor = connection.connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={round(seconds * 1000)}")
+        cursor.close()
+
+    def url_for(self, name: str, driver: str, given: URL, *, create: bool) -> URL:
+        """Return our file, or an empty database in memory for one that only `migrate` may make."""
+        if not create and self.path is not None and not self.path.exists():
+            return URL.create(f"{name}+{driver}")
+        return self.connect_url(create=create).set(drivername=f"{name}+{driver}")
+
+    def redirect(
+        self, dialect: Dialect, keywords: Mapping[str, Any], given: URL, *, create: bool
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Keep the driver from beginning transactions by itself, and wait for other writers."""
+        positional, found = super().redirect(dialect, keywords, given, create=create)
+        return positional, {"timeout": BUSY_SECONDS, **found, "isolation_level": None}
+
+    @contextmanager
+    def real_transactions(
+        self, meant: Callable[[Connection], bool], *, writes: bool
+    ) -> Iterator[None]:
+        """Begin as `prepare_engine` does, without foreign keys, as `migration_connection` does.
+
+        A project may follow SQLAlchemy's advice and send a BEGIN of its own, before or after
+        ours: the first is made ours, and the second nothing.
+        """
+        ours = f"BEGIN {'IMMEDIATE' if writes else 'DEFERRED'}"
+
+        def begin(connection: Connection) -> None:
+            options = connection.get_execution_options()
+            if meant(connection) and options.get("isolation_level") != "AUTOCOMMIT":
+                connection.exec_driver_sql(ours)
+
+        def send(
+            connection: Connection, cursor: Any, sql: str, values: Any, *rest: object
+        ) -> tuple[str, Any]:
+            if not (BEGIN.match(sql) and meant(connection)):
+                return sql, values
+            if self.transaction_state(connection):
+                return "SELECT 1", values
+            cursor.execute("PRAGMA foreign_keys=OFF")
+            return ours, values
+
+        event.listen(Engine, "begin", begin)
+        event.listen(Engine, "before_cursor_execute", send, retval=True)
+        try:
+            yield
+        finally:
+            event.remove(Engine, "before_cursor_execute", send)
+            event.remove(Engine, "begin", begin)
 
     @contextmanager
     def migration_checks(self, connection: Connection) -> Iterator[None]:

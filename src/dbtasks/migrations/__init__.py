@@ -1,7 +1,56 @@
-"""Migrations: the schema's history, run by Alembic."""
+"""Migrations: the schema's history, run by Alembic.
 
-from dbtasks.migrations.history import Entry, showmigrations
-from dbtasks.migrations.runner import Plan, Step, migrate, plan, sql
-from dbtasks.migrations.scripts import Revision
+The names are found when they are first used: whoever only asks whether there is anything to apply
+(`migrations.standing`) does not wait for Alembic.
+"""
 
-__all__ = ["Entry", "Plan", "Revision", "Step", "migrate", "plan", "showmigrations", "sql"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dbtasks.migrations.graph import Row, dot, draw, mermaid
+    from dbtasks.migrations.history import Entry, pending, showmigrations
+    from dbtasks.migrations.journal import Applied
+    from dbtasks.migrations.offline import sqlmigrate
+    from dbtasks.migrations.run import Step
+    from dbtasks.migrations.runner import Plan, migrate, plan, redo, resolve, resumed_target, sql
+    from dbtasks.migrations.scripts import Revision
+
+__all__ = [
+    "Applied",
+    "Entry",
+    "Plan",
+    "Revision",
+    "Row",
+    "Step",
+    "dot",
+    "draw",
+    "mermaid",
+    "migrate",
+    "pending",
+    "plan",
+    "redo",
+    "resolve",
+    "resumed_target",
+    "showmigrations",
+    "sql",
+    "sqlmigrate",
+]
+
+_PLACES = {
+    "graph": ("Row", "dot", "draw", "mermaid"),
+    "history": ("Entry", "pending", "showmigrations"),
+    "journal": ("Applied",),
+    "offline": ("sqlmigrate",),
+    "run": ("Step",),
+    "runner": ("Plan", "migrate", "plan", "redo", "resolve", "resumed_target", "sql"),
+    "scripts": ("Revision",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what a public name stands for."""
+    for module, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

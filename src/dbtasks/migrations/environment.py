@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from alembic import context
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData
 
-from dbtasks.engines import Backend
+from dbtasks.engines import Backend, backend_for
 from dbtasks.errors import DbtasksError, Refused
 from dbtasks.guards import check_writable
 from dbtasks.project import Project
@@ -29,17 +30,26 @@ from dbtasks.settings import Options, declared, resolve
 HANDOVER = "dbtasks"
 """The key in Alembic's `Config.attributes` by which a command hands its connection over."""
 
+CONNECTION = "connection"
+
 OWN_TABLES = "dbtasks_"
 
 
 @dataclass
 class Handover:
-    """Hold what a dbtasks command gives to env.py, and what it learns from it."""
+    """Hold what a dbtasks command gives to env.py, and what it learns from it.
+
+    `connection` is ours until env.py configures one of its own, which leads to the same
+    database. `on_configured` is called with Alembic's context before the first step, and
+    `on_applied` with the heads after each.
+    """
 
     project: Project
     connection: Connection
+    writes: bool = False
     output: StringIO = field(default_factory=StringIO)
-    on_applied: Callable[[], None] = lambda: None
+    on_configured: Callable[[MigrationContext], None] = lambda context: None
+    on_applied: Callable[[frozenset[str]], None] = lambda heads: None
     taken: bool = False
     transactional: bool = False
 
@@ -52,8 +62,9 @@ def run(metadata: MetaData, **options: Any) -> None:
     """
     handover: Handover | None = context.config.attributes.get(HANDOVER)
     if handover is not None:
-        handover.taken = True
-        _run_on(handover.connection, handover.project.backend, metadata, handover, options)
+        settings = _settings(handover.project.backend, metadata, options)
+        context.configure(connection=handover.connection, **settings)
+        _run_configured()
         return
     try:
         _run_plain(metadata, options)
@@ -62,46 +73,66 @@ def run(metadata: MetaData, **options: Any) -> None:
         raise CommandError(f"{error.message}{hint}") from error
 
 
+def check_around(
+    steps_of: Callable[..., Iterable[Any]] | None, backend: Backend, connection: Connection
+) -> Callable[..., Iterable[Any]]:
+    """Return Alembic's steps with the engine's checks around them, in their transaction."""
+    assert steps_of is not None
+
+    def checked(heads: Any, running: Any) -> Iterable[Any]:
+        steps = iter(steps_of(heads, running))
+        first = next(steps, None)
+        if first is not None:
+            with backend.migration_checks(connection):
+                yield first
+                yield from steps
+
+    return checked
+
+
 def _run_plain(metadata: MetaData, options: dict[str, Any]) -> None:
-    """Run what plain Alembic was asked for."""
+    """Run what plain Alembic was asked for; on the connection of a program that has one.
+
+    That is Alembic's recipe for tests and programs: `Config.attributes["connection"]`.
+    """
+    given = context.config.attributes.get(CONNECTION)
+    if given is not None:
+        _run_given(given, metadata, options)
+        return
     project = _find_project(metadata)
+    settings = _settings(project.backend, metadata, options)
     if context.is_offline_mode():
-        _run_offline(project, metadata, options)
+        _run_offline(project, settings)
         return
     with project.migrating(writes=True) as connection:
-        _run_on(connection, project.backend, metadata, None, options)
+        context.configure(connection=connection, **settings)
+        running = context.get_context()
+        running._migrations_fn = check_around(running._migrations_fn, project.backend, connection)
+        _run_configured()
 
 
-def _run_on(
-    connection: Connection,
-    backend: Backend,
-    metadata: MetaData,
-    handover: Handover | None,
-    options: dict[str, Any],
-) -> None:
-    if handover is not None:
-        applied = [*_listed(options.get("on_version_apply")), _calling(handover)]
-        options = {**options, "output_buffer": handover.output, "on_version_apply": applied}
-    context.configure(connection=connection, **_settings(backend, metadata, options))
-    running = context.get_context()
-    if handover is not None:
-        handover.transactional = running.impl.transactional_ddl
-    if not running.as_sql:
-        # Alembic has no public place for what must stand around all steps and inside their
-        # transaction.
-        running._migrations_fn = _check_around(running._migrations_fn, backend, connection)
-    with context.begin_transaction():
-        context.run_migrations()
+def _run_given(given: Any, metadata: MetaData, options: dict[str, Any]) -> None:
+    if hasattr(given, "connect"):  # an engine, or what stands in for one
+        with given.connect() as connection:
+            _run_given(connection, metadata, options)
+        return
+    url = given.engine.url.render_as_string(hide_password=False)
+    backend = backend_for(url, "the connection", Path.cwd())
+    context.configure(connection=given, **_settings(backend, metadata, options))
+    _run_configured()
 
 
-def _run_offline(project: Project, metadata: MetaData, options: dict[str, Any]) -> None:
-    settings = _settings(project.backend, metadata, options)
+def _run_offline(project: Project, settings: dict[str, Any]) -> None:
     context.configure(
         url=project.backend.url,
         dialect_opts={"paramstyle": "named"},
         literal_binds=True,
         **settings,
     )
+    _run_configured()
+
+
+def _run_configured() -> None:
     with context.begin_transaction():
         context.run_migrations()
 
@@ -118,16 +149,6 @@ def _settings(backend: Backend, metadata: MetaData, options: dict[str, Any]) -> 
     }
 
 
-def _listed(callbacks: Any) -> list[Any]:
-    if callbacks is None:
-        return []
-    return [callbacks] if callable(callbacks) else list(callbacks)
-
-
-def _calling(handover: Handover) -> Callable[..., None]:
-    return lambda **applied: handover.on_applied()
-
-
 def _both(ours: Callable[..., bool], theirs: Callable[..., bool] | None) -> Callable[..., bool]:
     if theirs is None:
         return ours
@@ -141,22 +162,6 @@ def _is_not_ours(name: str | None, kind: str, parents: object) -> bool:
 def _is_no_view(item: Any, name: object, kind: str, reflected: bool, other: object) -> bool:
     # SQLAlchemy 2.1 keeps views among the tables, and autogenerate would make a table of one.
     return not (kind == "table" and getattr(item, "is_view", False))
-
-
-def _check_around(
-    steps_of: Callable[..., Iterable[Any]] | None, backend: Backend, connection: Connection
-) -> Callable[..., Iterable[Any]]:
-    assert steps_of is not None
-
-    def checked(heads: Any, running: Any) -> Iterable[Any]:
-        steps = iter(steps_of(heads, running))
-        first = next(steps, None)
-        if first is not None:
-            with backend.migration_checks(connection):
-                yield first
-                yield from steps
-
-    return checked
 
 
 def _find_project(metadata: MetaData) -> Project:

@@ -1,63 +1,43 @@
 """Bring a database to a revision: plan it, run it, or show its SQL."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from threading import RLock, get_ident
-from time import perf_counter
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
-from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 
+from dbtasks import locks
 from dbtasks.errors import (
     COMMITTED,
-    NOTHING_CHANGED,
-    ROLLED_BACK,
     DbtasksError,
-    OutcomeUnknown,
-    PartlyApplied,
+    Locked,
     Refused,
-    Rejected,
     UsageError,
 )
-from dbtasks.migrations.environment import HANDOVER, Handover
+from dbtasks.locks import WAIT_SECONDS, Lock, OnWait
+from dbtasks.migrations import failures, recovery
+from dbtasks.migrations.journal import Journal, Unfinished
+from dbtasks.migrations.opening import ONE_AT_A_TIME, Heads, open_environment, read_heads
+from dbtasks.migrations.recorder import ATTEMPTS, pause_after
+from dbtasks.migrations.run import LOCK_SECONDS, Manner, OnStep, Run, Step
 from dbtasks.migrations.scripts import (
-    Revision,
-    applied_of,
-    check_known,
     describe,
-    our_errors,
-    read_config,
-    read_scripts,
 )
+from dbtasks.migrations.targets import HEADS, steps_to
 from dbtasks.project import Project
-from dbtasks.references import project_raised
-
-# Alembic keeps the running environment in a module of its own, one for the whole process.
-ONE_AT_A_TIME = RLock()
-
-HEADS = "heads"
-BASE = "base"
-
-
-@dataclass(frozen=True)
-class Step:
-    """Describe one revision of a run, and how long it took once it is done."""
-
-    revision: Revision
-    backwards: bool
-    seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Hold what a run would do, in its order."""
+    """Hold what a run would do, or has done, in its order.
+
+    `ahead` has the database's heads where those come after all revisions of this code.
+    """
 
     steps: tuple[Step, ...]
+    ahead: Heads = ()
 
     @property
     def backwards(self) -> bool:
@@ -65,47 +45,82 @@ class Plan:
         return any(step.backwards for step in self.steps)
 
 
-OnStep = Callable[[Step], None]
-
-
-def migrate(project: Project, *, to: str = HEADS, on_step: OnStep | None = None) -> Plan:
+def migrate(
+    project: Project,
+    *,
+    to: str = HEADS,
+    fake: bool = False,
+    fake_initial: bool = False,
+    resume: bool = False,
+    per_revision: bool = False,
+    wait: float = WAIT_SECONDS,
+    lock_timeout: float = LOCK_SECONDS,
+    on_step: OnStep | None = None,
+    on_wait: OnWait | None = None,
+) -> Plan:
     """Bring the database to a revision, and return the steps that were taken.
 
-    `to` is `heads`, a revision or its unique beginning, `+N`, `-N` or `base`. `on_step` is
-    called before each step, and after it with its seconds. All steps are one transaction where
-    the engine can roll back DDL. Raises Rejected when the database refused, PartlyApplied where
-    something of a failed run stays, DbtasksError when a revision's own code raised.
+    `to` is `heads`, a revision or its unique beginning, a branch label, `+N`, `-N` or `base`.
+    `fake` records without running; `fake_initial` does so for a first revision whose tables
+    stand. `resume` goes on with a revision that stopped part way. `on_step` is called before each
+    step, and after it with its seconds; `on_wait` with the holder of the lock when it is not free.
+    All steps are one transaction where the engine can roll back DDL, but with `per_revision`.
+
+    Raises Locked where the lock stays with another for `wait` seconds, or a table for
+    `lock_timeout` seconds, several times; Rejected when the database refused, PartlyApplied where
+    something of a failed run stays, Refused while a revision has stopped part way, and
+    DbtasksError when a revision's own code raised.
     """
-    run = _Run(on_step or (lambda step: None))
-    with _environment(project, writes=True) as environment:
-        run.watch(environment.handover)
-        try:
-            environment.execute(lambda scripts, heads: run.over(_steps(scripts, to, heads)))
-        except Exception as error:
-            raise _failure(project, run, environment.handover, error) from error
-        except BaseException as error:  # an interrupt: whoever reports it finds the state there
-            error.add_note(run.state(*run.kept(environment.handover.transactional)))
-            raise
-    if run.done:
-        project.outcome = COMMITTED
-    return Plan(tuple(run.done))
+    manner = Manner(fake, fake_initial, resume, per_revision, wait, lock_timeout)
+    with _held(project, "migrate", manner, on_wait) as lock:
+        return _migrate(project, lock, manner, to, on_step or (lambda step: None))
+
+
+def redo(
+    project: Project,
+    *,
+    steps: int = 1,
+    wait: float = WAIT_SECONDS,
+    lock_timeout: float = LOCK_SECONDS,
+    on_step: OnStep | None = None,
+    on_wait: OnWait | None = None,
+) -> Plan:
+    """Revert the last revisions, and apply them again; return all steps that were taken."""
+    manner = Manner(wait=wait, lock_timeout=lock_timeout)
+    report = on_step or (lambda step: None)
+    with _held(project, "redo", manner, on_wait) as lock:
+        heads = read_heads(project)[1]
+        done = [*_migrate(project, lock, manner, f"-{steps}", report).steps]
+        for head in heads:
+            done += _migrate(project, lock, manner, head, report).steps
+    return Plan(tuple(done))
 
 
 def plan(project: Project, *, to: str = HEADS) -> Plan:
     """Return what `migrate` would do now, without doing it."""
     found: list[RevisionStep] = []
-    with _environment(project) as environment:
-        environment.look(lambda scripts, heads: found.extend(_steps(scripts, to, heads)))
-    return Plan(tuple(_describe_step(step) for step in found))
+    ahead: list[str] = []
+    with open_environment(project) as environment:
+
+        def look(scripts: ScriptDirectory, heads: Heads) -> None:
+            if environment.is_ahead(to, heads):
+                ahead.extend(heads)
+            else:
+                found.extend(steps_to(scripts, to, heads, several=project.settings.heads))
+
+        environment.look(look)
+    steps = (Step(describe(step.revision), backwards=step.is_downgrade) for step in found)
+    return Plan(tuple(steps), tuple(ahead))
 
 
 def sql(project: Project, *, to: str = HEADS) -> str:
     """Return the SQL that `migrate` would send now, from the database's present state."""
-    with _environment(project) as environment:
+    several = project.settings.heads
+    with open_environment(project) as environment:
         heads = environment.read_heads()
         try:
             environment.execute(
-                lambda scripts, heads: _steps(scripts, to, heads),
+                lambda scripts, heads: steps_to(scripts, to, heads, several=several),
                 as_sql=True,
                 starting_rev=heads or None,
                 destination_rev=to,
@@ -120,222 +135,147 @@ def sql(project: Project, *, to: str = HEADS) -> str:
         return environment.handover.output.getvalue()
 
 
-def read_heads(project: Project) -> tuple[ScriptDirectory, tuple[str, ...]]:
-    """Return the project's revisions, and those that the database stands at."""
-    with _environment(project) as environment:
-        return environment.scripts, environment.read_heads()
+def resolve(
+    project: Project,
+    *,
+    revision: str,
+    undo: bool = False,
+    applied: bool = False,
+    rolled_back: bool = False,
+    wait: float = WAIT_SECONDS,
+    on_wait: OnWait | None = None,
+) -> list[str]:
+    """Bring a revision in order that stopped part way, and return the operations taken back.
+
+    `undo` runs the reverse of what is applied; `applied` and `rolled_back` only record what a
+    person has done. Raises Refused where it did not stop, or an operation has no reverse.
+    """
+    if undo + applied + rolled_back != 1:
+        raise UsageError(
+            "say how it is resolved", hint="add one of --undo, --applied and --rolled-back"
+        )
+    manner = Manner(fake=True, wait=wait)
+    with _held(project, "resolve", manner, on_wait) as lock:
+        unfinished = _find_unfinished(project, revision)
+        if applied:
+            run = Run(project, lock, manner, lambda step: None)
+            run.resumed = unfinished
+            to = "-1" if unfinished.backwards else unfinished.revision
+            _attempt(project, run, to)
+            return []
+        with open_environment(project, writes=True) as environment:
+            return environment.resolve(unfinished, undo=undo)
 
 
-@dataclass
-class _Environment:
-    """Run env.py on one connection."""
+def resumed_target(project: Project) -> str:
+    """Return where `migrate` goes on to after a revision that stopped part way.
 
-    project: Project
-    scripts: ScriptDirectory
-    handover: Handover
-    config: Any
+    Whatever was on its way back is reverted; then that is all.
+    """
+    with project.migrating(writes=False) as connection, connection.begin():
+        unfinished = Journal(project.backend, connection).unfinished()
+    return "-1" if unfinished is not None and unfinished.backwards else HEADS
 
-    def execute(
-        self,
-        steps_of: Callable[[ScriptDirectory, tuple[str, ...]], Iterable[RevisionStep]],
-        **options: Any,
-    ) -> None:
-        """Run env.py with `steps_of` saying what to do from the heads that it finds.
 
-        What only looks must neither write nor make the version table.
-        """
+@contextmanager
+def _held(project: Project, purpose: str, manner: Manner, on_wait: OnWait | None) -> Iterator[Lock]:
+    """Hold the lock of this process's threads, and that of the database."""
+    if not ONE_AT_A_TIME.acquire(timeout=manner.wait):
+        raise Locked(
+            f"another thread of this process migrates; waited {manner.wait:g} s",
+            hint="run it again when that is done",
+        )
+    try:
+        with locks.hold(project, purpose, wait=manner.wait, on_wait=on_wait) as lock:
+            yield lock
+    finally:
+        ONE_AT_A_TIME.release()
 
-        def steps(heads: tuple[str, ...], running: Any) -> Iterable[RevisionStep]:
-            return steps_of(self.scripts, heads)
 
-        with (
-            our_errors(),
-            EnvironmentContext(self.config, self.scripts, fn=steps, **options),
-            _own_connections_refused(self.handover),
-        ):
-            self.scripts.run_env()
-        if not self.handover.taken:
-            raise _foreign()
+def _migrate(project: Project, lock: Lock, manner: Manner, to: str, on_step: OnStep) -> Plan:
+    """Run the steps to the target; all of them again when a table was locked for too long."""
+    for attempt in range(ATTEMPTS - 1):
+        run = Run(project, lock, manner, on_step)
+        try:
+            return _attempt(project, run, to)
+        except Locked:
+            if not run.may_try_again:
+                raise
+            pause_after(attempt)
+    return _attempt(project, Run(project, lock, manner, on_step), to)
 
-    def look(self, at: Callable[[ScriptDirectory, tuple[str, ...]], object]) -> None:
-        """Run env.py only to look at the heads that it finds; nothing is written or made."""
 
-        def nothing(scripts: ScriptDirectory, heads: tuple[str, ...]) -> tuple[()]:
-            at(scripts, heads)
-            return ()
+def _attempt(project: Project, run: Run, to: str) -> Plan:
+    """Run the steps to the target, once."""
+    ahead: list[str] = []
+    with ExitStack() as stack, open_environment(project, writes=True) as environment:
+        handover = environment.handover
+        handover.on_configured = lambda context: run.configured(
+            context, stack, transactional=handover.transactional
+        )
+        handover.on_applied = run.note_applied
+
+        def steps(scripts: ScriptDirectory, heads: Heads) -> Iterable[RevisionStep]:
+            run.before = frozenset(heads)
+            _take_up(run, scripts)
+            if environment.is_ahead(to, heads):
+                ahead.extend(heads)
+                return ()
+            found = steps_to(scripts, to, heads, several=project.settings.heads)
+            _check_resumed(run, found)
+            return run.over(found)
 
         try:
-            self.execute(nothing, dont_mutate=True)
-        except (DbtasksError, DBAPIError):
-            raise
+            environment.execute(steps)
         except Exception as error:
-            raise project_raised("env.py", error) from error
-
-    def read_heads(self) -> tuple[str, ...]:
-        """Return the revisions that the database stands at."""
-        found: list[str] = []
-
-        self.look(lambda scripts, heads: found.extend(heads))
-        return tuple(found)
-
-
-@dataclass
-class _Run:
-    """Follow a run: what is done, what is under way, what the database has kept of it."""
-
-    on_step: OnStep
-    planned: int = 0
-    done: list[Step] = field(default_factory=list)
-    current: Step | None = None
-    statements: int = 0
-    complete: bool = False
-    committed: tuple[int, Revision | None] | None = None
-
-    def over(self, steps: Sequence[RevisionStep]) -> Iterator[RevisionStep]:
-        """Hand the steps on to Alembic, reporting each before and after."""
-        self.planned = len(steps)
-        for step in steps:
-            self.current = _describe_step(step)
-            self.statements = 0
-            self.complete = False
-            self.on_step(self.current)
-            started = perf_counter()
-            yield step
-            self.complete = False
-            finished = Step(self.current.revision, self.current.backwards, perf_counter() - started)
-            self.current = None
-            self.done.append(finished)
-            self.on_step(finished)
-
-    def watch(self, handover: Handover) -> None:
-        """Note what would stay if the run failed now."""
-        connection = handover.connection
-        handover.on_applied = self._note_complete
-
-        @event.listens_for(connection, "after_cursor_execute")
-        def count(connection: Connection, cursor: Any, statement: str, *rest: object) -> None:
-            self.statements += not statement.lstrip()[:6].upper().startswith("SELECT")
-
-        @event.listens_for(connection, "commit")
-        def note_commit(connection: Connection) -> None:
-            torn = self.current.revision if self.current and not self.complete else None
-            self.committed = len(self.done) + self.complete, torn
-
-    def _note_complete(self) -> None:
-        self.complete = True
-
-    def kept(self, transactional: bool) -> tuple[int, Revision | None]:
-        """Return how many steps a failed run leaves, and the one that it leaves half done.
-
-        With transactional DDL only a commit in the middle keeps anything: autocommit_block().
-        """
-        if transactional:
-            return self.committed or (0, None)
-        return len(self.done), self.current.revision if self.current and self.statements else None
-
-    def state(self, kept: int, torn: Revision | None) -> str:
-        """Say what the database has kept of a failed run."""
-        if not self.planned:
-            return NOTHING_CHANGED
-        counted = f"{kept} of {self.planned} applied"
-        if torn is not None:
-            return f"{counted}, {torn.id} stopped part way"
-        return f"{ROLLED_BACK}, {counted}" if kept == 0 else counted
+            failed = failures.explain(project, run, error)
+            if failed is not None:
+                raise failed from error
+        except BaseException as error:  # an interrupt: whoever reports it finds the state there
+            error.add_note(failures.state_after(project, run))
+            raise
+    if run.done:
+        project.outcome = COMMITTED
+    return Plan(tuple(run.done), tuple(ahead))
 
 
-@contextmanager
-def _environment(project: Project, *, writes: bool = False) -> Iterator[_Environment]:
-    """Open the connection that env.py is to use."""
-    with ONE_AT_A_TIME:
-        config = read_config(project)
-        scripts = read_scripts(config)
-        with project.migrating(writes=writes) as connection:
-            handover = Handover(project, connection)
-            config.attributes[HANDOVER] = handover
-            yield _Environment(project, scripts, handover, config)
+def _take_up(run: Run, scripts: ScriptDirectory) -> None:
+    """Find what an earlier run has left, and refuse to go on unless that is wanted."""
+    if run.resumed is not None:
+        return
+    unfinished = run.journal.unfinished()
+    if unfinished is None:
+        return
+    if not run.manner.resume:
+        total = recovery.total_of(run.context, run.backend, scripts, unfinished)
+        recovery.check_finished(unfinished, total)
+    run.resumed = unfinished
 
 
-def _steps(scripts: ScriptDirectory, to: str, heads: tuple[str, ...]) -> list[RevisionStep]:
-    """Return Alembic's steps from the heads to the target, whichever way it lies."""
-    check_known(scripts, heads)
-    with our_errors():
-        if to == BASE or to.startswith("-"):
-            return list(scripts._downgrade_revs(to, heads))  # type: ignore[arg-type]  # Alembic passes tuples here too
-        if to in (HEADS, "head") or to.startswith("+"):
-            target = HEADS if to == "head" else to
-            return list(scripts._upgrade_revs(target, heads))  # type: ignore[arg-type]  # the same
-        wanted = scripts.get_revision(to) if to else None
-    if wanted is None:
-        raise UsageError(f"there is no revision {to!r}", hint="see them with: inv showmigrations")
-    with our_errors():
-        if wanted.revision in applied_of(scripts, heads):
-            return list(scripts._downgrade_revs(wanted.revision, heads))  # type: ignore[arg-type]  # the same
-        return list(scripts._upgrade_revs(wanted.revision, heads))  # type: ignore[arg-type]  # the same
+def _check_resumed(run: Run, steps: Sequence[RevisionStep]) -> None:
+    """Refuse to begin with another revision than the one that stopped part way."""
+    unfinished = run.resumed
+    if unfinished is None:
+        return
+    first = steps[0] if steps else None
+    if (
+        first is None
+        or first.revision.revision != unfinished.revision
+        or (first.is_downgrade != unfinished.backwards)
+    ):
+        way = "its way back" if unfinished.backwards else "its way"
+        raise Refused(
+            f"{unfinished.revision} stopped on {way}, and another would come first",
+            hint=recovery.ways_out(unfinished.revision),
+        )
 
 
-def _describe_step(step: RevisionStep) -> Step:
-    return Step(describe(step.revision), backwards=step.is_downgrade)
-
-
-@contextmanager
-def _own_connections_refused(handover: Handover) -> Iterator[None]:
-    """Refuse a connection that env.py opens before it has taken ours.
-
-    It could lead to another database than the one that the command named.
-    """
-
-    ours = get_ident()
-
-    def refuse(*arguments: object) -> None:
-        if not handover.taken and get_ident() == ours:
-            raise _foreign()
-
-    event.listen(Engine, "do_connect", refuse)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "do_connect", refuse)
-
-
-def _foreign() -> Refused:
-    return Refused(
-        "the project's env.py opens a connection of its own, which may lead to another database",
-        hint="its body should be: from dbtasks.migrations import environment; "
-        "environment.run(Base.metadata)",
-    )
-
-
-def _failure(project: Project, run: _Run, handover: Handover, error: Exception) -> Exception:
-    """Say what failed, and what the database has kept of the run."""
-    if isinstance(error, BrokenPipeError):
-        return error
-    kept, torn = run.kept(handover.transactional)
-    state = run.state(kept, torn)
-    where = run.current.revision if run.current else None
-    told = _explain(project, error, state, where)
-    if torn is None:
-        return told
-    return PartlyApplied(
-        told.message,
-        hint=f"finish or undo by hand what {torn.id} has done, then: inv migrate",
-        state=state,
-    )
-
-
-def _explain(
-    project: Project, error: Exception, state: str, revision: Revision | None
-) -> DbtasksError:
-    if isinstance(error, DbtasksError):
-        error.state = state
-        return error
-    if not isinstance(error, DBAPIError):
-        return project_raised(revision.id if revision else "env.py", error, state=state)
-    told = project.backend.explain(error, state=state)
-    if revision is not None:
-        told.message = f"{revision.id}: {told.message}"
-        if isinstance(told, Rejected):
-            told.hint = f"mend {revision.path.name}, then: inv migrate"
-        return told
-    if error.connection_invalidated or project.backend.lost_connection(error):
-        return OutcomeUnknown(told.message, hint="look with: inv showmigrations", state="unknown")
-    return told
+def _find_unfinished(project: Project, revision: str) -> Unfinished:
+    found: list[Unfinished] = []
+    with open_environment(project) as environment:
+        environment.look(
+            lambda scripts, heads: found.append(
+                recovery.find_unfinished(scripts, environment.journal, revision)
+            )
+        )
+    return found[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionMap
 from alembic.util import CommandError
 
 from dbtasks.errors import Refused, UsageError
@@ -41,16 +42,16 @@ def read_config(project: Project) -> Config:
             f"there is no {path}",
             hint="alembic= in tasks.py says where the project's alembic.ini is",
         )
-    config = (
-        Config(toml_file=path, stdout=StringIO())
-        if path.suffix == ".toml"
-        else Config(path, stdout=StringIO())
-    )
+    # Alembic reads both, the .ini first.
+    ini = path.parent / "alembic.ini" if path.suffix == ".toml" else path
+    toml = path if path.suffix == ".toml" else path.parent / "pyproject.toml"
+    config = Config(_if_there(ini), toml_file=_if_there(toml), stdout=StringIO())
     try:
         _anchor(config, path.parent)
     except (configparser.Error, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        named = toml if isinstance(error, tomllib.TOMLDecodeError) else path
         raise UsageError(
-            f"{path} cannot be read: {' '.join(str(error).split())}",
+            f"{named} cannot be read: {' '.join(str(error).split())}",
             hint="mend it; in an .ini file a % is written %%",
         ) from error
     return config
@@ -60,10 +61,26 @@ def read_scripts(config: Config) -> ScriptDirectory:
     """Return the project's script directory."""
     with our_errors():
         scripts = ScriptDirectory.from_config(config)
+    # Not before it is asked for: an env.py may choose the folders of the versions.
+    scripts.revision_map = RevisionMap(lambda: _unique(scripts))
     env = Path(scripts.dir, "env.py")
     if not env.is_file():
         raise UsageError(f"there is no {env}", hint="docs/migrations.md has its three lines")
     return scripts
+
+
+def _unique(scripts: ScriptDirectory) -> Iterator[Script]:
+    """Load the files, and refuse two with one id, of which Alembic takes the last."""
+    found: dict[str, Script] = {}
+    for script in scripts._load_revisions():
+        if script.revision in found:
+            files = " and ".join(Path(one.path).name for one in (found[script.revision], script))
+            raise Refused(
+                f"several files have one revision id: {script.revision}, in {files}",
+                hint=f"give each its own, in {Path(script.path).parent}",
+            )
+        found[script.revision] = script
+        yield script
 
 
 @contextmanager
@@ -75,31 +92,24 @@ def our_errors() -> Iterator[None]:
         raise UsageError(str(error), hint="see the revisions with: inv showmigrations") from error
 
 
-def check_known(scripts: ScriptDirectory, heads: tuple[str, ...]) -> None:
-    """Refuse a database whose revision no file describes."""
-    for head in heads:
-        try:
-            scripts.get_revision(head)
-        except CommandError as error:
-            raise Refused(
-                f"the database is at revision {head!r}, and {scripts.versions} does not have it",
-                hint="run the code that has this revision, or check the URL with: inv settings",
-            ) from error
-
-
 def applied_of(scripts: ScriptDirectory, heads: tuple[str, ...]) -> set[str]:
     """Return the ids of all revisions that a database at these heads has."""
-    known = [head for head in heads if _exists(scripts, head)]
+    known = [head for head in heads if exists(scripts, head)]
     with our_errors():
         walk = scripts.iterate_revisions(tuple(known), "base") if known else ()
         return {script.revision for script in walk}
 
 
-def _exists(scripts: ScriptDirectory, revision: str) -> bool:
+def exists(scripts: ScriptDirectory, revision: str) -> bool:
+    """Whether there is a file of this revision."""
     try:
         return scripts.get_revision(revision) is not None
     except CommandError:
         return False
+
+
+def _if_there(path: Path) -> Path | None:
+    return path if path.is_file() else None
 
 
 def _anchor(config: Config, folder: Path) -> None:

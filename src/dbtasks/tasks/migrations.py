@@ -1,84 +1,269 @@
 """Migrations: the schema's history."""
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from dbtasks.errors import Negative
+from dbtasks.errors import Negative, UsageError
 from dbtasks.output import Output
 from dbtasks.tasks.edge import command
-from dbtasks.tasks.options import choice
+from dbtasks.tasks.history import read_form, show_graph, show_list, show_text
+from dbtasks.tasks.options import positive, seconds
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
-    from dbtasks.migrations import Entry, Plan, Step
+    from dbtasks.locks import OnWait
+    from dbtasks.migrations import Plan, Step
+
+HEADS = "heads"
+NOTHING = "Nothing to apply."
 
 
 @command(previews=True, asks=True)
-def migrate(run: Run, to: str | None = None, check: bool = False) -> None:
+def migrate(
+    run: Run,
+    to: str | None = None,
+    plan: bool = False,
+    check: bool = False,
+    fake: bool = False,
+    fake_initial: bool = False,
+    resume: bool = False,
+    per_revision: bool = False,
+    wait: str | None = None,
+    lock_timeout: str | None = None,
+) -> None:
     """Bring the database to the newest revision, or to the one that --to names."""
+    options = _read_options(
+        fake=fake,
+        fake_initial=fake_initial,
+        resume=resume,
+        per_revision=per_revision,
+        wait=wait,
+        lock_timeout=lock_timeout,
+    )
+    if plan and (check or fake or resume):
+        raise UsageError("--plan only looks", hint="leave out --check, --fake and --resume")
+    if check or plan:
+        _look(run, to or HEADS, check=check)
+        return
+    run.announce()
+    if run.dry_run:
+        _show_sql(run, to or HEADS)
+    elif to is None and not resume and _is_current(run):
+        run.output.line(NOTHING)
+        run.mark_new()
+    else:
+        _confirm(run, to, resume=resume)
+        _apply(run, to, options)
+
+
+@command(previews=True, asks=True)
+def rollback(
+    run: Run,
+    steps: str | None = None,
+    wait: str | None = None,
+    lock_timeout: str | None = None,
+) -> None:
+    """Revert the last revision, or as many as --steps says."""
+    options = _read_options(wait=wait, lock_timeout=lock_timeout)
+    to = f"-{positive(steps, '--steps') or 1}"
+    run.announce()
+    if run.dry_run:
+        _show_sql(run, to)
+    else:
+        _confirm(run, to)
+        _apply(run, to, options)
+
+
+@command(previews=True, asks=True)
+def redo(
+    run: Run,
+    steps: str | None = None,
+    wait: str | None = None,
+    lock_timeout: str | None = None,
+) -> None:
+    """Revert the last revisions, and apply them again."""
     from dbtasks import migrations
 
-    if not check:
-        run.announce()
-    target = to or "heads"
-    plan = migrations.plan(run.project, to=target)
-    if check:
-        _report_pending(run.output, plan)
-    elif run.dry_run and plan.steps:
-        run.output.write(migrations.sql(run.project, to=target))
-    else:
-        _apply(run, plan, target)
+    options = _read_options(wait=wait, lock_timeout=lock_timeout)
+    number = positive(steps, "--steps") or 1
+    run.announce()
+    if run.dry_run:
+        _show_sql(run, f"-{number}")
+        return
+    _confirm(run, f"-{number}")
+    with _Progress(run.output) as progress:
+        migrations.redo(
+            run.project, steps=number, on_step=progress.show, on_wait=_waiting(run), **options
+        )
+
+
+@command(asks=True)
+def resolve(
+    run: Run,
+    revision: str | None = None,
+    undo: bool = False,
+    applied: bool = False,
+    rolled_back: bool = False,
+    wait: str | None = None,
+) -> None:
+    """Bring a revision in order that stopped part way."""
+    from dbtasks import migrations
+
+    options = _read_options(wait=wait)
+    if revision is None:
+        raise UsageError("no revision is named", hint="it stands in the error of: inv migrate")
+    if undo + applied + rolled_back != 1:
+        raise UsageError(
+            "say how it is resolved", hint="add one of --undo, --applied and --rolled-back"
+        )
+    run.announce()
+    if undo:
+        run.confirm(f"taking back what is applied of {revision} loses the data that it holds")
+    taken = migrations.resolve(
+        run.project,
+        revision=revision,
+        undo=undo,
+        applied=applied,
+        rolled_back=rolled_back,
+        on_wait=_waiting(run),
+        **options,
+    )
+    for what in taken:
+        run.output.line(f"Took back {what}")
+    run.output.line(f"{revision} is recorded as {'applied' if applied else 'not applied'}.")
 
 
 @command()
-def showmigrations(run: Run, format_: str | None = None) -> None:
+def unlock(run: Run) -> None:
+    """Remove the lock of a run that is gone; never that of one that is alive."""
+    from dbtasks import locks
+
+    run.announce()
+    holder = locks.unlock(run.project)
+    run.output.line(f"Removed the lock of {holder}." if holder else "There is no lock.")
+
+
+@command()
+def showmigrations(
+    run: Run,
+    plan: bool = False,
+    graph: bool = False,
+    format_: str | None = None,
+    output: str | None = None,
+) -> None:
     """Show all revisions, and which of them the database has."""
     from dbtasks import migrations
 
-    chosen = choice(format_, "--format", ("text", "table", "json", "jsonl", "csv"))
-    entries = migrations.showmigrations(run.project)
-    if chosen == "text":
-        for entry in entries:
-            run.output.line(_describe(entry))
-    else:
-        rows = [(one.revision.id, one.revision.message, one.applied, one.known) for one in entries]
-        run.output.records(("revision", "message", "applied", "known"), rows, chosen, "revision")
+    form = read_form(format_, plan=plan, graph=graph)
+    entries = (migrations.pending if plan else migrations.showmigrations)(run.project)
+    with run.output.into(output):
+        if graph:
+            show_graph(run.output, entries, form)
+        elif plan and form == "text" and not entries:
+            run.output.line("Nothing to apply.")
+        else:
+            show_list(run.output, entries, form, run.project.settings.root)
 
 
-def _apply(run: Run, plan: "Plan", target: str) -> None:
+@command()
+def sqlmigrate(
+    run: Run, revision: str | None = None, backwards: bool = False, output: str | None = None
+) -> None:
+    """Show the SQL of one revision, without connecting to the database."""
     from dbtasks import migrations
 
-    if plan.backwards:
-        run.confirm(_warning(plan))
-    with _Progress(run.output) as progress:
-        done = migrations.migrate(run.project, to=target, on_step=progress.show)
-    if not done.steps:  # there was nothing, or another run has been faster
-        run.output.line("Nothing to apply.")
-    if not run.dry_run:
-        run.mark_new()
+    if revision is None:
+        raise UsageError("no revision is named", hint="as in: inv sqlmigrate --revision 0002")
+    text = migrations.sqlmigrate(run.project, revision=revision, backwards=backwards)
+    with run.output.into(output):
+        show_text(run.output, text)
 
 
-def _report_pending(output: Output, plan: "Plan") -> None:
+def _read_options(
+    *, wait: str | None = None, lock_timeout: str | None = None, **flags: bool
+) -> dict[str, Any]:
+    """Return the keywords for the library; without a number its own holds."""
+    if flags.get("fake") and (flags.get("fake_initial") or flags.get("resume")):
+        raise UsageError(
+            "--fake records all that is pending", hint="leave out --fake-initial and --resume"
+        )
+    options: dict[str, Any] = {name: value for name, value in flags.items() if value}
+    if wait is not None:
+        options["wait"] = seconds(wait, "--wait")
+    if lock_timeout is not None:
+        options["lock_timeout"] = seconds(lock_timeout, "--lock-timeout")
+    return options
+
+
+def _is_current(run: Run) -> bool:
+    """Whether there is nothing to apply, as far as can be told without importing Alembic."""
+    from dbtasks.migrations import standing
+
+    return standing.is_current(run.project)
+
+
+def _look(run: Run, target: str, *, check: bool) -> None:
+    """Show what would be done; with --check, as an answer."""
+    from dbtasks import migrations
+
+    plan = migrations.plan(run.project, to=target)
     for step in plan.steps:
-        output.line(f"[ ] {step.revision.id}")
-    if plan.steps:
+        run.output.line(f"[{'X' if step.backwards else ' '}] {step.revision.id}")
+    if plan.ahead:
+        _report_ahead(run.output, plan)
+    elif not plan.steps:
+        run.output.line(NOTHING)
+    if check and plan.steps:
         number = len(plan.steps)
         what = "1 revision is" if number == 1 else f"{number} revisions are"
         raise Negative(f"{what} pending", hint="apply with: inv migrate")
-    output.line("Nothing to apply.")
 
 
-def _warning(plan: "Plan") -> str:
-    names = ", ".join(step.revision.id for step in plan.steps)
-    return f"reverting {names} loses the data that it holds"
+def _show_sql(run: Run, target: str) -> None:
+    from dbtasks import migrations
+
+    plan = migrations.plan(run.project, to=target)
+    if plan.ahead:
+        _report_ahead(run.output, plan)
+    elif plan.steps:
+        run.output.write(migrations.sql(run.project, to=target))
+    else:
+        run.output.line(NOTHING)
 
 
-def _describe(entry: "Entry") -> str:
-    if not entry.known:
-        return f"[?] {entry.revision.id}: only the database has it"
-    mark = "[X]" if entry.applied else "[ ]"
-    revision = entry.revision
-    message = "" if revision.path.stem == revision.id else f" {revision.message}"
-    return f"{mark} {revision.id}{message}"
+def _confirm(run: Run, to: str | None, *, resume: bool = False) -> None:
+    """Ask before anything is reverted; what can only go forwards need not be planned for it."""
+    if not resume and (to is None or to in (HEADS, "head") or to.startswith("+")):
+        return
+    from dbtasks import migrations
+
+    plan = migrations.plan(run.project, to=to or migrations.resumed_target(run.project))
+    if plan.backwards:
+        names = ", ".join(step.revision.id for step in plan.steps)
+        run.confirm(f"reverting {names} loses the data that it holds")
+
+
+def _apply(run: Run, to: str | None, options: dict[str, Any]) -> None:
+    from dbtasks import migrations
+
+    if to is None:
+        to = migrations.resumed_target(run.project) if options.get("resume") else HEADS
+    with _Progress(run.output) as progress:
+        done = migrations.migrate(
+            run.project, to=to, on_step=progress.show, on_wait=_waiting(run), **options
+        )
+    if done.ahead:
+        _report_ahead(run.output, done)
+    elif not done.steps:  # there was nothing, or another run has been faster
+        run.output.line(NOTHING)
+    run.mark_new()
+
+
+def _report_ahead(output: Output, plan: "Plan") -> None:
+    output.line(f"The database is ahead ({', '.join(plan.ahead)}); nothing to do.")
+
+
+def _waiting(run: Run) -> "OnWait":
+    return lambda holder: run.output.note(f"waiting for {holder}")
 
 
 class _Progress:
@@ -104,11 +289,13 @@ class _Progress:
     def show(self, step: "Step") -> None:
         """Write the beginning or the end of a step's line."""
         verb = "Reverting" if step.backwards else "Applying"
+        if self.line_is_open and step.seconds is None:
+            self._write("behind a lock, once more\n")
         self.line_is_open = step.seconds is None
         if step.seconds is None:
             self._write(f"{verb} {step.revision.id} ... ")
         else:
-            self._write(f"OK ({step.seconds:.2f}s)\n")
+            self._write(f"{'FAKED' if step.faked else 'OK'} ({step.seconds:.2f}s)\n")
 
     def _write(self, text: str) -> None:
         if self.unwritten is None:
@@ -118,4 +305,4 @@ class _Progress:
                 self.unwritten = error
 
 
-COMMANDS = (migrate, showmigrations)
+COMMANDS = (migrate, rollback, redo, showmigrations, sqlmigrate, resolve, unlock)

@@ -1,0 +1,199 @@
+"""Why a run failed, and what the database has kept of it: looked at before it is said."""
+
+from time import monotonic, sleep
+
+from sqlalchemy.exc import DBAPIError
+
+from dbtasks.errors import (
+    DbtasksError,
+    Locked,
+    OutcomeUnknown,
+    PartlyApplied,
+    Refused,
+    Rejected,
+    Unreachable,
+)
+from dbtasks.migrations import recovery
+from dbtasks.migrations.journal import Journal, Unfinished
+from dbtasks.migrations.opening import Heads, open_environment
+from dbtasks.migrations.recorder import count
+from dbtasks.migrations.run import Run
+from dbtasks.migrations.scripts import Revision
+from dbtasks.project import Project
+from dbtasks.references import project_raised
+
+PATIENCE, PAUSE = 10.0, 0.1
+"""How long a lost connection is waited for at most, whose COMMIT may still be at work."""
+
+
+def explain(project: Project, run: Run, error: Exception) -> Exception | None:
+    """Say what failed, and what the database has kept of the run; None where it was done."""
+    seen = not _is_lost(project, error)
+    _close_journal(project, run, seen=seen)
+    if isinstance(error, BrokenPipeError):
+        return error
+    if run.committing is not None and not seen:
+        return _look_again(project, run, _words(project, error))
+    torn = run.kept()[1]
+    if seen and not isinstance(error, DbtasksError):
+        error = _lost_lock(run) or error
+    told = _told(project, error, run)
+    if torn is None or isinstance(told, Refused):
+        return told
+    return PartlyApplied(told.message, hint=_ways_out(run, torn), state=run.state())
+
+
+def _lost_lock(run: Run) -> Locked | None:
+    """Return that another run has taken over, which what failed may only follow from."""
+    try:
+        run.lock.check()
+    except Locked as lost:
+        return lost
+    return None
+
+
+def state_after(project: Project, run: Run) -> str:
+    """Return what the database has kept of a run that was interrupted, at any moment."""
+    _close_journal(project, run, seen=False)
+    if run.committing is None:
+        return run.state()
+    found = _look_again(project, run, "interrupted")
+    return run.state() if found is None else found.state
+
+
+def _look_again(project: Project, run: Run, message: str) -> DbtasksError | None:
+    """Read the version after the reply to COMMIT was lost, before anything is claimed."""
+    lost = f"the connection was lost while committing: {message}"
+    found = _read_again(project, run)
+    versions = [run.before, *run.versions]
+    if found is None or found[0] not in versions:
+        return OutcomeUnknown(lost, hint="look with: inv showmigrations", state="unknown")
+    heads, unfinished = found
+    run.committed, run.committing = (versions.index(heads), None), None
+    if run.current is not None and versions.index(heads) > len(run.done):
+        run.end_step()
+    if unfinished is not None:
+        state = f"{run.state()}, {unfinished.revision} stopped part way"
+        return PartlyApplied(
+            f"{recovery.describe(unfinished)}: {lost}",
+            hint=recovery.ways_out(unfinished.revision),
+            state=state,
+        )
+    if len(run.done) == run.planned == versions.index(heads):
+        return None
+    return Unreachable(
+        lost,
+        hint="run it again when the server is there: inv waitdb --timeout 60",
+        state=run.state(),
+    )
+
+
+def _read_again(project: Project, run: Run) -> tuple[frozenset[str], Unfinished | None] | None:
+    """Return the version and what stopped part way, once the lost connection is at rest."""
+    found: list[tuple[frozenset[str], Unfinished | None]] = []
+    until = monotonic() + PATIENCE
+    try:
+        with open_environment(project) as environment:
+
+            def look(scripts: object, heads: Heads) -> None:
+                found.append((frozenset(heads), environment.journal.unfinished()))
+
+            with project.autocommitting() as connection:
+                while project.backend.is_busy(connection, run.worker):
+                    if monotonic() > until:
+                        return None
+                    sleep(PAUSE)
+            environment.look(look)
+    except (DbtasksError, DBAPIError):
+        return None
+    return found[0]
+
+
+def _is_lost(project: Project, error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and (
+        error.connection_invalidated or project.backend.lost_connection(error)
+    )
+
+
+def _words(project: Project, error: Exception) -> str:
+    return project.backend.message_of(error) if isinstance(error, DBAPIError) else str(error)
+
+
+def _close_journal(project: Project, run: Run, *, seen: bool) -> None:
+    """Note that the run has ended by an error, which its transaction has taken along.
+
+    `seen` says that the server has told how the last operation ended.
+    """
+    progress = run.progress if run.current else None
+    if progress is None or (run.kept()[1] is None and not progress.live):
+        return
+    try:
+        with project.migrating(writes=True) as connection, connection.begin():
+            progress.fail(Journal(project.backend, connection), seen=seen)
+    except (DbtasksError, DBAPIError):
+        pass  # the server is gone: the row says `running`, and its last operation is in doubt
+
+
+def _told(project: Project, error: Exception, run: Run) -> DbtasksError:
+    state = run.state()
+    if isinstance(error, DbtasksError):
+        error.state = state
+        return error
+    revision = run.current.revision if run.current else None
+    if not isinstance(error, DBAPIError):
+        told = project_raised(revision.id if revision else "env.py", error, state=state)
+    else:
+        told = project.backend.explain(error, state=state)
+        if isinstance(told, Locked):
+            _name_holders(project, told, run)
+    if revision is None:
+        return told
+    if isinstance(error, DBAPIError):
+        told.message = f"{_place(run, revision)}: {told.message}"
+    elif run.kept()[1]:
+        words = told.message.removeprefix(f"{revision.id} ")
+        told.message = f"{_place(run, revision)}: {words}"
+    if isinstance(told, Rejected):
+        told.hint = f"mend {revision.path.name}, then: inv migrate"
+    return told
+
+
+def _place(run: Run, revision: Revision) -> str:
+    """Say at which operation a revision stopped, where any of it stays."""
+    progress = run.progress
+    if progress is None or run.kept()[1] is None:
+        return revision.id
+    return recovery.place(
+        revision.id,
+        backwards=progress.backwards,
+        number=progress.done + 1,
+        total=count(run.context, run.backend, run.function) if run.function else None,
+        what=progress.what,
+        in_doubt=progress.in_doubt,
+        kept=progress.kept,
+    )
+
+
+def _ways_out(run: Run, torn: Revision) -> str:
+    """Return the commands to choose from; without a journal they know of nothing."""
+    if run.journal.off:
+        return (
+            "the role may not make the journal's table, so bring the database in order by hand, "
+            f"and then record it: inv migrate --fake --to {torn.id}"
+        )
+    return recovery.ways_out(torn.id)
+
+
+def _name_holders(project: Project, told: DbtasksError, run: Run) -> None:
+    """Name whose transactions are open: one of them is in the way."""
+    if project.backend.locks_by_transaction:
+        told.message += f"; waited {run.manner.wait:g} s"
+        told.hint = "run it again when that is done, or wait longer with --wait SECONDS"
+        return
+    try:
+        with project.autocommitting() as connection:
+            others = project.backend.open_transactions(connection)
+    except (DbtasksError, DBAPIError):
+        return
+    if others:
+        told.hint = f"end what is in the way, and try again; open are: {'; '.join(others)}"

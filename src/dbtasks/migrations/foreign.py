@@ -1,0 +1,344 @@
+"""Running an env.py that may be anybody's: where it connects, and what it configures, is seen to.
+
+An env.py of a project's own knows nothing of us. It has a URL, makes an engine, perhaps an
+asynchronous one, and calls `context.configure` and `context.run_migrations`. While it runs, what
+connects goes to the project's database, and `context.configure` adds what a run needs.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from configparser import Error as BadConfiguration
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from threading import get_ident
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import RevisionStep
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, event, make_url
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from dbtasks.engines import mask, parse
+from dbtasks.errors import DbtasksError, Refused, UsageError
+from dbtasks.migrations.environment import Handover, check_around
+from dbtasks.migrations.logs import own_logs
+from dbtasks.project import Project
+
+MARK = "dbtasks_redirected_from"
+"""The key of a connection's `info` that says where env.py wanted to go."""
+
+StepsOf = Callable[[Any, Any], Iterable[RevisionStep]]
+
+
+def run(
+    config: Config,
+    scripts: ScriptDirectory,
+    handover: Handover,
+    steps_of: StepsOf,
+    **options: Any,
+) -> None:
+    """Run env.py with `steps_of` saying what to do from the heads that it finds.
+
+    `options` are those of Alembic's EnvironmentContext. Raises Refused for an env.py that cannot
+    be kept on the project's database, DbtasksError for one that runs no migrations.
+    """
+    text = Path(scripts.env_py_location).read_text(encoding="utf-8", errors="replace")
+    _set_url(config, handover.project, asynchronous="sqlalchemy.ext.asyncio" in text)
+    if handover.writes and "environment.run(" not in text:
+        _rehearse(config, scripts, handover)
+    _run(config, scripts, handover, steps_of, **options)
+
+
+def _rehearse(config: Config, scripts: ScriptDirectory, handover: Handover) -> None:
+    """Run env.py with nothing to do: what it may not do is refused before anything is written."""
+    blank = Handover(handover.project, handover.connection)
+    _run(config, scripts, blank, lambda heads, running: (), dont_mutate=True)
+
+
+def _run(
+    config: Config,
+    scripts: ScriptDirectory,
+    handover: Handover,
+    steps_of: StepsOf,
+    **options: Any,
+) -> None:
+    ran = []
+
+    def steps(heads: Any, running: Any) -> Iterable[RevisionStep]:
+        ran.append(True)
+        return steps_of(heads, running)
+
+    environment = EnvironmentContext(config, scripts, fn=steps, **options)
+    with own_logs() as logs, _connections(handover, logs) as connections:
+        configuring = _Configuring(environment, handover, connections)
+        environment.configure = configuring.configure  # type: ignore[assignment, method-assign]  # Alembic finds it by name
+        with environment:
+            scripts.run_env()
+        configuring.check_committed()
+    if not ran:
+        raise DbtasksError(
+            "the project's env.py runs no migrations",
+            hint="it has to call context.configure(...) and context.run_migrations(), "
+            "also where context.is_offline_mode() is true",
+        )
+
+
+class _Configuring:
+    """Stand for `context.configure`: what env.py says, and what a run of ours needs."""
+
+    def __init__(
+        self, environment: EnvironmentContext, handover: Handover, connections: "_Connections"
+    ) -> None:
+        self.environment = environment
+        self.handover = handover
+        self.connections = connections
+        self.plain = environment.configure
+        self.commits = False
+        self.uncommitted = False
+
+    def configure(
+        self, connection: Connection | None = None, url: str | URL | None = None, **options: Any
+    ) -> None:
+        """Configure Alembic."""
+        handover = self.handover
+        backend = handover.project.backend
+        self.connections.logs()
+        options["output_buffer"] = handover.output
+        options["on_version_apply"] = [*_listed(options.get("on_version_apply")), self._note]
+        if backend.transactional_ddl is not None:
+            options["transactional_ddl"] = backend.transactional_ddl
+        if connection is None:
+            url = self._our_url(url, options)
+        else:
+            self.connections.check(connection)
+        self.plain(connection=connection, url=url, **options)
+        running = self.environment.get_context()
+        handover.transactional = running.impl.transactional_ddl
+        if connection is not None and not running.as_sql:
+            self.commits = not _is_autocommit(connection)
+            handover.transactional &= self.commits
+            self._take(connection)
+            # Alembic has no public place for what must stand around all steps and inside their
+            # transaction.
+            running._migrations_fn = check_around(running._migrations_fn, backend, connection)
+            handover.on_configured(running)
+
+    def _our_url(self, url: str | URL | None, options: dict[str, Any]) -> URL:
+        """Return our URL in place of theirs, which must be of the same kind of database."""
+        backend = self.handover.project.backend
+        name = options.pop("dialect_name", None)
+        with suppress(ArgumentError):  # where it cannot be read, ours can
+            name = make_url(url).get_backend_name() if url else name
+        if name and not backend.is_spoken(name):
+            raise _another(self.handover.project, URL.create(name))
+        return backend.url
+
+    def _take(self, connection: Connection) -> None:
+        if not (self.handover.taken and self.handover.connection is connection):
+            event.listen(connection, "commit", self._note_commit)
+        self.handover.connection = connection
+        self.handover.taken = True
+
+    def _note(self, **applied: Any) -> None:
+        self.uncommitted = self.commits
+        self.handover.on_applied(frozenset(applied["heads"]))
+
+    def _note_commit(self, connection: Connection) -> None:
+        self.uncommitted = False
+
+    def check_committed(self) -> None:
+        """Raise DbtasksError where env.py has let the last step's transaction go.
+
+        Alembic leaves a transaction that has begun before `configure` to env.py.
+        """
+        if self.uncommitted:
+            raise DbtasksError(
+                "the project's env.py has not committed: its connection was in a transaction "
+                "before context.configure(...), and Alembic leaves that one to env.py",
+                hint="let env.py call connection.commit() before it calls context.configure(...)",
+            )
+
+
+class _Connections:
+    """Send what connects in this thread to the project's database, and remember it."""
+
+    def __init__(self, handover: Handover, logs: Callable[[], None]) -> None:
+        self.handover = handover
+        self.logs = logs
+        self.project = handover.project
+        self.thread = get_ident()
+        self.own = {handover.connection.dialect}
+        self.own |= {self.project.engine(create=one).dialect for one in (False, True)}
+        self.given = parse(*self.project.settings.url_of(self.project.settings.database))
+        self.records: list[ConnectionPoolEntry] = []
+        self.configured: tuple[object, ...] | None = None
+
+    def connect(
+        self,
+        dialect: Dialect,
+        record: ConnectionPoolEntry,
+        positional: Sequence[Any],
+        keywords: Mapping[str, Any],
+    ) -> Any:
+        """Connect to the project's database, whatever the engine's URL is."""
+        if get_ident() != self.thread or dialect in self.own:
+            return None
+        self.logs()
+        self._check(dialect, positional, keywords)
+        backend = self.project.backend
+        at, arguments = backend.redirect(dialect, keywords, self.given, create=self.handover.writes)
+        record.info[MARK] = self._place(positional, keywords)
+        self.records.append(record)
+        with self._explained(dialect):
+            return dialect.connect(*at, **arguments)
+
+    def is_redirected(self, connection: Connection) -> bool:
+        """Whether a connection is one that env.py made, and that was sent to our database."""
+        return MARK in connection.info
+
+    def check(self, connection: Connection) -> None:
+        """Refuse to migrate on a connection that leads we do not know where."""
+        if connection.dialect in self.own:
+            return
+        if MARK not in connection.info:
+            raise Refused(
+                "the project's env.py connects in a way that cannot be followed, and may lead to "
+                "another database: by a function of its own (creator=), in another thread, or "
+                "before it was run",
+                hint="let it make its engine from config's sqlalchemy.url, or end with: from "
+                "dbtasks.migrations import environment; environment.run(Base.metadata)",
+            )
+        if self.configured not in (None, connection.info[MARK]):
+            raise self._several()
+        self.configured = connection.info[MARK]
+
+    def forget(self) -> None:
+        """Let no engine that lives on keep a connection of ours."""
+        for record in self.records:
+            record.info.pop(MARK, None)
+            record.invalidate(soft=True)
+
+    def _check(
+        self, dialect: Dialect, positional: Sequence[Any], keywords: Mapping[str, Any]
+    ) -> None:
+        """Refuse what cannot be sent to the project's database."""
+        if not self.project.backend.is_spoken(dialect.name):
+            raise _another(self.project, _url_of(dialect, positional, keywords))
+        if self.project.backend.in_memory:
+            raise Refused(
+                "the project's env.py opens a connection of its own, and a database in memory "
+                "has one only, which is ours",
+                hint="take a file, as in sqlite:///app.db; or let env.py end with: from "
+                "dbtasks.migrations import environment; environment.run(Base.metadata)",
+            )
+        place = self._place(positional, keywords)
+        if any(one.in_use and one.info.get(MARK, place) != place for one in self.records):
+            raise self._several()
+
+    def _place(self, positional: Sequence[Any], keywords: Mapping[str, Any]) -> tuple[object, ...]:
+        location = self.project.backend.location
+        return (*positional, *sorted((k, str(v)) for k, v in keywords.items() if k in location))
+
+    def _several(self) -> Refused:
+        return Refused(
+            "the project's env.py migrates several databases in one run, and a command has one: "
+            f"{self.project.describe()}",
+            hint="give each database a collection(...) with an alembic.ini and an env.py of its "
+            "own; docs/migrations.md",
+        )
+
+    @contextmanager
+    def _explained(self, dialect: Dialect) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, DbtasksError):
+            raise
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            raise UsageError(
+                f"the driver {dialect.driver} of the project's env.py does not take this URL: "
+                f"{error}",
+                hint="mend what stands after ? in the URL; where it comes from: inv settings",
+            ) from error
+        except Exception as error:  # each driver has its own, and asyncio adds some
+            failed = error if str(error) else OSError(type(error).__name__)
+            raise self.project.backend.explain_connecting(DBAPIError(None, None, failed)) from error
+
+
+@contextmanager
+def _connections(handover: Handover, logs: Callable[[], None]) -> Iterator[_Connections]:
+    """Watch what connects, of any engine, while the block runs."""
+    connections = _Connections(handover, logs)
+    transactions = handover.project.backend.real_transactions(
+        connections.is_redirected, writes=handover.writes
+    )
+    with ExitStack() as stack:
+        stack.callback(connections.forget)
+        stack.enter_context(transactions)
+        event.listen(Engine, "do_connect", connections.connect)
+        stack.callback(event.remove, Engine, "do_connect", connections.connect)
+        yield connections
+
+
+def _another(project: Project, url: URL) -> Refused:
+    return Refused(
+        f"the project's env.py goes to {mask(url)}, which is another kind of database than the "
+        f"project's: {project.describe()}",
+        hint="let it take its URL from config's sqlalchemy.url, which is the project's; or mend "
+        "the project's (inv settings)",
+    )
+
+
+def _url_of(dialect: Dialect, positional: Sequence[Any], keywords: Mapping[str, Any]) -> URL:
+    """Return where a connection was to lead, without who and by which password."""
+    named = [keywords.get(key) for key in ("database", "dbname", "db", "dsn", "service_name")]
+    database = next((str(one) for one in (*named, *positional) if one), None)
+    host = keywords.get("host") if isinstance(keywords.get("host"), str) else None
+    return URL.create(dialect.name, host=host, database=database)
+
+
+def _set_url(config: Config, project: Project, *, asynchronous: bool) -> None:
+    """Let env.py find the project's URL where it looks for its own."""
+    theirs = None
+    with suppress(BadConfiguration, ArgumentError):
+        theirs = make_url(config.get_main_option("sqlalchemy.url", ""))
+    text = _url_for(theirs, project, asynchronous).render_as_string(hide_password=False)
+    config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
+
+
+def _url_for(theirs: URL | None, project: Project, asynchronous: bool) -> URL:
+    """Return the project's URL with the driver of theirs, or one of the sort that env.py needs."""
+    backend = project.backend
+    given = parse(*project.settings.url_of(project.settings.database))
+    if theirs and "+" in theirs.drivername and backend.is_spoken(theirs.get_backend_name()):
+        name, _, driver = theirs.drivername.partition("+")
+        return backend.url_for(name, driver, given, create=True)
+    if asynchronous:
+        name = backend.url.get_backend_name()
+        for driver in (given.drivername.partition("+")[2], *backend.async_drivers):
+            url = backend.url_for(name, driver, given, create=True)
+            if _is_async(url):
+                return url
+    return backend.url
+
+
+def _is_async(url: URL) -> bool:
+    """Whether the driver is an asynchronous one, and installed."""
+    try:
+        dialect = url.get_dialect()
+        dialect.import_dbapi()
+    except (NoSuchModuleError, ImportError):
+        return False
+    return dialect.is_async
+
+
+def _listed(callbacks: Any) -> list[Any]:
+    if callbacks is None:
+        return []
+    return [callbacks] if callable(callbacks) else list(callbacks)
+
+
+def _is_autocommit(connection: Connection) -> bool:
+    return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"

@@ -1,0 +1,161 @@
+"""From where the database stands to where it is to go: the steps, or why there are none."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
+
+from alembic.runtime.migration import RevisionStep
+from alembic.script import Script, ScriptDirectory
+
+from dbtasks.errors import Refused, UsageError
+from dbtasks.migrations.scripts import applied_of, exists, our_errors
+
+HEADS = "heads"
+BASE = "base"
+
+Heads = tuple[str, ...]
+Parents = Mapping[str, tuple[str, ...]]
+ParentsOf = Callable[[], Parents]
+
+
+def steps_to(
+    scripts: ScriptDirectory, to: str, heads: Heads, *, several: int
+) -> list[RevisionStep]:
+    """Return Alembic's steps from the heads to the target, whichever way it lies.
+
+    `several` is the number of heads that the project declares. Raises Refused where more stand
+    side by side, and where a revision on the way back has no downgrade().
+    """
+    if to == BASE or to.startswith("-"):
+        return _back(scripts, to, heads)
+    if to in (HEADS, "head"):
+        check_heads(scripts, several)
+        return _up(scripts, HEADS, heads)
+    if to.startswith("+"):
+        check_heads(scripts, several)
+        return _up(scripts, to, heads)
+    if to in _labels(scripts):
+        return _up(scripts, f"{to}@head", heads)
+    if "@" in to:
+        return _back(scripts, to, heads) if "@-" in to or "@base" in to else _up(scripts, to, heads)
+    wanted = find_revision(scripts, to)
+    if wanted.revision in applied_of(scripts, heads):
+        return _back(scripts, wanted.revision, heads)
+    return _up(scripts, wanted.revision, heads)
+
+
+def find_revision(scripts: ScriptDirectory, name: str) -> Script:
+    """Return the revision of an id, its unique beginning, or another of Alembic's names for it."""
+    with our_errors():
+        ids = [script.revision for script in scripts.walk_revisions()]
+        begun = [one for one in ids if one.startswith(name)]
+        if len(begun) > 1 and name not in ids:
+            raise UsageError(
+                f"several revisions begin with {name!r}: {', '.join(reversed(begun))}",
+                hint="give more of the name",
+            )
+        found = scripts.get_revision(name) if name else None
+    if found is None:
+        raise UsageError(f"there is no revision {name!r}", hint="see them with: inv showmigrations")
+    return found
+
+
+def check_heads(scripts: ScriptDirectory, several: int) -> None:
+    """Raise Refused for several heads that nobody declared."""
+    heads = [script for head in scripts.get_heads() if (script := scripts.get_revision(head))]
+    labelled = all(script.branch_labels for script in heads)
+    if len(heads) <= 1 or labelled or len(heads) == several:
+        return
+    names = ", ".join(sorted(script.revision for script in heads))
+    raise Refused(
+        f"the history has {len(heads)} heads: {names}",
+        hint=f"join them: alembic merge -m merge {names.replace(',', '')}; or put one after the "
+        "other: down_revision in its file. If they are meant to stay, label the branches, or "
+        f"heads={len(heads)} in collection(...)",
+    )
+
+
+def is_ahead(scripts: ScriptDirectory, heads: Heads, parents_of: ParentsOf) -> bool:
+    """Whether the database has revisions after all of ours, as its journal knows.
+
+    Raises Refused where it has one that nobody knows, or that does not come after ours.
+    """
+    unknown = [head for head in heads if not exists(scripts, head)]
+    if not unknown:
+        return False
+    reached = ancestors(unknown, parents_of())
+    known = {one for one in reached if exists(scripts, one)} | set(heads) - set(unknown)
+    if set(scripts.get_heads()) <= {have for one in known for have in applied_of(scripts, (one,))}:
+        return True
+    raise _unknown(scripts, unknown)
+
+
+def check_known(scripts: ScriptDirectory, heads: Heads) -> None:
+    """Raise Refused for a database whose revision no file describes."""
+    unknown = [head for head in heads if not exists(scripts, head)]
+    if unknown:
+        raise _unknown(scripts, unknown)
+
+
+def _unknown(scripts: ScriptDirectory, heads: Iterable[str]) -> Refused:
+    return Refused(
+        f"the database is at revision {', '.join(heads)}, and {scripts.dir} does not have it",
+        hint="run the code that has this revision, or check the URL with: inv settings",
+    )
+
+
+def ancestors(revisions: Iterable[str], parents: Parents) -> set[str]:
+    """Return the revisions themselves, and all that are known to come before them."""
+    found: set[str] = set()
+    waiting = list(revisions)
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting.extend(parents.get(one, ()))
+    return found
+
+
+def _up(scripts: ScriptDirectory, to: str, heads: Heads) -> list[RevisionStep]:
+    with our_errors():
+        return list(scripts._upgrade_revs(to, heads))  # type: ignore[arg-type]  # Alembic passes tuples here too
+
+
+def _back(scripts: ScriptDirectory, to: str, heads: Heads) -> list[RevisionStep]:
+    with our_errors():
+        try:
+            steps = list(scripts._downgrade_revs(to, heads))  # type: ignore[arg-type]  # the same
+        except AttributeError:  # Alembic takes the function of each without asking
+            for script in scripts.iterate_revisions(heads, to, select_for_downgrade=True):
+                check_reversible(script)
+            raise
+    for step in steps:
+        check_reversible(step.revision)
+    return steps
+
+
+def check_reversible(script: Script) -> None:
+    """Raise Refused for a revision that has no downgrade(), or one that only raises."""
+    downgrade = getattr(script.module, "downgrade", None)
+    if downgrade is None or _only_raises(downgrade):
+        raise Refused(
+            f"{script.revision} cannot be reverted: it has no downgrade()",
+            hint=f"write it in {script.path}, or restore a backup from before it",
+        )
+
+
+def _only_raises(function: FunctionType) -> bool:
+    try:
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return False
+    body = getattr(definition, "body", [])
+    if ast.get_docstring(definition) is not None:  # type: ignore[arg-type]  # it is a function
+        body = body[1:]
+    return len(body) == 1 and isinstance(body[0], ast.Raise)
+
+
+def _labels(scripts: ScriptDirectory) -> set[str]:
+    return {label for one in scripts.walk_revisions() for label in one.branch_labels}

@@ -1,0 +1,48 @@
+"""migrate from several processes at once: each revision is applied once, and nobody fails."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from conftest import KINDS, clean_environment, fresh_database
+from races import MIGRATE, RUNNERS, UPGRADE, add_barrier, faults, make_plain, plant, race
+
+
+@pytest.fixture
+def five(company: Path) -> Path:
+    """Return the folder of a project with five revisions."""
+    plant(company)
+    return company
+
+
+@pytest.fixture(params=[*KINDS, "galera", "pgbouncer"])
+def nodes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sequence[str]]:
+    """Return the URLs of a fresh, empty database of each kind, one a node."""
+    kind = request.param
+    if kind == "galera":
+        yield request.getfixturevalue("galera")
+    elif kind == "pgbouncer":
+        yield [request.getfixturevalue("pgbouncer").url]
+    else:
+        with fresh_database(request, tmp_path, kind, KINDS[kind]) as fresh:
+            yield [fresh.url]
+
+
+def test_all_succeed_and_each_revision_is_applied_once(five: Path, nodes: Sequence[str]) -> None:
+    add_barrier(five)
+    finished = race(five, MIGRATE, nodes, clean_environment())
+    assert [(one.code, one.err) for one in finished if one.code] == []
+    assert len(finished) == RUNNERS
+    assert [faults(node) for node in nodes] == [[]] * len(nodes)
+
+
+@pytest.mark.parametrize("nodes", ["postgresql"], indirect=True)
+def test_the_start_is_one_that_plain_alembic_does_not_survive(
+    five: Path, nodes: Sequence[str]
+) -> None:
+    """Otherwise the processes have not met, and the test above shows nothing."""
+    make_plain(five)
+    add_barrier(five)
+    finished = race(five, UPGRADE, nodes, clean_environment())
+    assert any(one.code for one in finished)
