@@ -1,11 +1,13 @@
 """A migrate that is killed at one statement after the other, and what each kill has left."""
 
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection, NullPool, create_engine, inspect, text
@@ -14,7 +16,7 @@ from trees import add_revision
 
 KILLED = -9
 
-KILLER = '''"""Kill this process at a point that is told by its number, or by the words of its statement."""
+KILLER = '''"""Kill this process at a point that is told by its number, or by its statement."""
 
 import atexit
 import os
@@ -134,7 +136,7 @@ def arm(root: Path) -> None:
 
 
 def run(
-    root: Path, url: str, environment: dict[str, str], *options: str, at: int | None = None
+    root: Path, url: str, environment: Mapping[str, str], *options: str, at: int | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """Run `inv migrate`, killed at a point; 0 is never reached, and only counted up from."""
     told = {} if at is None else {"KILL_AT": str(at)}
@@ -150,7 +152,7 @@ def run(
     )
 
 
-def kill_on(root: Path, url: str, environment: dict[str, str], when: str, words: str) -> None:
+def kill_on(root: Path, url: str, environment: Mapping[str, str], when: str, words: str) -> None:
     """Run `inv migrate`, killed before or after the statement that has these words."""
     told = {**environment, "KILL_ON": f"{when} {words}"}
     done = run(root, url, told)
@@ -181,74 +183,88 @@ def look(url: str) -> Left:
         return Left(versions[0] if versions else None, _stopped(connection), content)
 
 
-def faults_of_whole(left: Left, stages: Sequence[object]) -> list[str]:
-    """Return what is not as a whole number of revisions leaves it, by the database's version."""
-    number = [None, *CHANGES].index(left.version)
-    if left.stopped is not None:
-        return [f"the journal has {left.stopped}"]
-    if left.content != stages[BOUNDARIES[number]]:
-        return [f"at {left.version} it holds {left.content}"]
-    return []
+class Survey:
+    """Kill a migrate at its points, on a fresh database each, and say what has gone wrong after.
 
-
-def faults_of_part(left: Left, stages: Sequence[object]) -> list[str]:
-    """Return where the journal is wrong; of the operation that it names it need not know."""
-    number = [None, *CHANGES].index(left.version)
-    possible = [BOUNDARIES[number]]
-    if left.stopped is not None:
-        revision, done, what = left.stopped
-        if revision != [*CHANGES][number]:
-            return [f"the journal has {left.stopped}, the version is {left.version}"]
-        possible = [BOUNDARIES[number] + done]
-        if what is not None:
-            possible.append(possible[0] + 1)
-    if left.content not in [stages[one] for one in possible]:
-        return [f"after operation {possible} it holds {left.content}"]
-    return []
-
-
-def faults_after(
-    root: Path, url: str, environment: dict[str, str], stages: Sequence[object]
-) -> list[str]:
-    """Go on after a kill, and return what has gone wrong."""
-    left = look(url)
-    without = make_kind(url) == "mysql"
-    faults = (faults_of_part if without else faults_of_whole)(left, stages)
-    again = run(root, url, environment)
-    if left.stopped is not None and _tells(left.stopped):
-        faults += _faults_of_refusal(again, left.stopped)
-        again = run(root, url, environment, "--resume")
-    if again.returncode != 0:
-        faults.append(f"the next run ended with {again.returncode}: {again.stderr}")
-    if look(url) != Left([*CHANGES][-1], None, stages[-1]):
-        faults.append(f"in the end it holds {look(url)}")
-    return faults
-
-
-def make_kind(url: str) -> str:
-    """Return the kind of database of a URL, as SQLAlchemy calls it."""
-    return create_engine(url, poolclass=NullPool).dialect.name
-
-
-def stages_of(
-    root: Path, urls: Iterator[str], environment: dict[str, str], *, whole: bool
-) -> list[object]:
-    """Return what a database holds after each number of operations, made by runs of no more.
-
-    With `whole`, only what it holds after each whole revision.
+    `root` is a copy of the reference project, which is given our revisions.
     """
-    stages: list[object] = []
-    for number in range(TOTAL + 1):
-        if whole and number not in BOUNDARIES:
-            stages.append(None)
-            continue
-        plant(root, number)
-        url = next(urls)
-        if number:
-            done = run(root, url, environment)
-            assert done.returncode == 0, done.stderr
-        stages.append(look(url).content if number else {})
-    return stages
+
+    def __init__(
+        self,
+        root: Path,
+        environment: Mapping[str, str],
+        fresh: Callable[[], AbstractContextManager[str]],
+        *options: str,
+        transactional: bool,
+    ) -> None:
+        self.root = root
+        self.environment = environment
+        self.fresh = fresh
+        self.options = options
+        self.transactional = transactional
+        self.stages: dict[int, object] = {0: {}}
+        self.staging = Lock()
+        self.template = root.with_name(f"{root.name} of stages")
+        shutil.copytree(root, self.template)
+        plant(root)
+        arm(root)
+
+    def count(self) -> int:
+        """Return how many points there are, by a run that none of them kills."""
+        with self.fresh() as url:
+            done = run(self.root, url, self.environment, *self.options, at=0)
+            self.stages[TOTAL] = look(url).content
+            return points_of(done)
+
+    def faults_at(self, point: int) -> list[str]:
+        """Kill at a point, go on, and return what has gone wrong; nothing, if all is well."""
+        with self.fresh() as url:
+            done = run(self.root, url, self.environment, *self.options, at=point)
+            if done.returncode != KILLED:
+                return [f"it was not killed, but ended with {done.returncode}: {done.stderr}"]
+            return self._faults_after(url)
+
+    def stage(self, operations: int) -> object:
+        """Return what a database holds after a number of operations, by a run of no more."""
+        with self.staging:
+            if operations not in self.stages:
+                plant(self.template, operations)
+                with self.fresh() as url:
+                    done = run(self.template, url, self.environment)
+                    assert done.returncode == 0, done.stderr
+                    self.stages[operations] = look(url).content
+        return self.stages[operations]
+
+    def _faults_after(self, url: str) -> list[str]:
+        left = look(url)
+        faults = self._faults_of(left)
+        again = run(self.root, url, self.environment)
+        if left.stopped is not None:
+            faults += _faults_of_refusal(again, left.stopped)
+            again = run(self.root, url, self.environment, "--resume")
+        if again.returncode != 0:
+            faults.append(f"the next run ended with {again.returncode}: {again.stderr}")
+        if look(url) != Left([*CHANGES][-1], None, self.stage(TOTAL)):
+            faults.append(f"in the end it holds {look(url)}")
+        return faults
+
+    def _faults_of(self, left: Left) -> list[str]:
+        """Return where the journal is wrong: but for one operation that it names, it is exact."""
+        number = [None, *CHANGES].index(left.version)
+        possible = [BOUNDARIES[number]]
+        if left.stopped is not None:
+            revision, done, what = left.stopped
+            if self.transactional or revision != [*CHANGES][number]:
+                return [f"the journal has {left.stopped}, the version is {left.version}"]
+            possible = [BOUNDARIES[number] + done]
+            if what is not None:
+                possible.append(possible[0] + 1)
+        if left.content not in [self.stage(one) for one in possible]:
+            return [f"after operation {possible} it holds {left.content}"]
+        whole = (None, [*CHANGES][-1])
+        if self.transactional and not self.options and left.version not in whole:
+            return [f"it is at {left.version}"]
+        return []
 
 
 def _faults_of_refusal(again: "subprocess.CompletedProcess[str]", stopped: Any) -> list[str]:
@@ -262,12 +278,6 @@ def _faults_of_refusal(again: "subprocess.CompletedProcess[str]", stopped: Any) 
     if again.returncode != 3 or missing:
         return [f"not refused as it should be, but {again.returncode}: {again.stderr}"]
     return []
-
-
-def _tells(stopped: Any) -> bool:
-    """Whether anything of the revision is applied, or may be."""
-    _, done, what = stopped
-    return bool(done or what)
 
 
 def _stopped(connection: Connection) -> Any:

@@ -69,17 +69,18 @@ def _look_again(project: Project, run: Run, message: str) -> DbtasksError | None
     if found is None or found[0] not in versions:
         return OutcomeUnknown(lost, hint="look with: inv showmigrations", state="unknown")
     heads, unfinished = found
-    run.committed, run.committing = (versions.index(heads), None), None
-    if run.current is not None and versions.index(heads) > len(run.done):
+    kept = versions.index(heads)
+    if run.current is not None and kept > len(run.done):
         run.end_step()
+    torn = run.current.revision if run.current and unfinished else None
+    run.committed, run.committing = (kept, torn), None
     if unfinished is not None:
-        state = f"{run.state()}, {unfinished.revision} stopped part way"
         return PartlyApplied(
             f"{recovery.describe(unfinished)}: {lost}",
             hint=recovery.ways_out(unfinished.revision),
-            state=state,
+            state=run.state(),
         )
-    if len(run.done) == run.planned == versions.index(heads):
+    if len(run.done) == run.planned == kept:
         return None
     return Unreachable(
         lost,

@@ -160,7 +160,7 @@ def resolve(
         if applied:
             run = Run(project, lock, manner, lambda step: None)
             run.resumed = unfinished
-            to = "-1" if unfinished.backwards else unfinished.revision
+            to = _before(unfinished) if unfinished.backwards else unfinished.revision
             _attempt(project, run, to)
             return []
         with open_environment(project, writes=True) as environment:
@@ -174,7 +174,12 @@ def resumed_target(project: Project) -> str:
     """
     with project.migrating(writes=False) as connection, connection.begin():
         unfinished = Journal(project.backend, connection).unfinished()
-    return "-1" if unfinished is not None and unfinished.backwards else HEADS
+    return _before(unfinished) if unfinished is not None and unfinished.backwards else HEADS
+
+
+def _before(unfinished: Unfinished) -> str:
+    """Return the target one before a revision, whichever of several heads it is."""
+    return f"{unfinished.revision}@-1"
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The project's revisions: Alembic's configuration and script directory, with our errors."""
 
 import configparser
+import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,7 +73,9 @@ def read_scripts(config: Config) -> ScriptDirectory:
 def _unique(scripts: ScriptDirectory) -> Iterator[Script]:
     """Load the files, and refuse two with one id, of which Alembic takes the last."""
     found: dict[str, Script] = {}
-    for script in scripts._load_revisions():
+    with _bytecode():
+        loaded = list(scripts._load_revisions())
+    for script in loaded:
         if script.revision in found:
             files = " and ".join(Path(one.path).name for one in (found[script.revision], script))
             raise Refused(
@@ -81,6 +84,17 @@ def _unique(scripts: ScriptDirectory) -> Iterator[Script]:
             )
         found[script.revision] = script
         yield script
+
+
+@contextmanager
+def _bytecode() -> Iterator[None]:
+    """Let Python keep the files' bytecode, as it does for plain Alembic: `inv` forbids it."""
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 @contextmanager
