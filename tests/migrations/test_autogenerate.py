@@ -1,4 +1,4 @@
-"""Plain Alembic beside us, on a project that has an env.py of its own: it does not see our tables."""
+"""Plain Alembic beside us, on a project with an env.py of its own: it sees none of our tables."""
 
 import shutil
 import subprocess

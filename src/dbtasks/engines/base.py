@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Table, func
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from dbtasks.engines.emptying import Emptying
 from dbtasks.engines.locking import Locking
 from dbtasks.engines.matching import ESCAPE, ignores_case, is_text, like_pattern
 from dbtasks.engines.plans import Plan, explain
@@ -83,6 +84,9 @@ class Backend(Storage, Statements, Locking, Redirection):
 
     sequences_commit: ClassVar[bool] = False
     """Whether setting the sequences commits, so that it must wait until all else is."""
+
+    emptying: ClassVar[type[Emptying]] = Emptying
+    """How tables are emptied."""
 
     own_schema: ClassVar[str | None] = None
     """The schema of our own tables; None is where the project's are."""

@@ -27,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
+from dbtasks.engines.emptying import MySQLEmptying
 from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
 from dbtasks.engines.statements import (
@@ -83,6 +84,7 @@ class MySQL(Backend):
     )
     async_drivers: ClassVar = {"aiomysql": {}, "asyncmy": {}}
     streams_beside = False
+    emptying = MySQLEmptying
     syntax = Syntax.of(COMMENT, ESCAPED, QUOTED, TICKED)
     transactional = ROWS | CHANGES | READS | {"SET", "DO"}
     stores_nul = True

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Table, Text, text
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
+from dbtasks.engines.emptying import OracleEmptying
 from dbtasks.engines.matching import ESCAPE, like_pattern
 
 MISSING = ("ORA-00942", "ORA-00904")
@@ -23,6 +24,7 @@ class Oracle(Backend):
     drivers = (Driver("oracledb", "oracledb", "oracledb"),)
     async_drivers: ClassVar = {"oracledb_async": {}}
     sequences_commit = True
+    emptying = OracleEmptying
     clock = "(CAST(SYS_EXTRACT_UTC(SYSTIMESTAMP) AS DATE) - DATE '1970-01-01') * 86400"
 
     @property

@@ -27,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
+from dbtasks.engines.emptying import PostgreSQLEmptying
 from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
 from dbtasks.engines.statements import BLOCK, LINE, NAME, STRING, Syntax
@@ -66,6 +67,7 @@ class PostgreSQL(Backend):
     title = "PostgreSQL"
     own_schema = "dbtasks"
     names_holder = True
+    emptying = PostgreSQLEmptying
     clock = "EXTRACT(EPOCH FROM clock_timestamp())"
     syntax = Syntax.of(LINE, BLOCK, ESCAPED, STRING, NAME, DOLLARS, nested_comments=True)
     transactional = None

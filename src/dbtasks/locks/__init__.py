@@ -15,11 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dbtasks.errors import NOTHING_CHANGED, Locked
 from dbtasks.locks.lease import Lease
-from dbtasks.locks.rung import Lock, Rung
+from dbtasks.locks.rung import Lock, LockLost, Rung
 from dbtasks.locks.session import Session
 from dbtasks.project import Project
 
-__all__ = ["WAIT_SECONDS", "Lock", "OnWait", "hold", "unlock"]
+__all__ = ["WAIT_SECONDS", "Lock", "LockLost", "OnWait", "hold", "unlock"]
 
 WAIT_SECONDS = 60.0
 """How long a command waits for another that holds the lock, unless told."""

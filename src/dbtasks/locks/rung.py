@@ -10,6 +10,10 @@ from dbtasks.locks.row import Row
 from dbtasks.project import Project
 
 
+class LockLost(Locked):
+    """Report that another run has taken the lock from us: we were taken for gone."""
+
+
 class Lock:
     """Keep other commands out until it is released, and know whether it still does.
 
@@ -84,9 +88,9 @@ class Rung(Lock, ABC):
         if self.row.stands():
             self.row.name_worker(number)
 
-    def lost(self) -> Locked:
+    def lost(self) -> LockLost:
         """Return the error for a lock that is no longer ours."""
-        return Locked(
+        return LockLost(
             f"the lock on {self.project.name} was lost: {self.holder() or 'nobody'} has it now",
             hint="look with: inv showmigrations, and run the command again",
         )

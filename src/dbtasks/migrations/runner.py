@@ -16,7 +16,7 @@ from dbtasks.errors import (
     Refused,
     UsageError,
 )
-from dbtasks.locks import WAIT_SECONDS, Lock, OnWait
+from dbtasks.locks import WAIT_SECONDS, Lock, LockLost, OnWait
 from dbtasks.migrations import failures, recovery
 from dbtasks.migrations.journal import Journal, Unfinished
 from dbtasks.migrations.opening import ONE_AT_A_TIME, Heads, open_environment, read_heads
@@ -203,6 +203,8 @@ def _migrate(project: Project, lock: Lock, manner: Manner, to: str, on_step: OnS
         run = Run(project, lock, manner, on_step)
         try:
             return _attempt(project, run, to)
+        except LockLost:
+            raise
         except Locked:
             if not run.may_try_again:
                 raise

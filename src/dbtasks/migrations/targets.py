@@ -51,7 +51,7 @@ def find_revision(scripts: ScriptDirectory, name: str) -> Script:
     with our_errors():
         ids = [script.revision for script in scripts.walk_revisions()]
         begun = [one for one in ids if one.startswith(name)]
-        if len(begun) > 1 and name not in ids:
+        if name and len(begun) > 1 and name not in ids:
             raise UsageError(
                 f"several revisions begin with {name!r}: {', '.join(reversed(begun))}",
                 hint="give more of the name",
