@@ -61,7 +61,7 @@ class Lease(Rung):
         self.ended.set()
         if self.thread is not None:
             self.thread.join()
-        self.row.remove(self.row.owner)
+        self.leave()
 
     def holder(self) -> str | None:
         """Read the row."""

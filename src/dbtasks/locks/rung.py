@@ -43,6 +43,7 @@ class Rung(Lock, ABC):
         self.purpose = purpose
         self.row = Row(self.backend, connection, f"{person.process()} {purpose}")
         self.worker: int | None = None
+        self.working: int | None = None
 
     @abstractmethod
     def take(self) -> bool:
@@ -85,8 +86,14 @@ class Rung(Lock, ABC):
 
     def name_worker(self, number: int | None) -> None:
         """Note it in the row."""
+        self.working = number
         if self.row.stands():
             self.row.name_worker(number)
+
+    def leave(self) -> None:
+        """Remove our row, unless a statement of ours still runs: the next holder waits for it."""
+        if self.row.stands() and not self.backend.is_busy(self.connection, self.working):
+            self.row.remove(self.row.owner)
 
     def lost(self) -> LockLost:
         """Return the error for a lock that is no longer ours."""

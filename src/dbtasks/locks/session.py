@@ -56,8 +56,7 @@ class Session(Rung):
 
     def release(self) -> None:
         """Remove the row and unlock."""
-        if self.row.stands():
-            self.row.remove(self.row.owner)
+        self.leave()
         self.lock.release()
 
     def holder(self) -> str | None:

@@ -27,8 +27,8 @@ LISTS = frozenset({"where", "order_by", "pk", "set_", "set_null", "param"})
 """Options that may be given several times, on whichever command."""
 
 
-class Terminated(BaseException):
-    """Stand for SIGTERM, so that it rolls back as an interrupt does."""
+class Terminated(KeyboardInterrupt):
+    """Stand for SIGTERM, so that it rolls back, and cancels what runs, as an interrupt does."""
 
 
 class Command(Task[Any]):
@@ -153,7 +153,7 @@ def reported(run: Run, *, show_traceback: bool) -> Iterator[None]:
     except BrokenPipeError as error:
         run.output.abandon()
         raise Exit(code=NOBODY_READS) from error
-    except (KeyboardInterrupt, Terminated) as error:
+    except KeyboardInterrupt as error:
         raise _interrupted(run, error) from error
     except Exception as error:
         if show_traceback:

@@ -129,7 +129,10 @@ def resolve(
     )
     for what in taken:
         run.output.line(f"Took back {what}")
-    run.output.line(f"{revision} is recorded as {'applied' if applied else 'not applied'}.")
+    for entry in migrations.showmigrations(run.project):
+        if entry.revision.id.startswith(revision):
+            words = "applied" if entry.applied else "not applied"
+            run.output.line(f"{entry.revision.id} is recorded as {words}.")
 
 
 @command()
