@@ -246,7 +246,7 @@ class PostgreSQL(Backend):
 
     def limit_lock_wait(self, connection: Connection, seconds: float) -> None:
         """Set lock_timeout for this transaction only, as a pooler would pass it on."""
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(seconds * 1000)}")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, round(seconds * 1000))}")
 
     def is_lock_timeout(self, error: BaseException | None) -> bool:
         """Go by the SQLSTATE."""

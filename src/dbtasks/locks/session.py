@@ -5,7 +5,6 @@ from contextlib import suppress
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from dbtasks import person
 from dbtasks.engines.locking import SessionLock
 from dbtasks.locks.rung import Rung
 from dbtasks.project import Project
@@ -52,7 +51,7 @@ class Session(Rung):
     def sign(self, text: str) -> None:
         """Tell the server, or note it in the row."""
         super().sign(text)
-        self.backend.sign(self.connection, f"holds {person.process()} {text}")
+        self.backend.sign(self.connection, f"holds {self.row.holder} {text}")
 
     def release(self) -> None:
         """Remove the row and unlock."""

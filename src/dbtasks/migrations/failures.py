@@ -66,7 +66,7 @@ def _look_again(project: Project, run: Run, message: str) -> DbtasksError | None
     lost = f"the connection was lost while committing: {message}"
     found = _read_again(project, run)
     versions = [run.before, *run.versions]
-    if found is None or found[0] not in versions:
+    if found is None or versions.count(found[0]) != 1:  # of redo the end is as the beginning
         return OutcomeUnknown(lost, hint="look with: inv showmigrations", state="unknown")
     heads, unfinished = found
     kept = versions.index(heads)

@@ -50,6 +50,9 @@ class Manner:
     per_revision: bool = False
     wait: float = WAIT_SECONDS
     lock_timeout: float = LOCK_SECONDS
+    redo: bool = False
+    reverts: frozenset[str] | None = None
+    """The revisions that may be reverted; None is any."""
 
 
 @dataclass
@@ -189,7 +192,7 @@ class Run:
         if not self.planned:
             return NOTHING_CHANGED
         kept, torn = self.kept()
-        counted = f"{kept} of {self.planned} applied"
+        counted = f"{kept} of {self.planned} {'done' if self.manner.redo else 'applied'}"
         if torn is not None:
             return f"{counted}, {torn.id} stopped part way"
         return f"{ROLLED_BACK}, {counted}" if kept == 0 else counted

@@ -1,8 +1,9 @@
 """Bring a database to a revision: plan it, run it, or show its SQL."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import TIMEOUT_MAX
 
 from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
@@ -19,7 +20,7 @@ from dbtasks.errors import (
 from dbtasks.locks import WAIT_SECONDS, Lock, LockLost, OnWait
 from dbtasks.migrations import failures, recovery
 from dbtasks.migrations.journal import Journal, Unfinished
-from dbtasks.migrations.opening import ONE_AT_A_TIME, Heads, open_environment, read_heads
+from dbtasks.migrations.opening import ONE_AT_A_TIME, Heads, open_environment
 from dbtasks.migrations.recorder import ATTEMPTS, pause_after
 from dbtasks.migrations.run import LOCK_SECONDS, Manner, OnStep, Run, Step
 from dbtasks.migrations.scripts import (
@@ -55,6 +56,7 @@ def migrate(
     per_revision: bool = False,
     wait: float = WAIT_SECONDS,
     lock_timeout: float = LOCK_SECONDS,
+    reverts: Collection[str] | None = None,
     on_step: OnStep | None = None,
     on_wait: OnWait | None = None,
 ) -> Plan:
@@ -62,16 +64,20 @@ def migrate(
 
     `to` is `heads`, a revision or its unique beginning, a branch label, `+N`, `-N` or `base`.
     `fake` records without running; `fake_initial` does so for a first revision whose tables
-    stand. `resume` goes on with a revision that stopped part way. `on_step` is called before each
-    step, and after it with its seconds; `on_wait` with the holder of the lock when it is not free.
-    All steps are one transaction where the engine can roll back DDL, but with `per_revision`.
+    stand. `resume` goes on with a revision that stopped part way. `reverts` has the ids that may
+    be reverted, as a person has confirmed them; another run may have come first. `on_step` is
+    called before each step, and after it with its seconds; `on_wait` with the holder of the lock
+    when it is not free. All steps are one transaction where the engine can roll back DDL, but with
+    `per_revision`.
 
     Raises Locked where the lock stays with another for `wait` seconds, or a table for
     `lock_timeout` seconds, several times; Rejected when the database refused, PartlyApplied where
     something of a failed run stays, Refused while a revision has stopped part way, and
     DbtasksError when a revision's own code raised.
     """
-    manner = Manner(fake, fake_initial, resume, per_revision, wait, lock_timeout)
+    manner = Manner(
+        fake, fake_initial, resume, per_revision, wait, lock_timeout, reverts=_frozen(reverts)
+    )
     with _held(project, "migrate", manner, on_wait) as lock:
         return _migrate(project, lock, manner, to, on_step or (lambda step: None))
 
@@ -82,18 +88,14 @@ def redo(
     steps: int = 1,
     wait: float = WAIT_SECONDS,
     lock_timeout: float = LOCK_SECONDS,
+    reverts: Collection[str] | None = None,
     on_step: OnStep | None = None,
     on_wait: OnWait | None = None,
 ) -> Plan:
-    """Revert the last revisions, and apply them again; return all steps that were taken."""
-    manner = Manner(wait=wait, lock_timeout=lock_timeout)
-    report = on_step or (lambda step: None)
+    """Revert the last revisions, and apply them again, in one run; return the steps of both."""
+    manner = Manner(wait=wait, lock_timeout=lock_timeout, redo=True, reverts=_frozen(reverts))
     with _held(project, "redo", manner, on_wait) as lock:
-        heads = read_heads(project)[1]
-        done = [*_migrate(project, lock, manner, f"-{steps}", report).steps]
-        for head in heads:
-            done += _migrate(project, lock, manner, head, report).steps
-    return Plan(tuple(done))
+        return _migrate(project, lock, manner, f"-{steps}", on_step or (lambda step: None))
 
 
 def plan(project: Project, *, to: str = HEADS) -> Plan:
@@ -129,8 +131,9 @@ def sql(project: Project, *, to: str = HEADS) -> str:
             raise
         except Exception as error:
             raise UsageError(
-                f"the SQL cannot be shown: a revision needs a live database ({error})",
-                hint="see the revisions themselves with: inv showmigrations",
+                "the SQL cannot be shown: a revision needs a live database "
+                f"({type(error).__name__}: {' '.join(str(error).split())})",
+                hint="which one: inv sqlmigrate --revision ID shows the SQL of each alone",
             ) from error
         return environment.handover.output.getvalue()
 
@@ -185,7 +188,7 @@ def _before(unfinished: Unfinished) -> str:
 @contextmanager
 def _held(project: Project, purpose: str, manner: Manner, on_wait: OnWait | None) -> Iterator[Lock]:
     """Hold the lock of this process's threads, and that of the database."""
-    if not ONE_AT_A_TIME.acquire(timeout=manner.wait):
+    if not ONE_AT_A_TIME.acquire(timeout=min(manner.wait, TIMEOUT_MAX)):
         raise Locked(
             f"another thread of this process migrates; waited {manner.wait:g} s",
             hint="run it again when that is done",
@@ -230,6 +233,9 @@ def _attempt(project: Project, run: Run, to: str) -> Plan:
                 return ()
             found = steps_to(scripts, to, heads, several=project.settings.heads)
             _check_resumed(run, found)
+            _check_consent(run, found)
+            if run.manner.redo:
+                found += _again(scripts, found)
             return run.over(found)
 
         try:
@@ -244,6 +250,27 @@ def _attempt(project: Project, run: Run, to: str) -> Plan:
     if run.done:
         project.outcome = COMMITTED
     return Plan(tuple(run.done), tuple(ahead))
+
+
+def _frozen(ids: Collection[str] | None) -> frozenset[str] | None:
+    return None if ids is None else frozenset(ids)
+
+
+def _again(scripts: ScriptDirectory, reverted: Sequence[RevisionStep]) -> list[RevisionStep]:
+    """Return the steps that apply again what was reverted."""
+    upwards = (step.revision for step in reversed(reverted))
+    return [RevisionStep(scripts.revision_map, script, is_upgrade=True) for script in upwards]
+
+
+def _check_consent(run: Run, steps: Sequence[RevisionStep]) -> None:
+    """Refuse to revert what nobody has confirmed: another run has changed what there is."""
+    back = {step.revision.revision for step in steps if step.is_downgrade}
+    if run.manner.reverts is not None and not back <= run.manner.reverts:
+        names = ", ".join(sorted(back - run.manner.reverts))
+        raise Refused(
+            f"another run came first, and now {names} would be reverted too",
+            hint="look with: inv showmigrations, and run it again if it is still meant",
+        )
 
 
 def _take_up(run: Run, scripts: ScriptDirectory) -> None:

@@ -8,6 +8,7 @@ from types import FunctionType
 
 from alembic.runtime.migration import RevisionStep
 from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
 
 from dbtasks.errors import Refused, UsageError
 from dbtasks.migrations.scripts import applied_of, exists, our_errors
@@ -28,6 +29,12 @@ def steps_to(
     `several` is the number of heads that the project declares. Raises Refused where more stand
     side by side, and where a revision on the way back has no downgrade().
     """
+    if to.startswith("-") and len(heads) > 1:
+        raise UsageError(
+            f"the database has {len(heads)} heads, and {to} does not say from which: "
+            f"{', '.join(heads)}",
+            hint=f"name it: inv migrate --to {heads[0]}@{to}",
+        )
     if to == BASE or to.startswith("-"):
         return _back(scripts, to, heads)
     if to in (HEADS, "head"):
@@ -56,7 +63,10 @@ def find_revision(scripts: ScriptDirectory, name: str) -> Script:
                 f"several revisions begin with {name!r}: {', '.join(reversed(begun))}",
                 hint="give more of the name",
             )
+    try:
         found = scripts.get_revision(name) if name else None
+    except CommandError:
+        found = None
     if found is None:
         raise UsageError(f"there is no revision {name!r}", hint="see them with: inv showmigrations")
     return found

@@ -39,8 +39,12 @@ def migrate(
         wait=wait,
         lock_timeout=lock_timeout,
     )
-    if plan and (check or fake or resume):
-        raise UsageError("--plan only looks", hint="leave out --check, --fake and --resume")
+    if (check or plan or run.dry_run) and options:
+        raise UsageError(
+            "--plan, --check and --dry-run only look", hint="of the others they go with --to only"
+        )
+    if resume and to is not None:
+        raise UsageError("--resume goes on to the newest revision", hint="leave out --to")
     if check or plan:
         _look(run, to or HEADS, check=check)
         return
@@ -51,8 +55,8 @@ def migrate(
         run.output.line(NOTHING)
         run.mark_new()
     else:
-        _confirm(run, to, resume=resume)
-        _apply(run, to, options)
+        reverts = _confirm(run, to, resume=resume)
+        _apply(run, to, {**options, "reverts": reverts})
 
 
 @command(previews=True, asks=True)
@@ -69,8 +73,7 @@ def rollback(
     if run.dry_run:
         _show_sql(run, to)
     else:
-        _confirm(run, to)
-        _apply(run, to, options)
+        _apply(run, to, {**options, "reverts": _confirm(run, to)})
 
 
 @command(previews=True, asks=True)
@@ -89,10 +92,15 @@ def redo(
     if run.dry_run:
         _show_sql(run, f"-{number}")
         return
-    _confirm(run, f"-{number}")
+    reverts = _confirm(run, f"-{number}")
     with _Progress(run.output) as progress:
         migrations.redo(
-            run.project, steps=number, on_step=progress.show, on_wait=_waiting(run), **options
+            run.project,
+            steps=number,
+            reverts=reverts,
+            on_step=progress.show,
+            on_wait=_waiting(run),
+            **options,
         )
 
 
@@ -185,10 +193,10 @@ def _read_options(
     *, wait: str | None = None, lock_timeout: str | None = None, **flags: bool
 ) -> dict[str, Any]:
     """Return the keywords for the library; without a number its own holds."""
-    if flags.get("fake") and (flags.get("fake_initial") or flags.get("resume")):
-        raise UsageError(
-            "--fake records all that is pending", hint="leave out --fake-initial and --resume"
-        )
+    chosen = [name for name in ("fake", "fake_initial", "resume") if flags.get(name)]
+    if len(chosen) > 1:
+        words = " and ".join("--" + name.replace("_", "-") for name in chosen)
+        raise UsageError(f"{words} exclude each other", hint="give one of them")
     options: dict[str, Any] = {name: value for name, value in flags.items() if value}
     if wait is not None:
         options["wait"] = seconds(wait, "--wait")
@@ -233,16 +241,17 @@ def _show_sql(run: Run, target: str) -> None:
         run.output.line(NOTHING)
 
 
-def _confirm(run: Run, to: str | None, *, resume: bool = False) -> None:
-    """Ask before anything is reverted; what can only go forwards need not be planned for it."""
+def _confirm(run: Run, to: str | None, *, resume: bool = False) -> list[str]:
+    """Ask before anything is reverted, and return what may be; forwards nothing may."""
     if not resume and (to is None or to in (HEADS, "head") or to.startswith("+")):
-        return
+        return []
     from dbtasks import migrations
 
     plan = migrations.plan(run.project, to=to or migrations.resumed_target(run.project))
-    if plan.backwards:
-        names = ", ".join(step.revision.id for step in plan.steps)
-        run.confirm(f"reverting {names} loses the data that it holds")
+    back = [step.revision.id for step in plan.steps if step.backwards]
+    if back:
+        run.confirm(f"reverting {', '.join(back)} loses the data that it holds")
+    return back
 
 
 def _apply(run: Run, to: str | None, options: dict[str, Any]) -> None:

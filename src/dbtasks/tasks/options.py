@@ -68,6 +68,7 @@ SHORT = {
 }
 
 LONGEST_NUMBER = 15
+LONGEST_SECONDS = 2_000_000  # SQLite and the threads count milliseconds in 32 bits
 
 
 def whole(text: str | None, option: str) -> int | None:
@@ -89,8 +90,11 @@ def seconds(text: str | None, option: str) -> float:
         value = float(text)
     except ValueError:
         value = -1
-    if not 0 <= value < 10**LONGEST_NUMBER:  # NaN is not either
-        raise UsageError(f"{option} {text!r} is no number of seconds", hint=f"as in {option} 30")
+    if not 0 <= value <= LONGEST_SECONDS:  # NaN is not either
+        raise UsageError(
+            f"{option} {text!r} is no number of seconds up to {LONGEST_SECONDS:,}",
+            hint=f"as in {option} 30",
+        )
     return value
 
 
