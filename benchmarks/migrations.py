@@ -3,8 +3,9 @@
 Run by hand: `python benchmarks/migrations.py`. `alembic upgrade head` runs in what `alembic init`
 makes, on the same revisions as `inv migrate`; Django's `migrate` on migrations that make the same
 tables, in a project of that one app. All are whole processes with warm bytecode and take turns in
-one run; a ratio is the median of the ratios of the turns, and a target holds for the time and for
-the CPU time. The number of tables is checked after every run.
+one run; a ratio is the median of the ratios of the turns. A target holds for the time; the CPU time
+stands beside it, as it tells more where the disk or the machine is busy. The number of tables is
+checked after every run.
 """
 
 import argparse
@@ -300,7 +301,7 @@ def _verdict(letter: str, entry: Entry, used: dict[str, list[Usage]]) -> tuple[s
         time = median(mine.seconds / other.seconds for mine, other in pairs)
         cpu = median(mine.cpu_ms / other.cpu_ms for mine, other in pairs)
         shown.append(f"{time:.2f}; {cpu:.2f} × {base}" + (f" (≤ {target})" if target else ""))
-        kept += [time <= target, cpu <= target] if target else []
+        kept += [time <= target] if target else []
     return ", ".join(shown), ("met" if all(kept) else "**falls short**") if kept else ""
 
 
