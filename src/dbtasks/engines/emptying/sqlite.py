@@ -54,7 +54,7 @@ class SQLiteEmptying(Emptying):
         """Forget the highest keys of AUTOINCREMENT; other tables have none."""
         found = []
         for schema in dict.fromkeys(one.schema or "main" for one in self.tables):
-            where = self.quote.quote_identifier(schema)
+            where = self.quote.quote(schema)
             known = f"SELECT count(*) FROM {where}.sqlite_master WHERE name = 'sqlite_sequence'"
             if self._scalar(known):
                 names = [one.name for one in self.tables if (one.schema or "main") == schema]
