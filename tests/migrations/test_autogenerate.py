@@ -51,7 +51,8 @@ def own_tables(database: Database) -> list[str]:
 
 def leave_out(root: Path) -> None:
     """Add the line that the documentation gives."""
-    (line,) = (line for line in DOCUMENTED.splitlines() if line.startswith("include_name="))
+    lines = [line.strip() for line in DOCUMENTED.splitlines()]
+    (line,) = (line for line in lines if line.startswith("include_name="))
     env = root / "alembic" / "env.py"
     text = env.read_text()
     configured = "target_metadata=target_metadata)"

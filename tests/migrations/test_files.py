@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dbtasks import Project
 from dbtasks.migrations import files
-from dbtasks.migrations.files import find_duplicates, find_heads, heads_of, read_files
+from dbtasks.migrations.files import find_heads, heads_of, read_files
 from dbtasks.migrations.scripts import read_config, read_scripts
 from dbtasks.settings import Options, Settings, resolve
 from trees import FIRST, add_revision
@@ -332,9 +332,6 @@ def test_finds_two_files_with_one_id(tmp_path: Path) -> None:
         (tmp_path / name).write_text(f'revision = "{revision}"\ndown_revision = None\n')
     found = read_files([tmp_path])
     assert found is not None
-    assert {k: sorted(v) for k, v in find_duplicates(found).items()} == {
-        "same": [str(tmp_path / "a.py"), str(tmp_path / "b.py")]
-    }
     assert find_heads(found) is None
 
 

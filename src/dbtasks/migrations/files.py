@@ -89,14 +89,6 @@ def read_files(
         return None
 
 
-def find_duplicates(files: Sequence[RevisionFile]) -> Mapping[str, tuple[str, ...]]:
-    """Return the ids that several files have, each with their paths."""
-    paths: dict[str, tuple[str, ...]] = {}
-    for one in files:
-        paths[one.id] = (*paths.get(one.id, ()), one.path)
-    return {revision: several for revision, several in paths.items() if len(several) > 1}
-
-
 def find_heads(files: Sequence[RevisionFile]) -> frozenset[str] | None:
     """Return what a database has in its version table when all is applied.
 
