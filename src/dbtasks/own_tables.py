@@ -3,6 +3,7 @@
 Nothing that only reads makes them. `migrate` and `protect` make them where a database is marked.
 """
 
+from contextlib import suppress
 from functools import cache
 
 from sqlalchemy import (
@@ -25,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
 NAME_LENGTH = 100
+RIVALS = 10
 
 
 @cache
@@ -113,8 +115,9 @@ def make(connection: Connection, *tables: Table) -> None:
 
 def make_alone(connection: Connection, table: Table) -> None:
     """Make one of our tables on a connection in autocommit, while others may do the same."""
-    try:
-        make(connection, table)
-    except DBAPIError:
-        if not stands(connection, table):
-            make(connection, table)  # the other has made the schema, and not yet the table
+    for _ in range(RIVALS):
+        with suppress(DBAPIError):  # another makes the schema, or the table, at this moment
+            make(connection, table)
+        if stands(connection, table):
+            return
+    make(connection, table)

@@ -329,3 +329,17 @@ def test_connection_lost_in_a_revision(company: Path, project: Project) -> None:
     assert caught.value.state == "rolled back, 0 of 2 applied"
     assert "waitdb" in (caught.value.hint or "")
     assert tables(project) == set()
+
+
+def test_sql_is_what_would_be_sent(company: Path, project: Project) -> None:
+    """Neither a driver's parameters nor its doubled % stand in it."""
+    add_revision(
+        company,
+        "0002_data",
+        "op.execute(\"DELETE FROM department WHERE name LIKE 'A%'\")\n"
+        "department = sa.table('department', sa.column('name', sa.String()))\n"
+        "op.execute(department.update().values(name='x'))",
+    )
+    text = migrations.sql(project)
+    assert "LIKE 'A%';" in text
+    assert "UPDATE department SET name='x'" in text

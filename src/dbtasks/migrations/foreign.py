@@ -110,10 +110,15 @@ class _Configuring:
         options["on_version_apply"] = [*_listed(options.get("on_version_apply")), self._note]
         if backend.transactional_ddl is not None:
             options["transactional_ddl"] = backend.transactional_ddl
-        if connection is None:
-            url = self._our_url(url, options)
-        else:
+        if connection is not None:
             self.connections.check(connection)
+        if self.environment.is_offline_mode():
+            # By the URL, not the connection: a driver's own parameters would stand in the SQL,
+            # and each % twice.
+            connection, url = None, self._our_url(url, options)
+            options |= {"literal_binds": True, "dialect_opts": {"paramstyle": "named"}}
+        elif connection is None:
+            url = self._our_url(url, options)
         self.plain(connection=connection, url=url, **options)
         running = self.environment.get_context()
         handover.transactional = running.impl.transactional_ddl
@@ -134,7 +139,7 @@ class _Configuring:
             name = make_url(url).get_backend_name() if url else name
         if name and not backend.is_spoken(name):
             raise _another(self.handover.project, URL.create(name))
-        return backend.url
+        return backend.spoken_url(self.handover.connection)
 
     def _take(self, connection: Connection) -> None:
         if not (self.handover.taken and self.handover.connection is connection):
