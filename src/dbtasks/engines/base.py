@@ -148,10 +148,6 @@ class Backend(Storage, Statements, Locking, Redirection):
         """Check inside the transaction that the migrations in the block broke nothing."""
         yield
 
-    def spoken_url(self, connection: Connection) -> URL:
-        """Return a URL whose dialect is the server's very own, for SQL that is only written."""
-        return self.url
-
     def version(self, connection: Connection) -> str:
         """Return the server's name and version, as in `PostgreSQL 15.18`."""
         version = connection.dialect.server_version_info or ()

@@ -127,15 +127,6 @@ class MySQL(Backend):
         found = connection.scalar(asked, {"schema": table.schema, "name": table.name})
         return found is None or str(found).upper() == "YES"
 
-    def spoken_url(self, connection: Connection) -> URL:
-        """Name MariaDB, where mysql:// leads to one."""
-        is_mariadb = getattr(connection.dialect, "is_mariadb", False)
-        return (
-            self.url.set(drivername=f"mariadb+{self.url.get_driver_name()}")
-            if is_mariadb
-            else self.url
-        )
-
     def version(self, connection: Connection) -> str:
         """Tell MariaDB from MySQL."""
         name = "MariaDB" if getattr(connection.dialect, "is_mariadb", False) else self.title

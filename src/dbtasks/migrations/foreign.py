@@ -139,7 +139,7 @@ class _Configuring:
             name = make_url(url).get_backend_name() if url else name
         if name and not backend.is_spoken(name):
             raise _another(self.handover.project, URL.create(name))
-        return backend.spoken_url(self.handover.connection)
+        return backend.url
 
     def _take(self, connection: Connection) -> None:
         if not (self.handover.taken and self.handover.connection is connection):
