@@ -25,8 +25,8 @@ from sqlalchemy import make_url
 sys.path.insert(0, str(CHECKOUT / "tests"))
 
 import conftest  # type: ignore[import-not-found]  # the tests', of which mypy knows nothing
-import kills  # type: ignore[import-not-found]
-import servers  # type: ignore[import-not-found]
+import kills  # type: ignore[import-not-found]  # the same
+import servers  # type: ignore[import-not-found]  # the same
 
 RUNS = {
     "sqlite": ((), ("--per-revision",)),
