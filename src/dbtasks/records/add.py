@@ -14,13 +14,13 @@ from sqlalchemy.orm import RelationshipDirection, Session
 from dbtasks import guards
 from dbtasks.engines import Backend
 from dbtasks.errors import ROLLED_BACK, DbtasksError, UsageError
+from dbtasks.lookups.conditions import conditions
+from dbtasks.lookups.fields import Relationship, find_field
+from dbtasks.lookups.targets import Target, find_target, of_mapper
 from dbtasks.project import Project
 from dbtasks.records.assignments import shown, split_assignments, store
-from dbtasks.records.fields import Relationship, find_field
 from dbtasks.records.files import TextRecord
-from dbtasks.records.lookups import conditions
 from dbtasks.records.selection import check_rolls_back
-from dbtasks.records.targets import Target, find_target, of_mapper
 from dbtasks.references import project_raised
 
 BATCH = 1000

@@ -7,9 +7,9 @@ from sqlalchemy import JSON, null
 
 from dbtasks.engines import Backend
 from dbtasks.errors import UsageError
-from dbtasks.records.fields import find_column
-from dbtasks.records.targets import Target
-from dbtasks.records.values import convert_stored
+from dbtasks.lookups.fields import find_column
+from dbtasks.lookups.targets import Target
+from dbtasks.values import convert_stored
 
 SHOWN = 60
 

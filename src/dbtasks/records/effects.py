@@ -16,8 +16,8 @@ from sqlalchemy import (
     tuple_,
 )
 
+from dbtasks.lookups.targets import Target
 from dbtasks.records.selection import Selection
-from dbtasks.records.targets import Target
 
 CASCADE, SET_NULL, SET_DEFAULT = "CASCADE", "SET NULL", "SET DEFAULT"
 

@@ -9,9 +9,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import joinedload, object_mapper
 
 from dbtasks.errors import DbtasksError, Negative
+from dbtasks.lookups.targets import Target, find_target, of_mapper
 from dbtasks.project import Project
 from dbtasks.records.selection import key_conditions, read_key
-from dbtasks.records.targets import Target, find_target, of_mapper
 from dbtasks.references import project_raised
 
 

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from dbtasks.engines.plans import Plan
 from dbtasks.errors import NOTHING_CHANGED, DbtasksError, UsageError
+from dbtasks.lookups.conditions import conditions
+from dbtasks.lookups.fields import Joins, find_field
+from dbtasks.lookups.targets import Target, find_target
 from dbtasks.project import Project
 from dbtasks.records.eager import load_eagerly, paths_of, report_lazy_loads
-from dbtasks.records.fields import Joins, find_field
-from dbtasks.records.lookups import conditions
-from dbtasks.records.targets import Target, find_target
 from dbtasks.references import project_raised
 
 BATCH = 500

@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, o
 
 from dbtasks.engines import Backend
 from dbtasks.errors import ROLLED_BACK, Refused, UsageError
+from dbtasks.lookups.conditions import conditions, convert_known
+from dbtasks.lookups.targets import Target, find_target, of_mapper
 from dbtasks.project import Project
-from dbtasks.records.lookups import conditions, convert_known
-from dbtasks.records.targets import Target, find_target, of_mapper
 
 Key = tuple[Any, ...]
 Criteria = tuple[ColumnElement[bool], ...]

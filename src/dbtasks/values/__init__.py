@@ -10,9 +10,9 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dbtasks.engines import Backend
 from dbtasks.errors import UsageError
-from dbtasks.records.values.limits import fit
-from dbtasks.records.values.reasons import Reason, require
-from dbtasks.records.values.texts import example_of, parse
+from dbtasks.values.limits import fit
+from dbtasks.values.reasons import Reason, require
+from dbtasks.values.texts import example_of, parse
 
 __all__ = ["convert", "convert_stored"]
 

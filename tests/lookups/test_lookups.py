@@ -18,8 +18,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from conftest import Database
 from dbtasks import Project
 from dbtasks.errors import UsageError
+from dbtasks.lookups.conditions import LOOKUPS, ORDER, TEXT, split_list
 from dbtasks.records import query
-from dbtasks.records.lookups import LOOKUPS, ORDER, TEXT, split_list
 
 
 class Base(DeclarativeBase):

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import mysql, postgresql
 from dbtasks.engines import Backend, backend_for
 from dbtasks.errors import UsageError
 from dbtasks.output import plain
-from dbtasks.records.values import convert, convert_stored
+from dbtasks.values import convert, convert_stored
 
 Kind = sa.types.TypeEngine[Any]
 

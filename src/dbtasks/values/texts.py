@@ -14,8 +14,8 @@ from uuid import UUID
 from sqlalchemy import ARRAY, JSON, Enum, Float, Integer, Interval, Numeric, PickleType, Uuid
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from dbtasks.records.values.instants import date_of, datetime_of, duration_of, time_of
-from dbtasks.records.values.reasons import Reason, require
+from dbtasks.values.instants import date_of, datetime_of, duration_of, time_of
+from dbtasks.values.reasons import Reason, require
 
 TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 FALSE = frozenset({"false", "f", "no", "n", "off", "0"})

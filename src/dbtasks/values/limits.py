@@ -11,8 +11,8 @@ from sqlalchemy import ARRAY, JSON, Enum, Float, Integer, Interval, Numeric
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dbtasks.engines import Backend
-from dbtasks.records.values.reasons import Reason, require
-from dbtasks.records.values.texts import texts_in
+from dbtasks.values.reasons import Reason, require
+from dbtasks.values.texts import texts_in
 
 FLOAT_DIGITS = 15
 """Digits that any number keeps on its way through a double."""

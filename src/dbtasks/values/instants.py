@@ -5,7 +5,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from dbtasks.records.values.reasons import Reason, require
+from dbtasks.values.reasons import Reason, require
 
 RELATIVE = re.compile(r"(now|today)((?:[+-][0-9]{1,12}[smhdw])*)")
 STEP = re.compile(r"([+-][0-9]+)([smhdw])")

@@ -11,8 +11,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from conftest import Database
 from dbtasks import Project
 from dbtasks.errors import UsageError
+from dbtasks.lookups.targets import find_target
 from dbtasks.records import get, query
-from dbtasks.records.targets import find_target
 
 
 class Base(DeclarativeBase):

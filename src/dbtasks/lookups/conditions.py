@@ -22,10 +22,10 @@ from sqlalchemy.types import TypeEngine
 from dbtasks.engines import Backend
 from dbtasks.engines.matching import is_text, undecorated
 from dbtasks.errors import UsageError
+from dbtasks.lookups.fields import Field, find_field
+from dbtasks.lookups.targets import Target
 from dbtasks.models import suggest
-from dbtasks.records.fields import Field, find_field
-from dbtasks.records.targets import Target
-from dbtasks.records.values import convert
+from dbtasks.values import convert
 
 Condition = ColumnElement[bool]
 

@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import QueryableAttribute, aliased
 
 from dbtasks.errors import UsageError
+from dbtasks.lookups.targets import Target, of_mapper
 from dbtasks.models import suggest
-from dbtasks.records.targets import Target, of_mapper
 
 Relationship = QueryableAttribute[Any]
 

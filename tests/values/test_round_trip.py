@@ -19,7 +19,7 @@ from conftest import Database
 from dbtasks.engines import Backend, backend_for
 from dbtasks.errors import UsageError
 from dbtasks.output import plain
-from dbtasks.records.values import convert_stored
+from dbtasks.values import convert_stored
 
 Kind = sa.types.TypeEngine[Any]
 Column = tuple[Kind, st.SearchStrategy[Any]]
