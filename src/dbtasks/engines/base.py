@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Table, func
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from dbtasks.engines.copying import Copying, Loading
 from dbtasks.engines.emptying import Emptying
 from dbtasks.engines.locking import Locking
 from dbtasks.engines.matching import ESCAPE, ignores_case, is_text, like_pattern
@@ -88,6 +89,12 @@ class Backend(Storage, Statements, Locking, Redirection):
     emptying: ClassVar[type[Emptying]] = Emptying
     """How tables are emptied."""
 
+    copying: ClassVar[type[Copying]] = Copying
+    """How the rows of a table get in and out."""
+
+    loading: ClassVar[type[Loading]] = Loading
+    """What the load of several tables does around their rows."""
+
     own_schema: ClassVar[str | None] = None
     """The schema of our own tables; None is where the project's are."""
 
@@ -152,6 +159,9 @@ class Backend(Storage, Statements, Locking, Redirection):
         """Return the server's name and version, as in `PostgreSQL 15.18`."""
         version = connection.dialect.server_version_info or ()
         return " ".join([self.title, ".".join(str(part) for part in version)]).strip()
+
+    def begin_snapshot(self, connection: Connection) -> None:
+        """Let all that this transaction reads be as it is now, whatever others write."""
 
     def set_sequences(self, connection: Connection, tables: Sequence[Table]) -> None:
         """Move the sequences of the tables past the keys that are there."""

@@ -27,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
+from dbtasks.engines.copying import MySQLCopying, MySQLLoading
 from dbtasks.engines.emptying import MySQLEmptying
 from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
@@ -85,6 +86,8 @@ class MySQL(Backend):
     async_drivers: ClassVar = {"aiomysql": {}, "asyncmy": {}}
     streams_beside = False
     emptying = MySQLEmptying
+    copying = MySQLCopying
+    loading = MySQLLoading
     syntax = Syntax.of(COMMENT, ESCAPED, QUOTED, TICKED)
     transactional = ROWS | CHANGES | READS | {"SET", "DO"}
     stores_nul = True
@@ -116,6 +119,11 @@ class MySQL(Backend):
                 "'STRICT_TRANS_TABLES', 'NO_AUTO_VALUE_ON_ZERO')"
             )
             cursor.close()
+
+    def begin_snapshot(self, connection: Connection) -> None:
+        """Begin the transaction anew, as the one before may see each row as it is by then."""
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
 
     def can_roll_back(self, connection: Connection, table: Table) -> bool:
         """Ask the table's storage engine: MyISAM and Aria have no transactions."""

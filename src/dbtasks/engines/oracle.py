@@ -38,6 +38,10 @@ class Oracle(Backend):
             return {}
         return {"connect_args": {"tcp_connect_timeout": CONNECT_SECONDS}}
 
+    def begin_snapshot(self, connection: Connection) -> None:
+        """Read as of the transaction's begin."""
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+
     def set_sequences(self, connection: Connection, tables: Sequence[Table]) -> None:
         """Start each identity column after the highest key that is there."""
         quote = connection.dialect.identifier_preparer

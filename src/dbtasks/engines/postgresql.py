@@ -27,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
+from dbtasks.engines.copying import PostgreSQLCopying, PostgreSQLLoading
 from dbtasks.engines.emptying import PostgreSQLEmptying
 from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
@@ -68,6 +69,8 @@ class PostgreSQL(Backend):
     own_schema = "dbtasks"
     names_holder = True
     emptying = PostgreSQLEmptying
+    copying = PostgreSQLCopying
+    loading = PostgreSQLLoading
     clock = "EXTRACT(EPOCH FROM clock_timestamp())"
     syntax = Syntax.of(LINE, BLOCK, ESCAPED, STRING, NAME, DOLLARS, nested_comments=True)
     transactional = None
@@ -137,6 +140,10 @@ class PostgreSQL(Backend):
             connection.autocommit = before
             if asked != connection.info.backend_pid:
                 connection.prepare_threshold = None
+
+    def begin_snapshot(self, connection: Connection) -> None:
+        """See what was committed before the first question."""
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def set_sequences(self, connection: Connection, tables: Sequence[Table]) -> None:
         """Move each sequence up to the highest key, never down: others may be inserting."""

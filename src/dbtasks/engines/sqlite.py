@@ -30,6 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.authorizer import allow_reading, allow_writing
 from dbtasks.engines.base import WRITES, Backend, Driver
+from dbtasks.engines.copying import SQLiteCopying, SQLiteLoading
 from dbtasks.engines.emptying import SQLiteEmptying
 from dbtasks.engines.matching import check_python_regex, escape_glob, ignores_case, lower
 from dbtasks.engines.redirection import LOCATION
@@ -58,6 +59,8 @@ class SQLite(Backend):
     location = LOCATION | {"uri", "isolation_level", "autocommit"}
     transactional_ddl = True
     emptying = SQLiteEmptying
+    copying = SQLiteCopying
+    loading = SQLiteLoading
     batch_migrations = True
     locks_by_transaction = True
     clock = "(julianday('now') - 2440587.5) * 86400.0"

@@ -1,0 +1,32 @@
+"""How the rows of whole tables get in and out on each engine, and what waits until all are in."""
+
+from dbtasks.engines.copying.constraints import PostgreSQLLoading
+from dbtasks.engines.copying.core import BATCH, Block, Copying, RowError, Rows
+from dbtasks.engines.copying.forms import CSV, JSONL
+from dbtasks.engines.copying.loading import Loading, Orphan
+from dbtasks.engines.copying.mysql import MySQLCopying, MySQLLoading
+from dbtasks.engines.copying.postgresql import PostgreSQLCopying
+from dbtasks.engines.copying.sqlite import SQLiteCopying, SQLiteLoading
+from dbtasks.engines.copying.wire import Row, Wire, encode, stored_type
+
+__all__ = [
+    "BATCH",
+    "CSV",
+    "JSONL",
+    "Block",
+    "Copying",
+    "Loading",
+    "MySQLCopying",
+    "MySQLLoading",
+    "Orphan",
+    "PostgreSQLCopying",
+    "PostgreSQLLoading",
+    "Row",
+    "RowError",
+    "Rows",
+    "SQLiteCopying",
+    "SQLiteLoading",
+    "Wire",
+    "encode",
+    "stored_type",
+]

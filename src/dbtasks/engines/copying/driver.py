@@ -1,0 +1,56 @@
+"""Insert rows by the driver itself, many with one statement: SQLAlchemy takes twice as long."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import chain
+from typing import Any, ClassVar
+
+from dbtasks.engines.copying.core import Copying, Rows
+
+PARAMETERS = 180
+"""Values that one statement is given; with more of them it does not get faster."""
+
+
+class DriverCopying(Copying):
+    """Insert by the driver's executemany, each statement with several rows."""
+
+    rows_a_statement: ClassVar[int | None] = None
+    """How many rows a statement has; None for as many as fit PARAMETERS."""
+
+    def _send(self, rows: Rows) -> None:
+        sent = self._bound(rows)
+        size = self.rows_a_statement or max(1, PARAMETERS // len(self.columns))
+        whole = len(sent) // size * size
+        if whole:
+            grouped = [
+                tuple(chain.from_iterable(sent[start : start + size]))
+                for start in range(0, whole, size)
+            ]
+            self.connection.exec_driver_sql(self._statement(size), grouped)
+        if whole < len(sent):
+            self.connection.exec_driver_sql(self._statement(1), list(map(tuple, sent[whole:])))
+
+    def _bound(self, rows: Rows) -> Rows:
+        """Return the rows as the driver takes them."""
+        if not any(self._processors):
+            return rows
+        return list(zip(*self._bound_columns(rows), strict=True))
+
+    def _bound_columns(self, rows: Rows) -> Iterator[Any]:
+        for process, values in zip(self._processors, zip(*rows, strict=True), strict=True):
+            yield values if process is None else map(process, values)
+
+    def _statement(self, rows: int) -> str:
+        quote = self.connection.dialect.identifier_preparer
+        names = ", ".join(quote.format_column(one) for one in self.columns)
+        mark = "?" if self.connection.dialect.paramstyle == "qmark" else "%s"
+        values = f"({', '.join([mark] * len(self.columns))})"
+        return (
+            f"INSERT INTO {quote.format_table(self.table)} ({names}) "
+            f"VALUES {', '.join([values] * rows)}"
+        )
+
+    @cached_property
+    def _processors(self) -> list[Any]:
+        dialect = self.connection.dialect
+        return [kind.dialect_impl(dialect).bind_processor(dialect) for kind in self.types]

@@ -1,0 +1,52 @@
+"""Rows as text: an array a line, as our dumps have them, and CSV that tells NULL from ''."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from dbtasks.engines.copying.wire import Row, Wire
+
+JSONL, CSV = "jsonl", "csv"
+
+QUOTED = re.compile(r'[",\r\n]|^\\\.\Z')
+"""What CSV puts in quotes; PostgreSQL's own would end a file at a line of a backslash and a dot."""
+
+
+def to_jsonl(rows: Sequence[Row]) -> bytes:
+    """Return rows as lines of JSON arrays."""
+    return b"".join(_line(tuple(row)) for row in rows)
+
+
+def to_csv(rows: Sequence[Row]) -> bytes:
+    """Return rows as lines of CSV: NULL is nothing, and the empty text a pair of quotes."""
+    return "".join([",".join(map(_cell, row)) + "\n" for row in rows]).encode()
+
+
+def from_jsonl(block: bytes) -> list[list[Any]]:
+    """Return the values of whole lines. Raises ValueError for what is no JSON."""
+    found: list[list[Any]] = orjson.loads(b"[" + block[:-1].replace(b"\n", b",") + b"]")
+    return found
+
+
+WRITERS = {JSONL: to_jsonl, CSV: to_csv}
+
+
+def _line(row: tuple[Wire, ...]) -> bytes:
+    try:
+        return orjson.dumps(row) + b"\n"
+    except TypeError:  # a whole number of more than 64 bits
+        return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _cell(value: Wire) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        quote = not value or QUOTED.search(value)
+        return '"' + value.replace('"', '""') + '"' if quote else value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,264 @@
+"""Copy rows in and out of PostgreSQL by COPY, through psycopg or psycopg2."""
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Boolean,
+    Column,
+    ColumnElement,
+    DateTime,
+    Integer,
+    Interval,
+    LargeBinary,
+    Text,
+    TypeDecorator,
+    cast,
+)
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
+
+from dbtasks.engines.copying.core import Block, Copying, RowError, Rows, rows_of
+from dbtasks.engines.copying.forms import CSV, JSONL
+from dbtasks.engines.copying.wire import Row
+
+FORMS = {
+    JSONL: r"FORMAT csv, NULL 'null', ESCAPE '\'",
+    CSV: "FORMAT csv",
+}
+"""CSV with every text in quotes, which a backslash escapes, is JSON but for control characters."""
+
+CONTROL = bytes(code for code in range(32) if code != ord("\n"))
+ESCAPES = {code: f"\\u{code:04x}".encode() for code in range(32)}
+CONTROLS = re.compile(rb"[\x00-\x1f]")
+
+SETTINGS = (
+    "DateStyle = 'ISO, YMD'",
+    "IntervalStyle = 'iso_8601'",
+    "TimeZone = 'UTC'",
+    "extra_float_digits = 1",
+)
+"""How the server writes values, for this transaction."""
+
+PLACE = re.compile(r"^COPY .*?, line (\d+)")
+SPECIAL = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
+
+BARE = (Integer, Boolean)
+"""Types that stand without quotes in JSON."""
+
+
+class PostgreSQLCopying(Copying):
+    """Let the server write and read text."""
+
+    takes_wire = True
+
+    def copy_out(self, form: str, criteria: Sequence[ColumnElement[bool]] = ()) -> Iterator[Block]:
+        """Yield what COPY sends; a part of the table, and decorated values, go by SQLAlchemy."""
+        if criteria or not self._by_copy:
+            yield from super().copy_out(form, criteria)
+            return
+        from dbtasks.engines.copying.libpq import read_lines  # psycopg may not be there
+
+        for one in SETTINGS:
+            self.connection.exec_driver_sql(f"SET LOCAL {one}")
+        text_of = _json_lines if form == JSONL else b"".join
+        with self._wrapped():
+            for lines in read_lines(self._libpq, self._statement(form)):
+                yield Block(text_of(lines), len(lines))
+
+    def rows_out(self, criteria: Sequence[ColumnElement[bool]] = ()) -> Iterator[Sequence[Row]]:
+        """Yield the rows of what COPY sends."""
+        if criteria or not self._by_copy:
+            return super().rows_out(criteria)
+        return rows_of(self.copy_out(JSONL))
+
+    def copy_in(self, batches: Iterable[Rows]) -> int:
+        """Send all rows with one COPY, so that they may refer to each other."""
+        names = ", ".join(self._quote.format_column(one) for one in self.columns)
+        sql = f"COPY {self._quote.format_table(self.table)} ({names}) FROM STDIN"
+        sender = _Sender(batches, [_sent_of(kind) for kind in self.types])
+        cursor = self.connection.connection.cursor()
+        try:
+            with self._wrapped():
+                if hasattr(cursor, "copy_expert"):
+                    cursor.copy_expert(sql, sender)
+                else:
+                    with cursor.copy(sql) as copy:
+                        for text in sender.texts():
+                            copy.write(text)
+        except DBAPIError as error:
+            raise RowError(_row_of(error), error) from error
+        finally:
+            cursor.close()
+        return sender.rows
+
+    @property
+    def _quote(self) -> Any:
+        return self.connection.dialect.identifier_preparer
+
+    @property
+    def _libpq(self) -> Any:
+        """Return psycopg's connection of libpq; psycopg2 has none."""
+        return getattr(self.connection.connection.driver_connection, "pgconn", None)
+
+    @property
+    def _by_copy(self) -> bool:
+        """Whether the server can write all of the values: a decorator is Python's."""
+        decorated = (isinstance(one, TypeDecorator) for one in self.types)
+        plain = not any(decorated) or all(
+            isinstance(one, Interval) for one in self.types if isinstance(one, TypeDecorator)
+        )
+        return self._libpq is not None and plain
+
+    @contextmanager
+    def _wrapped(self) -> Iterator[None]:
+        """Turn the driver's errors into SQLAlchemy's, which do not see what it sends itself."""
+        dialect = self.connection.dialect
+        base = dialect.loaded_dbapi.Error
+        try:
+            yield
+        except base as error:
+            lost = dialect.is_disconnect(error, None, None)
+            raise DBAPIError.instance(
+                "COPY", None, error, base, True, lost, dialect=dialect
+            ) from error
+
+    def _selected(self, one: Column[Any], kind: Any) -> ColumnElement[Any]:
+        """Ask for text, also of types that only PostgreSQL has."""
+        if isinstance(kind, JSON) or type(kind).__module__.startswith("sqlalchemy.dialects"):
+            return cast(one, Text)
+        return super()._selected(one, kind)
+
+    def _statement(self, form: str) -> str:
+        table = self._quote.format_table(self.table)
+        names = [self._quote.format_column(one) for one in self.columns]
+        chosen = [
+            f"{_text_of(name, kind)} AS {name}"
+            for name, kind in zip(names, self.types, strict=True)
+        ]
+        key = ", ".join(self._quote.format_column(one) for one in self.table.primary_key)
+        query = f"SELECT {', '.join(chosen)} FROM {table}" + (f" ORDER BY {key}" if key else "")
+        options = FORMS[form]
+        quoted = [
+            name for name, kind in zip(names, self.types, strict=True) if not isinstance(kind, BARE)
+        ]
+        if quoted and form == JSONL:
+            options += f", FORCE_QUOTE ({', '.join(quoted)})"
+        return f"COPY ({query}) TO STDOUT ({options})"
+
+
+class _Sender:
+    """Give the rows of all batches as COPY wants them, as texts or as a file to read from."""
+
+    def __init__(
+        self, batches: Iterable[Rows], sent: Sequence[Callable[[Any], Any] | None]
+    ) -> None:
+        self.batches = batches
+        self.sent = sent
+        self.rows = 0
+        self._texts = self.texts()
+        self._rest = b""
+
+    def texts(self) -> Iterator[bytes]:
+        """Yield the text of one batch after the other."""
+        for rows in self.batches:
+            self.rows += len(rows)
+            if rows:
+                yield _copy_text(rows, self.sent)
+
+    def read(self, size: int) -> bytes:
+        """Return as much as psycopg2 asks for, as the file that it takes this for."""
+        while len(self._rest) < size and (text := next(self._texts, b"")):
+            self._rest += text
+        given, self._rest = self._rest[:size], self._rest[size:]
+        return given
+
+
+def _copy_text(rows: Rows, sent: Sequence[Callable[[Any], Any] | None]) -> bytes:
+    """Return rows in COPY's text form; what needs no escaping, which is most, in one go."""
+    columns = [
+        values if one is None else [None if value is None else one(value) for value in values]
+        for one, values in zip(sent, zip(*rows, strict=True), strict=True)
+    ]
+    nulls = sum(values.count(None) for values in columns)
+    text = _joined([_texts(values, str) for values in columns])
+    tabs, ends = len(rows) * (len(columns) - 1), len(rows)
+    whole = (text.count("\\"), text.count("\t"), text.count("\n"), text.count("\r"))
+    if whole != (nulls, tabs, ends, 0):
+        text = _joined([_texts(values, _escaped) for values in columns])
+    return text.encode()
+
+
+def _joined(columns: Sequence[Iterable[str]]) -> str:
+    return "".join([f"{line}\n" for line in map("\t".join, zip(*columns, strict=True))])
+
+
+def _texts(values: Sequence[Any], text: Callable[[Any], str]) -> Iterable[str]:
+    kinds = {*map(type, values)}
+    if kinds == {str} and text is str:
+        return values
+    if kinds == {int}:
+        return map(str, values)
+    return [r"\N" if value is None else text(value) for value in values]
+
+
+def _escaped(value: Any) -> str:
+    return str(value).translate(SPECIAL)
+
+
+def _text_of(name: str, kind: TypeEngine[Any]) -> str:
+    """Return what makes the server write a value as it travels."""
+    if isinstance(kind, DateTime):
+        return f"to_json({name}) #>> '{{}}'"
+    if isinstance(kind, LargeBinary):
+        return f"translate(encode({name}, 'base64'), E'\\n', '')"
+    if isinstance(kind, ARRAY):
+        return f"to_json({name})::text"
+    return f"{name}::text" if isinstance(kind, Boolean) else name
+
+
+def _json_lines(lines: Sequence[bytes]) -> bytes:
+    """Make lines of JSON of lines of CSV; control characters are most often not there."""
+    text = b"".join(lines)
+    if len(text.translate(None, CONTROL)) == len(text) and text.count(b"\n") == len(lines):
+        return b"[" + text[:-1].replace(b"\n", b"]\n[") + b"]\n"
+    return b"".join(b"[" + CONTROLS.sub(_escape, line[:-1]) + b"]\n" for line in lines)
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return ESCAPES[found[0][0]]
+
+
+def _sent_of(kind: TypeEngine[Any]) -> Callable[[Any], Any] | None:
+    """Return what makes of a value what the server reads, where it is not the same."""
+    if isinstance(kind, LargeBinary):
+        return lambda value: f"\\x{base64.b64decode(value).hex()}"
+    if isinstance(kind, ARRAY):
+        depth = (kind.dimensions or 1) if isinstance(kind.item_type, JSON) else None
+        return lambda value: _array(json.loads(value, parse_float=Decimal), depth)
+    return None
+
+
+def _array(value: Any, depth: int | None) -> str:
+    """Return a list as PostgreSQL writes arrays; at the depth of documents a list is one."""
+    if isinstance(value, list) and depth != 0:
+        below = None if depth is None else depth - 1
+        return "{" + ",".join(_array(one, below) for one in value) + "}"
+    if value is None:
+        return "NULL"
+    text = value if isinstance(value, str) and depth is None else json.dumps(value, default=str)
+    return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
+
+
+def _row_of(error: DBAPIError) -> int | None:
+    """Return the row that the server says its error was at."""
+    context = getattr(getattr(error.orig, "diag", None), "context", None) or ""
+    place = PLACE.match(context)
+    return int(place[1]) - 1 if place else None

@@ -1,0 +1,112 @@
+"""Values as they travel between databases and files: the same form whatever the engine.
+
+A value is None, a bool, an int, or text. Text stands for all else, exactly: Decimal as 12.50, a
+float as its shortest digits, dates and times in ISO 8601 with all digits and the offset, an
+interval as P1DT7200S, bytes in base64, an enum by the label that its column stores, JSON and
+arrays as JSON text, so that JSON's null is not SQL's NULL.
+"""
+
+import base64
+import json
+import math
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum as PythonEnum
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import Enum, Interval, String
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+if TYPE_CHECKING:
+    from dbtasks.engines.storage import Storage
+
+Wire = None | bool | int | str
+Row = Sequence[Wire]
+
+PLAIN = frozenset((type(None), bool, int, str))
+
+
+def stored_type(kind: TypeEngine[Any], storage: "Storage") -> TypeEngine[Any]:
+    """Return the type of what a column itself holds: of an enum its label, below a decorator.
+
+    A decorator that stores other things in each kind of database is left on: what it gives and
+    takes is the same everywhere, and what it stores is not.
+    """
+    kind = storage.resolve_type(kind)
+    if isinstance(kind, Enum):
+        return String(kind.length)
+    if isinstance(kind, TypeDecorator) and not isinstance(kind, Interval):
+        if type(kind).load_dialect_impl is not TypeDecorator.load_dialect_impl:
+            return kind
+        return stored_type(kind.impl_instance, storage)
+    return kind
+
+
+def encode(value: Any) -> Wire:
+    """Return a Python value as it travels."""
+    encoder = ENCODERS.get(type(value))
+    if encoder is not None:
+        return encoder(value)
+    for known, encoder in ENCODERS.items():
+        if isinstance(value, known):
+            return encoder(value)
+    return str(value)
+
+
+def encode_rows(rows: Sequence[Sequence[Any]]) -> Sequence[Row]:
+    """Return rows of Python values as they travel, a column at a time where it needs it."""
+    if PLAIN.issuperset(map(type, chain.from_iterable(rows))):
+        return [tuple(row) for row in rows]
+    columns = [
+        column if PLAIN.issuperset(map(type, column)) else tuple(map(encode, column))
+        for column in zip(*rows, strict=True)
+    ]
+    return list(zip(*columns, strict=True))
+
+
+def duration(value: timedelta) -> str:
+    """Return a duration as ISO 8601 has it: P1DT7200S, to the microsecond."""
+    sign = "-" if value < timedelta(0) else ""
+    size = abs(value)
+    seconds = f"{size.seconds}.{size.microseconds:06}".rstrip("0").rstrip(".")
+    days = f"{size.days}D" if size.days else ""
+    return f"{sign}P{days}" + (f"T{seconds}S" if seconds != "0" or not days else "")
+
+
+def _float(value: float) -> str:
+    if math.isfinite(value):
+        return repr(float(value))
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _bytes(value: bytes | bytearray | memoryview) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+def _document(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=encode)
+
+
+ENCODERS: dict[type, Callable[[Any], Wire]] = {
+    type(None): lambda value: None,
+    bool: bool,
+    int: int,
+    str: str,
+    float: _float,
+    Decimal: str,
+    datetime: datetime.isoformat,
+    date: date.isoformat,
+    time: time.isoformat,
+    timedelta: duration,
+    bytes: _bytes,
+    bytearray: _bytes,
+    memoryview: _bytes,
+    UUID: str,
+    PythonEnum: lambda value: value.name,
+    dict: _document,
+    list: _document,
+}
+"""By the type of the value; bool stands before int, and datetime before date, its base."""
