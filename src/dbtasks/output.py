@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from enum import Enum
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 FORMATS = ("text", "table", "json", "jsonl", "csv", "markdown")
 TERMINAL_ROWS = 100
@@ -41,6 +41,11 @@ class Output:
     def terminal(self) -> bool:
         """Whether a person reads stdout."""
         return self.stdout.isatty()
+
+    @property
+    def binary(self) -> IO[bytes]:
+        """Return stdout for bytes."""
+        return self.stdout.buffer
 
     def write(self, text: str) -> None:
         """Write a part of a line, to be seen at once."""
@@ -138,6 +143,33 @@ class Output:
             self.stdout = before
             if plain:
                 part.unlink(missing_ok=True)
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str, int, int], None] | None]:
+        """Give what draws a bar for each table, with rate and time left, where a person sees it."""
+        if not self.stderr.isatty():
+            yield None
+            return
+        from rich.console import Console  # as in `_table`
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+
+        columns = (
+            "{task.description}",
+            BarColumn(),
+            "{task.completed:,}",
+            TaskProgressColumn(show_speed=True),
+            TimeRemainingColumn(),
+        )
+        console = Console(file=self.stderr, no_color="NO_COLOR" in os.environ or None)
+        with Progress(*columns, console=console, transient=True) as bar:
+            tasks: dict[str, Any] = {}
+
+            def tell(name: str, done: int, total: int) -> None:
+                if name not in tasks:
+                    tasks[name] = bar.add_task(name, total=total or None)
+                bar.update(tasks[name], completed=done)
+
+            yield tell
 
     def document(self, value: Any) -> None:
         """Write one JSON document."""

@@ -1,12 +1,18 @@
 """Fixtures: rows that go into a database together, and out of it."""
 
+import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbtasks.errors import Negative, UsageError
 from dbtasks.tasks.edge import command
+from dbtasks.tasks.options import choice, names, positive
+from dbtasks.tasks.records import check_first
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
-    from dbtasks.fixtures import Emptied, Flushed
+    from dbtasks.fixtures import Emptied, Flushed, Received
 
 
 @command(writes=True, asks=True)
@@ -38,8 +44,164 @@ def flush(run: Run, model: list[str] | None = None) -> None:
         _show(run, flushed.tables)
 
 
+@command(previews=False, asks=True)
+def dumpdata(
+    run: Run,
+    model: list[str] | None = None,
+    exclude: list[str] | None = None,
+    where: list[str] | None = None,
+    sample: str | None = None,
+    follow: bool = False,
+    format_: str | None = None,
+    output: str | None = None,
+) -> None:
+    """Dump tables into a file that loaddata reads, all as they are at one moment."""
+    from dbtasks import fixtures
+
+    number = positive(sample, "--sample")
+    chosen = choice(format_, "--format", ("jsonl", "csv"))
+    check_first(run, "--output")
+    _confirm_dump(run)
+    with run.output.progress() as tell:
+        dumped = fixtures.dumpdata(
+            run.project,
+            model or (),
+            exclude=exclude or (),
+            where=where or (),
+            sample=number,
+            follow=follow,
+            format_=chosen,
+            output=Path(output) if output else run.output.binary,
+            on_progress=tell,
+        )
+    for name, rows in dumped.tables.items():
+        run.output.note(f"Dumped {name}: {_number(rows)}.")
+
+
+@command(writes=True, asks=True)
+def loaddata(
+    run: Run,
+    input_: str | None = None,
+    model: str | None = None,
+    columns: str | None = None,
+    upsert: bool = False,
+    ignore_existing: bool = False,
+    truncate: bool = False,
+    any_revision: bool = False,
+    fast: bool = False,
+) -> None:
+    """Load a dump, or a CSV or JSON file of one table, in one transaction."""
+    from dbtasks import fixtures
+
+    source = _input(run, input_)
+    if source == "-":
+        check_first(run, "stdin")
+    if (upsert or truncate) and not run.dry_run:
+        run.confirm(f"loading {source} {'empties tables first' if truncate else 'changes rows'}")
+    with run.output.progress() as tell:
+        received = fixtures.loaddata(
+            run.project,
+            source,
+            stream=sys.stdin.buffer if source == "-" else None,  # type: ignore[arg-type]  # it is buffered
+            model=model,
+            columns=names(columns),
+            upsert=upsert,
+            ignore_existing=ignore_existing,
+            truncate=truncate,
+            any_revision=any_revision,
+            fast=fast,
+            dry_run=run.dry_run,
+            on_progress=tell,
+            on_wait=run.tell_waiting,
+        )
+    _show_received(run, received, "changed" if upsert else "left as they are")
+
+
+@command(connects=False, previews=True, asks=True)
+def copydata(
+    run: Run,
+    from_: str | None = None,
+    to: str | None = None,
+    model: list[str] | None = None,
+    exclude: list[str] | None = None,
+    truncate: bool = False,
+    any_revision: bool = False,
+) -> None:
+    """Copy tables from one database straight into another, in one transaction there."""
+    from dbtasks import fixtures
+
+    source = run.other_project(_alias(from_, "--from"))
+    run.turn_to(_alias(to, "--to"))
+    run.announce()
+    if truncate and not run.dry_run:
+        run.confirm(f"copying into {run.project.name} empties its tables first")
+    with run.output.progress() as tell:
+        copied = fixtures.copydata(
+            source,
+            run.project,
+            model or (),
+            exclude=exclude or (),
+            truncate=truncate,
+            any_revision=any_revision,
+            dry_run=run.dry_run,
+            on_progress=tell,
+            on_wait=run.tell_waiting,
+        )
+    _show_received(run, copied.tables, "")
+    for one in copied.misfits:
+        run.output.line(f"{one.key}: {one.why}")
+    if copied.misfits:
+        raise Negative(
+            f"{len(copied.misfits)} values do not fit {run.project.name}",
+            hint="mend them, or the columns",
+        )
+
+
 # Of other commands --model names one class, so that it is not among the lists of the edge.
-flush.iterable = {*flush.iterable, "model"}
+for one in (flush, dumpdata, copydata):
+    one.iterable = {*one.iterable, "model"}
+
+
+def _input(run: Run, given: str | None) -> str:
+    if given is None:
+        raise UsageError("load what?", hint="name a file with --input, or - for stdin")
+    if given == "-" and not run.no_input:
+        raise UsageError(
+            "--input - reads the rows from stdin, so that nobody can be asked",
+            hint="add --no-input if it is meant",
+        )
+    return given
+
+
+def _alias(given: str | None, option: str) -> str:
+    if given is None:
+        raise UsageError(
+            "copy from where to where?", hint=f"add {option} with the alias of a database"
+        )
+    return given
+
+
+def _confirm_dump(run: Run) -> None:
+    """Ask before the rows of a production database leave it."""
+    from dbtasks import guards
+
+    if run.no_input or not guards.is_production(run.project):
+        return
+    action = f"dumping {run.project.name} takes real data out of production"
+    if not run.terminal:
+        raise guards.refuse_without_terminal(action)
+    run.ask(action)
+
+
+def _show_received(run: Run, received: "Iterable[Received]", existing: str) -> None:
+    verb = "Would load" if run.dry_run else "Loaded"
+    for one in received:
+        there = f", {one.existing} were there and {existing}" if one.existing else ""
+        run.output.line(f"{verb} {one.table}: {_number(one.rows)}{there}.")
+
+
+def _number(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows} rows"
 
 
 def _confirm(run: Run, *models: str) -> None:
@@ -47,8 +209,8 @@ def _confirm(run: Run, *models: str) -> None:
     from dbtasks import fixtures
 
     tables = fixtures.find_tables(run.project, models)
-    names = ", ".join(one.fullname for one in tables) if models else f"all {len(tables)} tables"
-    action = f"emptying {names} deletes every row"
+    listed = ", ".join(one.fullname for one in tables) if models else f"all {len(tables)} tables"
+    action = f"emptying {listed} deletes every row"
     run.allow(action)
     if not run.no_input:
         _note(run, fixtures.flush(run.project, models, dry_run=True))
@@ -73,7 +235,7 @@ def _show(run: Run, emptied: "tuple[Emptied, ...]") -> None:
 
 
 def _rows(emptied: "Emptied") -> str:
-    return "1 row" if emptied.rows == 1 else f"{emptied.rows} rows"
+    return _number(emptied.rows)
 
 
-COMMANDS = (seed, flush)
+COMMANDS = (seed, dumpdata, loaddata, copydata, flush)

@@ -97,6 +97,16 @@ class Run:
         self.__dict__.pop("project", None)
         self.database = alias
 
+    def other_project(self, alias: str) -> "Project":
+        """Return the project on another of its databases."""
+        project = self.binding.project(self.binding.settings(self.config, alias))
+        project.echo = self.echo
+        return project
+
+    def tell_waiting(self, holder: str) -> None:
+        """Say whom the command waits for."""
+        self.output.note(self.scrub(f"waiting for {holder}"))
+
     @property
     def terminal(self) -> bool:
         """Whether there is a person who can be asked."""

@@ -14,9 +14,11 @@ TOO_FINE = re.compile(r"[.,][0-9]{7}")
 AMOUNT = r"[0-9]{1,20}(?:[.,][0-9]{1,20})?"
 SECONDS = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?")
 UNITS = re.compile(rf"([+-]?)((?:{AMOUNT}\s*[wdhms]\s*)+)", re.IGNORECASE)
-UNIT = re.compile(rf"({AMOUNT})\s*([wdhms])", re.IGNORECASE)
+UNIT = re.compile(rf"([+-]?{AMOUNT})\s*([wdhms])", re.IGNORECASE)
+SIGNED = rf"[+-]?{AMOUNT}"
 ISO = re.compile(
-    rf"([+-]?)P(?=.)(?:{AMOUNT}W)?(?:{AMOUNT}D)?(?:T(?=.)(?:{AMOUNT}H)?(?:{AMOUNT}M)?(?:{AMOUNT}S)?)?",
+    rf"([+-]?)P(?=.)(?:{SIGNED}W)?(?:{SIGNED}D)?"
+    rf"(?:T(?=.)(?:{SIGNED}H)?(?:{SIGNED}M)?(?:{SIGNED}S)?)?",
     re.IGNORECASE,
 )
 

@@ -1,33 +1,39 @@
 """Copy the rows of a table in and out by SQLAlchemy Core, as any database allows."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from sqlalchemy import (
-    ARRAY,
-    JSON,
     Column,
     ColumnElement,
     Connection,
     Table,
     Text,
+    bindparam,
     cast,
     column,
     insert,
     select,
     table,
+    tuple_,
     type_coerce,
 )
+from sqlalchemy import update as update_statement
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.copying.forms import JSONL, WRITERS, from_jsonl
-from dbtasks.engines.copying.wire import Row, encode_rows, stored_type
+from dbtasks.engines.copying.wire import Document, Row, encode_rows, in_utc, stored_type
 
 if TYPE_CHECKING:
     from dbtasks.engines.base import Backend
 
 BATCH = 2000
 """Rows that are held at once."""
+
+KEYS = 500
+"""Keys that one statement names."""
 
 Rows = Sequence[Sequence[Any]]
 
@@ -42,21 +48,27 @@ class Block(NamedTuple):
 class RowError(Exception):
     """Say which row of those that were copied in the database refused: the first is 0.
 
-    It is None where the database does not tell. `error` is the driver's.
+    It is None where the database does not tell; it may name the row by some of its values then,
+    as `key` has them: the columns and the values, each with commas between. `error` is the
+    driver's.
     """
 
-    def __init__(self, row: int | None, error: DBAPIError) -> None:
+    def __init__(
+        self, row: int | None, error: DBAPIError, key: tuple[str, str] | None = None
+    ) -> None:
         super().__init__(str(error))
         self.row = row
         self.error = error
+        self.key = key
 
 
 class Copying:
     """Copy the rows of one table in and out, within the transaction that is open.
 
     `copy_out` yields text as it goes into a file, made by the server where it can, and
-    `rows_out` the same rows as values. `copy_in` takes rows. Values are in the form that
-    `engines.copying.wire` describes. A class of its own for an engine overrides what is faster.
+    `rows_out` the same rows as values. `copy_in` takes rows, and `merge_in` those of which some
+    may be there. Values are in the form that `engines.copying.wire` describes. A class of its own
+    for an engine overrides what is faster.
     """
 
     takes_wire: ClassVar[bool] = False
@@ -88,7 +100,7 @@ class Copying:
         statement = select(*chosen).where(*criteria).order_by(*self.table.primary_key)
         result = self.connection.execute(statement.execution_options(yield_per=BATCH))
         for rows in result.partitions():
-            yield encode_rows(rows)
+            yield self._in_utc(encode_rows(rows))
 
     def copy_in(self, batches: Iterable[Rows]) -> int:
         """Insert the rows of all batches, and return how many they were.
@@ -98,18 +110,51 @@ class Copying:
         """
         done = 0
         for rows in batches:
-            self._insert(rows, done)
+            self._insert(rows, range(done, done + len(rows)))
             done += len(rows)
         return done
 
+    def merge_in(self, batches: Iterable[Rows], *, update: bool) -> tuple[int, int]:
+        """Insert the rows whose primary key is not there; change the others, or leave them.
+
+        Returns how many rows there were, and how many of them were there before.
+        """
+        done = known = 0
+        for rows in batches:
+            keys = self._keys_of(rows)
+            there = self._existing(keys)
+            new = [number for number, key in enumerate(keys) if key not in there]
+            self._insert([rows[number] for number in new], [done + number for number in new])
+            if update:
+                self._change([row for row, key in zip(rows, keys, strict=True) if key in there])
+            done += len(rows)
+            known += len(rows) - len(new)
+        return done, known
+
+    def takes(self, kind: TypeEngine[Any], value: object) -> bool:
+        """Whether a value is one that only this database knows, and Python has no type for."""
+        return False
+
     def _selected(self, one: Column[Any], kind: Any) -> ColumnElement[Any]:
         """Return what is selected for a column: documents as text, as they are stored."""
-        if isinstance(kind, JSON) and not isinstance(kind, ARRAY):
+        if isinstance(kind, Document):
             return cast(one, Text)
         return type_coerce(one, kind)
 
-    def _insert(self, rows: Rows, done: int) -> None:
+    def _in_utc(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Say that instants are UTC, where the database has no offset and is given UTC only."""
+        zoned = [bool(getattr(kind, "timezone", False)) for kind in self.types]
+        if self.backend.keeps_offset or not any(zoned):
+            return rows
+        return [
+            tuple(in_utc(value) if zone else value for zone, value in zip(zoned, row, strict=True))
+            for row in rows
+        ]
+
+    def _insert(self, rows: Rows, numbers: Sequence[int]) -> None:
         """Insert one batch; when it is refused, look for the row by inserting one by one."""
+        if not rows:
+            return
         savepoint = self.connection.begin_nested()
         try:
             self._send(rows)
@@ -120,14 +165,14 @@ class Copying:
                 raise RowError(None, error) from error
             refused = error
         savepoint.rollback()
-        raise self._find(rows, done, refused)
+        raise self._find(rows, numbers, refused)
 
-    def _find(self, rows: Rows, done: int, refused: DBAPIError) -> RowError:
-        for number, row in enumerate(rows):
+    def _find(self, rows: Rows, numbers: Sequence[int], refused: DBAPIError) -> RowError:
+        for number, row in zip(numbers, rows, strict=True):
             try:
                 self._send([row])
             except DBAPIError as error:
-                return RowError(done + number, error)
+                return RowError(number, error)
         return RowError(None, refused)
 
     def _is_gone(self, error: DBAPIError) -> bool:
@@ -141,13 +186,57 @@ class Copying:
 
     def _send(self, rows: Rows) -> None:
         names = [one.name for one in self.columns]
-        target = table(
-            self.table.name,
-            *(column(name, kind) for name, kind in zip(names, self.types, strict=True)),
-            schema=self.table.schema,
-        )
         given = [dict(zip(names, row, strict=True)) for row in rows]
-        self.connection.execute(insert(target).inline(), given)
+        self.connection.execute(insert(self._target).inline(), given)
+
+    @cached_property
+    def _target(self) -> Any:
+        """Return the table without what its model would add to a statement."""
+        columns = [
+            column(one.name, kind) for one, kind in zip(self.columns, self.types, strict=True)
+        ]
+        return table(self.table.name, *columns, schema=self.table.schema)
+
+    @property
+    def _key(self) -> list[int]:
+        """Return which of the columns are the primary key."""
+        names = [one.name for one in self.columns]
+        return [names.index(one.name) for one in self.table.primary_key]
+
+    def _keys_of(self, rows: Rows) -> list[tuple[Any, ...]]:
+        places = self._key
+        return [tuple(row[place] for place in places) for row in rows]
+
+    def _existing(self, keys: Sequence[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
+        columns = [self._target.c[self.columns[place].name] for place in self._key]
+        found: set[tuple[Any, ...]] = set()
+        for start in range(0, len(keys), KEYS):
+            some = keys[start : start + KEYS]
+            among = (
+                columns[0].in_([key for (key,) in some])
+                if len(columns) == 1
+                else tuple_(*columns).in_(some)
+            )
+            found.update(map(tuple, self.connection.execute(select(*columns).where(among))))
+        return found
+
+    def _change(self, rows: Rows) -> None:
+        """Set the other columns of rows that are there."""
+        target, places = self._target, self._key
+        others = [place for place in range(len(self.columns)) if place not in places]
+        if not rows or not others:
+            return
+        names = [one.name for one in self.columns]
+        same = [target.c[names[place]] == bindparam(f"key_{place}") for place in places]
+        values: dict[str, Any] = {names[place]: bindparam(f"value_{place}") for place in others}
+        given = [
+            {
+                f"{'key' if place in places else 'value'}_{place}": one
+                for place, one in enumerate(row)
+            }
+            for row in rows
+        ]
+        self.connection.execute(update_statement(target).where(*same).values(values), given)
 
 
 def rows_of(blocks: Iterable[Block]) -> Iterator[Sequence[Row]]:

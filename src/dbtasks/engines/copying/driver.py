@@ -38,7 +38,10 @@ class DriverCopying(Copying):
 
     def _bound_columns(self, rows: Rows) -> Iterator[Any]:
         for process, values in zip(self._processors, zip(*rows, strict=True), strict=True):
-            yield values if process is None else map(process, values)
+            if process is None:
+                yield values
+            else:  # NULL is NULL, whatever a type makes of it
+                yield [None if value is None else process(value) for value in values]
 
     def _statement(self, rows: int) -> str:
         quote = self.connection.dialect.identifier_preparer

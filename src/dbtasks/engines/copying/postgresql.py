@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -27,7 +28,7 @@ from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.copying.core import Block, Copying, RowError, Rows, rows_of
 from dbtasks.engines.copying.forms import CSV, JSONL
-from dbtasks.engines.copying.wire import Row
+from dbtasks.engines.copying.wire import Document, Row
 
 FORMS = {
     JSONL: r"FORMAT csv, NULL 'null', ESCAPE '\'",
@@ -47,8 +48,18 @@ SETTINGS = (
 )
 """How the server writes values, for this transaction."""
 
+STAGE = "dbtasks_stage"
+
+KEY = re.compile(r"^Key \((.*?)\)=\((.*)\) is not present", re.DOTALL)
 PLACE = re.compile(r"^COPY .*?, line (\d+)")
-SPECIAL = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
+SPECIAL: dict[Any, re.Pattern[str]] = {
+    **dict.fromkeys((date, datetime), re.compile(r"\A-?infinity\Z| BC\Z|\A\d{5}")),
+    time: re.compile(r"\A24:"),
+    timedelta: re.compile(r"\AP[^T]*[YM]"),
+}
+"""What Python's types do not have."""
+
+ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 BARE = (Integer, Boolean)
 """Types that stand without quotes in JSON."""
@@ -76,13 +87,49 @@ class PostgreSQLCopying(Copying):
     def rows_out(self, criteria: Sequence[ColumnElement[bool]] = ()) -> Iterator[Sequence[Row]]:
         """Yield the rows of what COPY sends."""
         if criteria or not self._by_copy:
+            for one in SETTINGS:
+                self.connection.exec_driver_sql(f"SET LOCAL {one}")
             return super().rows_out(criteria)
         return rows_of(self.copy_out(JSONL))
 
     def copy_in(self, batches: Iterable[Rows]) -> int:
         """Send all rows with one COPY, so that they may refer to each other."""
-        names = ", ".join(self._quote.format_column(one) for one in self.columns)
-        sql = f"COPY {self._quote.format_table(self.table)} ({names}) FROM STDIN"
+        return self._copy_into(self._quote.format_table(self.table), batches)
+
+    def merge_in(self, batches: Iterable[Rows], *, update: bool) -> tuple[int, int]:
+        """Send all rows into a table beside, and insert or change from there by one statement."""
+        table, names = self._quote.format_table(self.table), self._names
+        key = ", ".join(self._quote.format_column(one) for one in self.table.primary_key)
+        rows = f"SELECT {names} FROM"
+        self._run(f"CREATE TEMPORARY TABLE {STAGE} ON COMMIT DROP AS {rows} {table} LIMIT 0")
+        done = self._copy_into(STAGE, batches)
+        known = self._run(f"SELECT count(*) FROM {STAGE} JOIN {table} USING ({key})").scalar()
+        try:
+            self._run(
+                f"INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE {rows} {STAGE} "
+                f"ON CONFLICT ({key}) DO {self._action(update=update)}"
+            )
+        except DBAPIError as error:
+            raise RowError(None, error, _key_of(error)) from error
+        self._run(f"DROP TABLE {STAGE}")
+        return done, known or 0
+
+    def _action(self, *, update: bool) -> str:
+        """Return what is done to a row that is there."""
+        others = [one for one in self.columns if one.name not in self.table.primary_key]
+        names = map(self._quote.format_column, others)
+        change = ", ".join(f"{one} = EXCLUDED.{one}" for one in names)
+        return f"UPDATE SET {change}" if update and others else "NOTHING"
+
+    def _run(self, sql: str) -> Any:
+        return self.connection.exec_driver_sql(sql.replace("%", "%%"))
+
+    @property
+    def _names(self) -> str:
+        return ", ".join(self._quote.format_column(one) for one in self.columns)
+
+    def _copy_into(self, table: str, batches: Iterable[Rows]) -> int:
+        sql = f"COPY {table} ({self._names}) FROM STDIN"
         sender = _Sender(batches, [_sent_of(kind) for kind in self.types])
         cursor = self.connection.connection.cursor()
         try:
@@ -94,10 +141,19 @@ class PostgreSQLCopying(Copying):
                         for text in sender.texts():
                             copy.write(text)
         except DBAPIError as error:
-            raise RowError(_row_of(error), error) from error
+            raise RowError(_row_of(error), error, _key_of(error)) from error
         finally:
             cursor.close()
+        if sender.failed is not None:  # psycopg2 would put an error of its own in its place
+            raise sender.failed
         return sender.rows
+
+    def takes(self, kind: TypeEngine[Any], value: object) -> bool:
+        """Know days without end and before our era, months, and bytes in an array."""
+        if isinstance(kind, ARRAY):
+            return isinstance(kind.item_type, LargeBinary)
+        known = SPECIAL.get(_python_type(kind))
+        return known is not None and known.search(str(value)) is not None
 
     @property
     def _quote(self) -> Any:
@@ -111,11 +167,10 @@ class PostgreSQLCopying(Copying):
     @property
     def _by_copy(self) -> bool:
         """Whether the server can write all of the values: a decorator is Python's."""
-        decorated = (isinstance(one, TypeDecorator) for one in self.types)
-        plain = not any(decorated) or all(
-            isinstance(one, Interval) for one in self.types if isinstance(one, TypeDecorator)
+        decorated = (
+            isinstance(one, TypeDecorator) and not isinstance(one, Interval) for one in self.types
         )
-        return self._libpq is not None and plain
+        return self._libpq is not None and not any(decorated)
 
     @contextmanager
     def _wrapped(self) -> Iterator[None]:
@@ -132,7 +187,9 @@ class PostgreSQLCopying(Copying):
 
     def _selected(self, one: Column[Any], kind: Any) -> ColumnElement[Any]:
         """Ask for text, also of types that only PostgreSQL has."""
-        if isinstance(kind, JSON) or type(kind).__module__.startswith("sqlalchemy.dialects"):
+        if isinstance(kind, (Document, Interval)) or type(kind).__module__.startswith(
+            "sqlalchemy.dialects"
+        ):
             return cast(one, Text)
         return super()._selected(one, kind)
 
@@ -163,6 +220,7 @@ class _Sender:
         self.batches = batches
         self.sent = sent
         self.rows = 0
+        self.failed: BaseException | None = None
         self._texts = self.texts()
         self._rest = b""
 
@@ -175,8 +233,12 @@ class _Sender:
 
     def read(self, size: int) -> bytes:
         """Return as much as psycopg2 asks for, as the file that it takes this for."""
-        while len(self._rest) < size and (text := next(self._texts, b"")):
-            self._rest += text
+        try:
+            while len(self._rest) < size and (text := next(self._texts, b"")):
+                self._rest += text
+        except BaseException as error:
+            self.failed = error
+            return b""
         given, self._rest = self._rest[:size], self._rest[size:]
         return given
 
@@ -210,7 +272,14 @@ def _texts(values: Sequence[Any], text: Callable[[Any], str]) -> Iterable[str]:
 
 
 def _escaped(value: Any) -> str:
-    return str(value).translate(SPECIAL)
+    return str(value).translate(ESCAPED)
+
+
+def _python_type(kind: TypeEngine[Any]) -> type | None:
+    try:
+        return kind.python_type
+    except NotImplementedError:
+        return None
 
 
 def _text_of(name: str, kind: TypeEngine[Any]) -> str:
@@ -262,3 +331,10 @@ def _row_of(error: DBAPIError) -> int | None:
     context = getattr(getattr(error.orig, "diag", None), "context", None) or ""
     place = PLACE.match(context)
     return int(place[1]) - 1 if place else None
+
+
+def _key_of(error: DBAPIError) -> tuple[str, str] | None:
+    """Return the columns and the values by which the server names a row without a parent."""
+    detail = getattr(getattr(error.orig, "diag", None), "message_detail", None) or ""
+    found = KEY.match(detail)
+    return (found[1], found[2]) if found else None

@@ -9,6 +9,7 @@ arrays as JSON text, so that JSON's null is not SQL's NULL.
 import base64
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -17,7 +18,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import Enum, Interval, String
+from sqlalchemy import ARRAY, JSON, Enum, Interval, String, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 if TYPE_CHECKING:
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
 Wire = None | bool | int | str
 Row = Sequence[Wire]
 
+NAIVE = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?\Z")
+
 PLAIN = frozenset((type(None), bool, int, str))
+
+
+class Document(Text):
+    """Stand for a JSON column whose documents travel as the text that is stored."""
 
 
 def stored_type(kind: TypeEngine[Any], storage: "Storage") -> TypeEngine[Any]:
@@ -38,6 +45,8 @@ def stored_type(kind: TypeEngine[Any], storage: "Storage") -> TypeEngine[Any]:
     kind = storage.resolve_type(kind)
     if isinstance(kind, Enum):
         return String(kind.length)
+    if isinstance(kind, JSON) and not isinstance(kind, ARRAY):
+        return Document()
     if isinstance(kind, TypeDecorator) and not isinstance(kind, Interval):
         if type(kind).load_dialect_impl is not TypeDecorator.load_dialect_impl:
             return kind
@@ -67,13 +76,18 @@ def encode_rows(rows: Sequence[Sequence[Any]]) -> Sequence[Row]:
     return list(zip(*columns, strict=True))
 
 
+def in_utc(value: Wire) -> Wire:
+    """Return the text of an instant that has no offset with that of UTC."""
+    return f"{value}+00:00" if isinstance(value, str) and NAIVE.search(value) else value
+
+
 def duration(value: timedelta) -> str:
-    """Return a duration as ISO 8601 has it: P1DT7200S, to the microsecond."""
+    """Return a duration as ISO 8601 has it, to the microsecond, and each part with its sign."""
     sign = "-" if value < timedelta(0) else ""
     size = abs(value)
     seconds = f"{size.seconds}.{size.microseconds:06}".rstrip("0").rstrip(".")
-    days = f"{size.days}D" if size.days else ""
-    return f"{sign}P{days}" + (f"T{seconds}S" if seconds != "0" or not days else "")
+    days = f"{sign}{size.days}D" if size.days else ""
+    return f"P{days}" + (f"T{sign}{seconds}S" if seconds != "0" or not days else "")
 
 
 def _float(value: float) -> str:
