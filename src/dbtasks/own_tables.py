@@ -97,23 +97,6 @@ def migration(schema: str | None) -> Table:
     )
 
 
-@cache
-def load(schema: str | None) -> Table:
-    """Return the table of loads in several transactions that have not come to their end.
-
-    `done` rows of the table `at` are committed, after those of the tables before it; `last` is
-    the last of them.
-    """
-    return Table(
-        "dbtasks_load",
-        MetaData(schema=schema),
-        Column("source", String(64), primary_key=True),
-        Column("at", String(2 * NAME_LENGTH), nullable=False),
-        Column("done", BigInteger, nullable=False),
-        Column("last", Text, nullable=False),
-    )
-
-
 def stands(connection: Connection, table: Table) -> bool:
     """Whether one of our tables is in the database."""
     return inspect(connection).has_table(table.name, schema=table.schema)

@@ -102,7 +102,7 @@ def loaddata(
         received = fixtures.loaddata(
             run.project,
             source,
-            stream=sys.stdin.buffer if source == "-" else None,  # type: ignore[arg-type]  # it is buffered
+            stream=sys.stdin.buffer if source == "-" else None,
             model=model,
             columns=names(columns),
             upsert=upsert,

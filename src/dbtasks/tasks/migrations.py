@@ -10,7 +10,6 @@ from dbtasks.tasks.options import positive, seconds
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
-    from dbtasks.locks import OnWait
     from dbtasks.migrations import Plan, Step
 
 HEADS = "heads"
@@ -99,7 +98,7 @@ def redo(
             steps=number,
             reverts=reverts,
             on_step=progress.show,
-            on_wait=_waiting(run),
+            on_wait=run.tell_waiting,
             **options,
         )
 
@@ -132,7 +131,7 @@ def resolve(
         undo=undo,
         applied=applied,
         rolled_back=rolled_back,
-        on_wait=_waiting(run),
+        on_wait=run.tell_waiting,
         **options,
     )
     for what in taken:
@@ -261,7 +260,7 @@ def _apply(run: Run, to: str | None, options: dict[str, Any]) -> None:
         to = migrations.resumed_target(run.project) if options.get("resume") else HEADS
     with _Progress(run.output) as progress:
         done = migrations.migrate(
-            run.project, to=to, on_step=progress.show, on_wait=_waiting(run), **options
+            run.project, to=to, on_step=progress.show, on_wait=run.tell_waiting, **options
         )
     if done.ahead:
         _report_ahead(run.output, done)
@@ -272,10 +271,6 @@ def _apply(run: Run, to: str | None, options: dict[str, Any]) -> None:
 
 def _report_ahead(output: Output, plan: "Plan") -> None:
     output.line(f"The database is ahead ({', '.join(plan.ahead)}); nothing to do.")
-
-
-def _waiting(run: Run) -> "OnWait":
-    return lambda holder: run.output.note(f"waiting for {holder}")
 
 
 class _Progress:

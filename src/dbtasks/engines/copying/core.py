@@ -23,7 +23,7 @@ from sqlalchemy import update as update_statement
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from dbtasks.engines.copying.forms import JSONL, WRITERS, from_jsonl
+from dbtasks.engines.copying.forms import WRITERS, from_jsonl
 from dbtasks.engines.copying.wire import Document, Row, encode_rows, in_utc, stored_type
 
 if TYPE_CHECKING:
@@ -229,13 +229,8 @@ class Copying:
         names = [one.name for one in self.columns]
         same = [target.c[names[place]] == bindparam(f"key_{place}") for place in places]
         values: dict[str, Any] = {names[place]: bindparam(f"value_{place}") for place in others}
-        given = [
-            {
-                f"{'key' if place in places else 'value'}_{place}": one
-                for place, one in enumerate(row)
-            }
-            for row in rows
-        ]
+        marks = [f"{'key' if one in places else 'value'}_{one}" for one in range(len(names))]
+        given = [dict(zip(marks, row, strict=True)) for row in rows]
         self.connection.execute(update_statement(target).where(*same).values(values), given)
 
 
@@ -243,6 +238,3 @@ def rows_of(blocks: Iterable[Block]) -> Iterator[Sequence[Row]]:
     """Yield the rows of blocks in the form jsonl."""
     for block in blocks:
         yield from_jsonl(block.text)
-
-
-__all__ = ["BATCH", "JSONL", "Block", "Copying", "RowError", "Rows", "rows_of"]

@@ -31,7 +31,7 @@ from dbtasks.engines.copying.forms import CSV, JSONL
 from dbtasks.engines.copying.wire import Document, Row
 
 FORMS = {
-    JSONL: r"FORMAT csv, NULL 'null', ESCAPE '\'",
+    JSONL: r"FORMAT csv, NULL 'null', ESCAPE E'\\'",
     CSV: "FORMAT csv",
 }
 """CSV with every text in quotes, which a backslash escapes, is JSON but for control characters."""
@@ -45,8 +45,9 @@ SETTINGS = (
     "IntervalStyle = 'iso_8601'",
     "TimeZone = 'UTC'",
     "extra_float_digits = 1",
+    "client_encoding = 'UTF8'",
 )
-"""How the server writes values, for this transaction."""
+"""How the server writes and reads values, for this transaction."""
 
 STAGE = "dbtasks_stage"
 
@@ -77,8 +78,7 @@ class PostgreSQLCopying(Copying):
             return
         from dbtasks.engines.copying.libpq import read_lines  # psycopg may not be there
 
-        for one in SETTINGS:
-            self.connection.exec_driver_sql(f"SET LOCAL {one}")
+        self._settle()
         text_of = _json_lines if form == JSONL else b"".join
         with self._wrapped():
             for lines in read_lines(self._libpq, self._statement(form)):
@@ -87,8 +87,7 @@ class PostgreSQLCopying(Copying):
     def rows_out(self, criteria: Sequence[ColumnElement[bool]] = ()) -> Iterator[Sequence[Row]]:
         """Yield the rows of what COPY sends."""
         if criteria or not self._by_copy:
-            for one in SETTINGS:
-                self.connection.exec_driver_sql(f"SET LOCAL {one}")
+            self._settle()
             return super().rows_out(criteria)
         return rows_of(self.copy_out(JSONL))
 
@@ -121,6 +120,10 @@ class PostgreSQLCopying(Copying):
         change = ", ".join(f"{one} = EXCLUDED.{one}" for one in names)
         return f"UPDATE SET {change}" if update and others else "NOTHING"
 
+    def _settle(self) -> None:
+        for one in SETTINGS:
+            self.connection.exec_driver_sql(f"SET LOCAL {one}")
+
     def _run(self, sql: str) -> Any:
         return self.connection.exec_driver_sql(sql.replace("%", "%%"))
 
@@ -130,6 +133,7 @@ class PostgreSQLCopying(Copying):
 
     def _copy_into(self, table: str, batches: Iterable[Rows]) -> int:
         sql = f"COPY {table} ({self._names}) FROM STDIN"
+        self._settle()
         sender = _Sender(batches, [_sent_of(kind) for kind in self.types])
         cursor = self.connection.connection.cursor()
         try:
@@ -141,7 +145,8 @@ class PostgreSQLCopying(Copying):
                         for text in sender.texts():
                             copy.write(text)
         except DBAPIError as error:
-            raise RowError(_row_of(error), error, _key_of(error)) from error
+            if sender.failed is None:
+                raise RowError(_row_of(error), error, _key_of(error)) from error
         finally:
             cursor.close()
         if sender.failed is not None:  # psycopg2 would put an error of its own in its place
