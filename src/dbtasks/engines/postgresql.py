@@ -118,11 +118,12 @@ class PostgreSQL(Backend):
         return positional, found
 
     def engine_options(self) -> dict[str, Any]:
-        """Bound the time to connect, and say to the server who we are."""
+        """Bound the time to connect, say who we are, and speak UTF-8, in which COPY is."""
         if not self.own_driver:
             return {}
         wanted = {"connect_timeout": CONNECT_SECONDS, "application_name": APPLICATION}
-        return {"connect_args": {k: v for k, v in wanted.items() if k not in self.url.query}}
+        given = {k: v for k, v in wanted.items() if k not in self.url.query}
+        return {"connect_args": {**given, "client_encoding": "utf8"}}
 
     def prepare_engine(self, engine: Engine) -> None:
         """Let psycopg prepare nothing behind a pooler: the next statement may go elsewhere."""

@@ -45,9 +45,8 @@ SETTINGS = (
     "IntervalStyle = 'iso_8601'",
     "TimeZone = 'UTC'",
     "extra_float_digits = 1",
-    "client_encoding = 'UTF8'",
 )
-"""How the server writes and reads values, for this transaction."""
+"""How the server writes values, for this transaction."""
 
 STAGE = "dbtasks_stage"
 
@@ -133,7 +132,6 @@ class PostgreSQLCopying(Copying):
 
     def _copy_into(self, table: str, batches: Iterable[Rows]) -> int:
         sql = f"COPY {table} ({self._names}) FROM STDIN"
-        self._settle()
         sender = _Sender(batches, [_sent_of(kind) for kind in self.types])
         cursor = self.connection.connection.cursor()
         try:
