@@ -5,8 +5,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from dbtasks.engines.copying.wire import Row, Wire
 
 JSONL, CSV = "jsonl", "csv"
@@ -17,7 +15,7 @@ QUOTED = re.compile(r'[",\r\n]|^\\\.\Z')
 
 def to_jsonl(rows: Sequence[Row]) -> bytes:
     """Return rows as lines of JSON arrays."""
-    return b"".join(_line(tuple(row)) for row in rows)
+    return "".join([f"{_encode(row)}\n" for row in rows]).encode()
 
 
 def to_csv(rows: Sequence[Row]) -> bytes:
@@ -27,18 +25,14 @@ def to_csv(rows: Sequence[Row]) -> bytes:
 
 def from_jsonl(block: bytes) -> list[list[Any]]:
     """Return the values of whole lines. Raises ValueError for what is no JSON."""
-    found: list[list[Any]] = orjson.loads(b"[" + block[:-1].replace(b"\n", b",") + b"]")
+    found: list[list[Any]] = json.loads(b"[" + block[:-1].replace(b"\n", b",") + b"]")
     return found
 
 
 WRITERS = {JSONL: to_jsonl, CSV: to_csv}
 
 
-def _line(row: tuple[Wire, ...]) -> bytes:
-    try:
-        return orjson.dumps(row) + b"\n"
-    except TypeError:  # a whole number of more than 64 bits
-        return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _cell(value: Wire) -> str:

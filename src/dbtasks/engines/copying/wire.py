@@ -82,7 +82,10 @@ def in_utc(value: Wire) -> Wire:
 
 
 def duration(value: timedelta) -> str:
-    """Return a duration as ISO 8601 has it, to the microsecond, and each part with its sign."""
+    """Return a duration as ISO 8601 has it, to the microsecond.
+
+    Each part has its sign: PostgreSQL takes none before the P.
+    """
     sign = "-" if value < timedelta(0) else ""
     size = abs(value)
     seconds = f"{size.seconds}.{size.microseconds:06}".rstrip("0").rstrip(".")
