@@ -140,6 +140,7 @@ def _initialize_mariadb(folder: Path, node: str = "") -> Sequence[str]:
     return [
         *(find_binary("mariadb-install-db"), "--no-defaults", f"--datadir={folder / 'data'}{node}"),
         *("--auth-root-authentication-method=normal", "--skip-test-db"),
+        f"--tmpdir={folder}",  # in a shared one, two at once delete each other's tables
     ]
 
 
