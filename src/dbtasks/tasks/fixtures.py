@@ -3,23 +3,38 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from random import randrange
 from typing import TYPE_CHECKING
 
 from dbtasks.errors import Negative, UsageError
 from dbtasks.tasks.edge import command
-from dbtasks.tasks.options import choice, names, positive
+from dbtasks.tasks.options import choice, names, positive, whole
 from dbtasks.tasks.records import check_first
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
     from dbtasks.fixtures import Emptied, Flushed, Received
 
+SEEDS = 1_000_000
+"""Numbers that --random-seed is chosen from, if it is not given."""
+
 
 @command(writes=True, asks=True)
-def seed(run: Run, only: str | None = None, replant: bool = False) -> None:
-    """Add the rows of the project's seed functions."""
+def seed(
+    run: Run,
+    only: str | None = None,
+    replant: bool = False,
+    model: str | None = None,
+    count: str | None = None,
+    random_seed: str | None = None,
+) -> None:
+    """Add the rows of the project's seed functions, or --count made-up ones to --model."""
     from dbtasks import fixtures
 
+    if model is not None or count is not None or random_seed is not None:
+        _refuse_functions(only, replant=replant)
+        _generate(run, model, count, random_seed)
+        return
     if replant and not run.dry_run:
         _confirm(run)
     report = fixtures.seed(run.project, only=only, replant=replant, dry_run=run.dry_run)
@@ -160,6 +175,43 @@ def copydata(
 # Of other commands --model names one class, so that it is not among the lists of the edge.
 for one in (flush, dumpdata, copydata):
     one.iterable = {*one.iterable, "model"}
+
+
+def _refuse_functions(only: str | None, *, replant: bool) -> None:
+    if only is not None or replant:
+        raise UsageError(
+            "--model makes rows up, and runs no seed function",
+            hint=f"leave out {'--replant' if replant else '--only'}, or --model and --count",
+        )
+
+
+def _generate(run: Run, model: str | None, count: str | None, random_seed: str | None) -> None:
+    """Make rows up, and say how to have the same ones again."""
+    from dbtasks import fixtures
+
+    number = positive(count, "--count")
+    if model is None or number is None:
+        raise UsageError(
+            "make up how many rows of which model?",
+            hint="seed --model Employee --count 1000, and --random-seed for the same ones again",
+        )
+    chosen = whole(random_seed, "--random-seed")
+    if chosen is None:
+        chosen = randrange(SEEDS)
+    with run.output.progress() as tell:
+        made = fixtures.generate(
+            run.project,
+            model,
+            number,
+            random_seed=chosen,
+            dry_run=run.dry_run,
+            on_progress=tell,
+            on_wait=run.tell_waiting,
+        )
+    verb = "Would add" if run.dry_run else "Added"
+    for one in made:
+        run.output.line(f"{verb} {_number(one.rows)} to {one.table}.")
+    run.output.note(f"the same rows again: --random-seed {chosen}")
 
 
 def _input(run: Run, given: str | None) -> str:
