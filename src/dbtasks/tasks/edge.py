@@ -23,7 +23,7 @@ from dbtasks.tasks.options import HELP, SHORT, check_text
 from dbtasks.tasks.run import Binding, Run
 
 INTERRUPTED, TERMINATED, NOBODY_READS = 130, 143, 141
-LISTS = frozenset({"where", "order_by", "pk", "set_", "set_null", "param", "exclude"})
+LISTS = frozenset({"where", "order_by", "pk", "set_", "set_null", "param", "exclude", "mask"})
 """Options that may be given several times, on whichever command."""
 
 

@@ -67,6 +67,7 @@ def dumpdata(
     where: list[str] | None = None,
     sample: str | None = None,
     follow: bool = False,
+    mask: list[str] | None = None,
     format_: str | None = None,
     output: str | None = None,
 ) -> None:
@@ -76,7 +77,8 @@ def dumpdata(
     number = positive(sample, "--sample")
     chosen = choice(format_, "--format", ("jsonl", "csv"))
     check_first(run, "--output")
-    _confirm_dump(run)
+    if not mask:
+        _confirm_dump(run)
     with run.output.progress() as tell:
         dumped = fixtures.dumpdata(
             run.project,
@@ -85,6 +87,7 @@ def dumpdata(
             where=where or (),
             sample=number,
             follow=follow,
+            mask=mask or (),
             format_=chosen,
             output=Path(output) if output else run.output.binary,
             on_progress=tell,
@@ -239,7 +242,7 @@ def _confirm_dump(run: Run) -> None:
 
     if run.no_input or not guards.is_production(run.project):
         return
-    action = f"dumping {run.project.name} takes real data out of production"
+    action = f"dumping {run.project.name} with no --mask takes real data out of production"
     if not run.terminal:
         raise guards.refuse_without_terminal(action)
     run.ask(action)

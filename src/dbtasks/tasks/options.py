@@ -34,6 +34,7 @@ HELP = {
     "input": "A dump, or a CSV or JSON file of one table; - is stdin.",
     "limit": "The highest number of records.",
     "lock-timeout": "Wait so many seconds behind other transactions (5), and try again.",
+    "mask": "MODEL.FIELD=KIND: email, name, …, any or null for the real values.",
     "model": "The mapped class; without it the default one, and of whole tables all.",
     "name": "The beginning of the record's name.",
     "no-input": "Do not ask; --noinput is the same.",
