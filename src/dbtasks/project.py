@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Literal, Self
 
-from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine
+from sqlalchemy import URL, Connection, Engine, MetaData, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.orm import Mapper, Session
 
@@ -61,6 +61,12 @@ class Project:
         """Return what is particular to this kind of database."""
         text, source = self.settings.url_of(self.settings.database)
         return backend_for(text, source, self.settings.root)
+
+    def elsewhere(self, url: URL) -> "Project":
+        """Return the project on another database of the same kind, which it does not declare."""
+        other = Project(self.settings, metadata=self._given_metadata)
+        other.backend = type(self.backend)(url, self.settings.root)
+        return other
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ from dbtasks.engines.locking import Locking
 from dbtasks.engines.matching import ESCAPE, ignores_case, is_text, like_pattern
 from dbtasks.engines.plans import Plan, explain
 from dbtasks.engines.redirection import Redirection
+from dbtasks.engines.scratch import Scratch
 from dbtasks.engines.statements import Statements
 from dbtasks.engines.storage import Storage
 from dbtasks.errors import DbtasksError, Locked, Rejected, Unreachable, UsageError
@@ -94,6 +95,9 @@ class Backend(Storage, Statements, Locking, Redirection):
 
     loading: ClassVar[type[Loading]] = Loading
     """What the load of several tables does around their rows."""
+
+    scratch: ClassVar[type[Scratch]] = Scratch
+    """What makes an empty database to try something in."""
 
     own_schema: ClassVar[str | None] = None
     """The schema of our own tables; None is where the project's are."""

@@ -31,6 +31,7 @@ from dbtasks.engines.copying import MySQLCopying, MySQLLoading
 from dbtasks.engines.emptying import MySQLEmptying
 from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
+from dbtasks.engines.scratch import MySQLScratch
 from dbtasks.engines.statements import (
     ADD_WRITE,
     CHANGES,
@@ -88,6 +89,7 @@ class MySQL(Backend):
     emptying = MySQLEmptying
     copying = MySQLCopying
     loading = MySQLLoading
+    scratch = MySQLScratch
     syntax = Syntax.of(COMMENT, ESCAPED, QUOTED, TICKED)
     transactional = ROWS | CHANGES | READS | {"SET", "DO"}
     stores_nul = True

@@ -31,6 +31,7 @@ from dbtasks.engines.copying import PostgreSQLCopying, PostgreSQLLoading
 from dbtasks.engines.emptying import PostgreSQLEmptying
 from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
+from dbtasks.engines.scratch import PostgreSQLScratch
 from dbtasks.engines.statements import BLOCK, LINE, NAME, STRING, Syntax
 
 MISSING = frozenset({"42P01", "42703", "3F000"})
@@ -71,6 +72,7 @@ class PostgreSQL(Backend):
     emptying = PostgreSQLEmptying
     copying = PostgreSQLCopying
     loading = PostgreSQLLoading
+    scratch = PostgreSQLScratch
     clock = "EXTRACT(EPOCH FROM clock_timestamp())"
     syntax = Syntax.of(LINE, BLOCK, ESCAPED, STRING, NAME, DOLLARS, nested_comments=True)
     transactional = None

@@ -34,6 +34,7 @@ from dbtasks.engines.copying import SQLiteCopying, SQLiteLoading
 from dbtasks.engines.emptying import SQLiteEmptying
 from dbtasks.engines.matching import check_python_regex, escape_glob, ignores_case, lower
 from dbtasks.engines.redirection import LOCATION
+from dbtasks.engines.scratch import FileScratch
 from dbtasks.engines.statements import BLOCK, LINE, NAME, READS, STRING, TICKED, Syntax
 from dbtasks.engines.urls import resolve_path
 from dbtasks.errors import (
@@ -61,6 +62,7 @@ class SQLite(Backend):
     emptying = SQLiteEmptying
     copying = SQLiteCopying
     loading = SQLiteLoading
+    scratch = FileScratch
     batch_migrations = True
     locks_by_transaction = True
     clock = "(julianday('now') - 2440587.5) * 86400.0"

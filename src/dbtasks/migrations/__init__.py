@@ -11,22 +11,31 @@ if TYPE_CHECKING:
     from dbtasks.migrations.graph import Row, dot, draw, mermaid
     from dbtasks.migrations.history import Entry, pending, showmigrations
     from dbtasks.migrations.journal import Applied
+    from dbtasks.migrations.make import Draft, Made, makemigrations, missing
+    from dbtasks.migrations.making.questions import Answers, Question, parse_pairs
     from dbtasks.migrations.offline import sqlmigrate
     from dbtasks.migrations.run import Step
     from dbtasks.migrations.runner import Plan, migrate, plan, redo, resolve, resumed_target, sql
     from dbtasks.migrations.scripts import Revision
 
 __all__ = [
+    "Answers",
     "Applied",
+    "Draft",
     "Entry",
+    "Made",
     "Plan",
+    "Question",
     "Revision",
     "Row",
     "Step",
     "dot",
     "draw",
+    "makemigrations",
     "mermaid",
     "migrate",
+    "missing",
+    "parse_pairs",
     "pending",
     "plan",
     "redo",
@@ -41,6 +50,8 @@ _PLACES = {
     "graph": ("Row", "dot", "draw", "mermaid"),
     "history": ("Entry", "pending", "showmigrations"),
     "journal": ("Applied",),
+    "make": ("Draft", "Made", "makemigrations", "missing"),
+    "making.questions": ("Answers", "Question", "parse_pairs"),
     "offline": ("sqlmigrate",),
     "run": ("Step",),
     "runner": ("Plan", "migrate", "plan", "redo", "resolve", "resumed_target", "sql"),

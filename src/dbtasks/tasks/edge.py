@@ -23,7 +23,12 @@ from dbtasks.tasks.options import HELP, SHORT, check_text
 from dbtasks.tasks.run import Binding, Run
 
 INTERRUPTED, TERMINATED, NOBODY_READS = 130, 143, 141
-LISTS = frozenset({"where", "order_by", "pk", "set_", "set_null", "param", "exclude", "mask"})
+LISTS = frozenset(
+    (
+        *("where", "order_by", "pk", "set_", "set_null", "param", "exclude", "mask"),
+        *("rename", "drop", "default", "default_sql"),
+    )
+)
 """Options that may be given several times, on whichever command."""
 
 

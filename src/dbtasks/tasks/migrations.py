@@ -7,6 +7,7 @@ from dbtasks.output import Output
 from dbtasks.tasks.edge import command
 from dbtasks.tasks.history import read_form, show_graph, show_list, show_text
 from dbtasks.tasks.options import positive, seconds
+from dbtasks.tasks.questions import read_answers, show_made, show_missing
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
@@ -150,6 +151,30 @@ def unlock(run: Run) -> None:
     run.announce()
     holder = locks.unlock(run.project)
     run.output.line(f"Removed the lock of {holder}." if holder else "There is no lock.")
+
+
+@command(connects=False, previews=True, asks=True)
+def makemigrations(
+    run: Run,
+    name: str | None = None,
+    empty: bool = False,
+    check: bool = False,
+    rename: list[str] | None = None,
+    drop: list[str] | None = None,
+    default: list[str] | None = None,
+    default_sql: list[str] | None = None,
+) -> None:
+    """Write the revision that the models are missing; the database is not looked at."""
+    from dbtasks import migrations
+
+    answers = read_answers(run, rename, drop, default, default_sql)
+    if check:
+        show_missing(run, migrations.missing(run.project))
+        return
+    made = migrations.makemigrations(
+        run.project, name=name, empty=empty, answers=answers, dry_run=run.dry_run
+    )
+    show_made(run, made)
 
 
 @command()
@@ -312,4 +337,4 @@ class _Progress:
                 self.unwritten = error
 
 
-COMMANDS = (migrate, rollback, redo, showmigrations, sqlmigrate, resolve, unlock)
+COMMANDS = (migrate, rollback, redo, makemigrations, showmigrations, sqlmigrate, resolve, unlock)

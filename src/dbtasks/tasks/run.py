@@ -158,6 +158,10 @@ class Run:
 
         guards.check_limited(self.project)
 
+    def answer(self, prompt: str) -> str | None:
+        """Ask for a line of text; None where nothing is typed."""
+        return self._answer(prompt).strip() or None
+
     def _answer(self, prompt: str) -> str:
         self.output.stderr.write(prompt)
         self.output.stderr.flush()

@@ -1,0 +1,125 @@
+"""Empty databases that exist for as long as a command wants to try something in them."""
+
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING, ClassVar
+from uuid import uuid4
+
+from sqlalchemy import URL, Connection, NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from dbtasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from dbtasks.engines.base import Backend
+
+PREFIX = "dbtasks_scratch_"
+NAME = re.compile(rf"{PREFIX}(\d+)_[0-9a-f]+\Z")
+ABANDONED_SECONDS = 3600
+"""How old a scratch database is that a killed command has left, and the next one drops."""
+
+
+class Scratch:
+    """Make an empty database of an engine's kind, and drop it at the end."""
+
+    def __init__(self, backend: "Backend") -> None:
+        self.backend = backend
+
+    @contextmanager
+    def opened(self) -> Iterator[URL]:
+        """Yield the URL of an empty database. Raises UsageError where none can be made."""
+        raise UsageError(
+            f"no scratch database can be made on {self.backend.title}",
+            hint="compare with the live database: add --from-database",
+        )
+        yield self.backend.url  # what makes it a generator
+
+
+class FileScratch(Scratch):
+    """Make a file in a temporary folder."""
+
+    @contextmanager
+    def opened(self) -> Iterator[URL]:
+        """Yield the URL of a file that is not there yet."""
+        with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+            yield URL.create(self.backend.url.drivername, database=str(Path(folder) / "scratch.db"))
+
+
+class ServerScratch(Scratch):
+    """Make a database on the project's server, whose user may do so."""
+
+    entrances: ClassVar[Sequence[str]] = ()
+    """Databases of the server that one can connect to in order to make another."""
+
+    names: ClassVar[str] = ""
+    """The statement that lists the server's databases."""
+
+    grant: ClassVar[str] = ""
+    """What the user lacks, where it may not make one."""
+
+    @contextmanager
+    def opened(self) -> Iterator[URL]:
+        """Yield the URL of a new database."""
+        name = f"{PREFIX}{int(time())}_{uuid4().hex[:8]}"
+        with self._administering() as connection:
+            self._drop_abandoned(connection)
+            try:
+                connection.exec_driver_sql(f"CREATE DATABASE {name}")
+            except DBAPIError as error:
+                raise UsageError(
+                    f"no scratch database can be made: {self.backend.message_of(error)}",
+                    hint=f"{self.grant}; or compare with the live database: --from-database",
+                ) from error
+        try:
+            yield self.backend.url.set(database=name)
+        finally:
+            with self._administering() as connection:
+                connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
+
+    @contextmanager
+    def _administering(self) -> Iterator[Connection]:
+        """Connect to whatever database of the server can be connected to."""
+        for database in (self.backend.url.database, *self.entrances):
+            engine = create_engine(
+                self.backend.url.set(database=database),
+                **{**self.backend.engine_options(), "isolation_level": "AUTOCOMMIT"},
+                poolclass=NullPool,
+            )
+            try:
+                connection = engine.connect()
+                break
+            except DBAPIError as error:
+                refused = error
+        else:
+            failed = self.backend.explain_connecting(refused)
+            failed.hint = f"{failed.hint}; the history is replayed there, in a scratch database"
+            raise failed from refused
+        with connection:
+            yield connection
+
+    def _drop_abandoned(self, connection: Connection) -> None:
+        for (name,) in connection.exec_driver_sql(self.names).all():
+            found = NAME.match(name)
+            if found and time() - int(found[1]) > ABANDONED_SECONDS:
+                with suppress(DBAPIError):  # somebody may be in it still
+                    connection.exec_driver_sql(f"DROP DATABASE {name}")
+
+
+class PostgreSQLScratch(ServerScratch):
+    """Make a database of a PostgreSQL server."""
+
+    entrances = ("postgres", "template1")
+    names = "SELECT datname FROM pg_database"
+    grant = "ALTER ROLE … CREATEDB lets the user make databases"
+
+
+class MySQLScratch(ServerScratch):
+    """Make a database of a MySQL or MariaDB server."""
+
+    entrances = ("information_schema",)
+    names = "SHOW DATABASES"
+    grant = "GRANT ALL ON `dbtasks\\_scratch\\_%`.* TO … lets the user make such databases"

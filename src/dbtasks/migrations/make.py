@@ -1,0 +1,162 @@
+"""Make the revision that the models are missing."""
+
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from typing import TypeVar
+
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from dbtasks.errors import Refused
+from dbtasks.migrations.making import naming
+from dbtasks.migrations.making.comparing import Operation, single
+from dbtasks.migrations.making.filling import Filling
+from dbtasks.migrations.making.questions import Answers
+from dbtasks.migrations.making.renames import find_rename
+from dbtasks.migrations.making.rendering import Code
+from dbtasks.migrations.making.trial import Trial
+from dbtasks.migrations.opening import open_environment
+from dbtasks.migrations.replay import replayed
+from dbtasks.migrations.scripts import (
+    Revision,
+    describe,
+    our_errors,
+    read_config,
+    read_scripts,
+)
+from dbtasks.project import Project
+
+T = TypeVar("T")
+
+NOTHING = Code("pass")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Hold what the models are missing: in words, and as the code of a revision."""
+
+    name: str = ""
+    changes: tuple[str, ...] = ()
+    upgrade: Code = NOTHING
+    downgrade: Code = NOTHING
+
+
+@dataclass(frozen=True)
+class Made:
+    """Hold what was missing, and the revision that has it now."""
+
+    draft: Draft
+    revision: Revision | None = None
+
+
+def makemigrations(
+    project: Project,
+    *,
+    name: str | None = None,
+    empty: bool = False,
+    answers: Answers | None = None,
+    dry_run: bool = False,
+) -> Made:
+    """Compare the models with the history, and write the revision that is missing.
+
+    The history is replayed in a scratch database of the same kind; the project's own is not
+    looked at. `answers` say what was renamed, and what the rows get that are there; what they
+    leave open is asked by their `ask`. With `empty` nothing is compared. Raises Refused for what
+    nobody answers, UsageError where no scratch database can be made.
+    """
+    _check_one_head(project)
+    draft = Draft("empty") if empty else _draft(project, answers or Answers())
+    if dry_run or not (draft.changes or empty):
+        return Made(draft)
+    return Made(draft, _write(project, draft, name or draft.name))
+
+
+def missing(project: Project) -> tuple[str, ...]:
+    """Return what the models have and the history has not, in words; nothing is asked."""
+
+    def work(scratch: Project, context: MigrationContext) -> tuple[str, ...]:
+        trial = Trial(context, batch=scratch.backend.batch_migrations)
+        return tuple(naming.tell(one) for one in single(trial.real(trial.compare())))
+
+    return _on_scratch(project, work)
+
+
+def _draft(project: Project, answers: Answers) -> Draft:
+    """Return what the models have and the history has not, as code; what is unclear is asked."""
+
+    def work(scratch: Project, context: MigrationContext) -> Draft:
+        assert context.connection is not None
+        trial = Trial(context, batch=scratch.backend.batch_migrations)
+        filling = Filling(scratch, context.connection, answers)
+        forth, back = _rename(trial, answers)
+        rest = trial.real(trial.compare(), filling.fill)
+        reverse = ops.UpgradeOps(list(rest)).reverse()
+        forth += filling.fill(rest)
+        return Draft(
+            naming.describe(forth),
+            tuple(naming.tell(one) for one in single(forth)),
+            trial.code(forth),
+            trial.code([*reverse.ops, *back]),
+        )
+
+    draft = _on_scratch(project, work)
+    answers.check_used()
+    return draft
+
+
+def _rename(trial: Trial, answers: Answers) -> tuple[list[Operation], list[Operation]]:
+    """Rename what was renamed, so that the rest is compared by the new names.
+
+    Returns the operations, and those that take them back.
+    """
+    forth: list[Operation] = []
+    back: list[Operation] = []
+    while pair := find_rename(trial.context, trial.compare(), answers):
+        trial.run([pair[0]])
+        forth.append(pair[0])
+        back.insert(0, pair[1])
+    return forth, back
+
+
+def _on_scratch(project: Project, work: Callable[[Project, MigrationContext], T]) -> T:
+    """Return what work finds on a database that has the history, and is there to be changed."""
+    found: list[T] = []
+    with replayed(project) as scratch, open_environment(scratch, writes=True) as environment:
+        contexts: list[MigrationContext] = []
+        environment.handover.on_configured = contexts.append
+
+        def steps(scripts: ScriptDirectory, heads: tuple[str, ...]) -> tuple[()]:
+            found.append(work(scratch, contexts[-1]))
+            return ()
+
+        environment.execute(steps, dont_mutate=True)
+    return found[0]
+
+
+def _check_one_head(project: Project) -> None:
+    heads = read_scripts(read_config(project)).get_heads()
+    if len(heads) > 1:
+        raise Refused(
+            f"there are {len(heads)} heads: {', '.join(sorted(heads))}",
+            hint="join them first: inv makemigrations --merge, or --rebase one after the other",
+        )
+
+
+def _write(project: Project, draft: Draft, name: str) -> Revision:
+    """Write the file of a revision after the newest, from the project's own template."""
+    scripts = read_scripts(read_config(project))
+    with our_errors(), redirect_stdout(StringIO()):  # Alembic tells what it writes
+        script = scripts.generate_revision(
+            naming.new_id(scripts, name),
+            name.replace("_", " "),
+            head="head",
+            refresh=True,
+            upgrades=draft.upgrade.text,
+            downgrades=draft.downgrade.text,
+            imports="\n".join(sorted(draft.upgrade.imports | draft.downgrade.imports)),
+        )
+    assert script is not None
+    return describe(script)

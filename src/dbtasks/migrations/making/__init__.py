@@ -1,0 +1,1 @@
+"""Revisions made from what the models have and the history has not."""

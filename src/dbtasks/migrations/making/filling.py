@@ -1,0 +1,128 @@
+"""What the rows get that are there, where a column is new or takes NULL no more."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from alembic.operations import ops
+from sqlalchemy import Column, Connection, DefaultClause, literal, text
+from sqlalchemy.exc import CompileError
+
+from dbtasks.errors import UsageError
+from dbtasks.migrations.making.comparing import Operation
+from dbtasks.migrations.making.questions import Answers, Kind, Question
+from dbtasks.project import Project
+from dbtasks.values import convert_stored
+
+
+class Filling:
+    """Put the values that a person names between the operations."""
+
+    def __init__(self, project: Project, connection: Connection, answers: Answers) -> None:
+        self.project = project
+        self.quote = connection.dialect.identifier_preparer
+        self.answers = answers
+
+    def fill(self, operations: Sequence[Operation]) -> list[Operation]:
+        """Return the operations with what gives rows a value where they would have none."""
+        return [each for one in operations for each in self._filled(one)]
+
+    def _filled(self, operation: Operation) -> Iterator[Operation]:
+        if not isinstance(operation, ops.ModifyTableOps):
+            yield operation
+            return
+        rest: list[ops.MigrateOperation] = []
+        for one in operation.ops:
+            if isinstance(one, ops.AddColumnOp) and _needs_value(one.column):
+                yield from self._added(operation, one.column)
+                rest.append(self._settled(operation, one.column))
+            elif isinstance(one, ops.AlterColumnOp) and one.modify_nullable is False:
+                yield self._update(operation, _column_of(one), only_null=True)
+                rest.append(one)
+            else:
+                rest.append(one)
+        if rest:
+            yield ops.ModifyTableOps(operation.table_name, rest, schema=operation.schema)
+
+    def _added(self, table: ops.ModifyTableOps, column: Column[object]) -> Iterator[Operation]:
+        """Yield what adds a column that takes no NULL.
+
+        With a default for as long, which costs nothing, or with an UPDATE for an expression.
+        """
+        name = f"{table.table_name}.{column.name}"
+        expression = self._expression(name)
+        new = column._copy()
+        if expression is None:
+            new.server_default = DefaultClause(text(self._literal(name, column)))
+        else:
+            new.nullable = True
+        yield _modify(table, ops.AddColumnOp(table.table_name, new, schema=table.schema))
+        if expression is not None:
+            yield self._update(table, column, only_null=False)
+
+    def _settled(self, table: ops.ModifyTableOps, column: Column[object]) -> ops.AlterColumnOp:
+        """Return what takes the default off again, or lets the column take no NULL any more."""
+        by_default = f"{table.table_name}.{column.name}" not in self.answers.expressions
+        return ops.AlterColumnOp(
+            *(table.table_name, column.name),
+            schema=table.schema,
+            modify_server_default=None if by_default else False,
+            modify_nullable=None if by_default else False,
+            existing_type=column.type,
+            existing_nullable=not by_default,
+        )
+
+    def _update(
+        self, table: ops.ModifyTableOps, column: Column[object], *, only_null: bool
+    ) -> Operation:
+        name = f"{table.table_name}.{column.name}"
+        value = self._expression(name) or self._literal(name, column)
+        quoted = self.quote.quote(column.name)
+        whole = self.quote.quote(table.table_name)
+        if table.schema:
+            whole = f"{self.quote.quote_schema(table.schema)}.{whole}"
+        where = f" WHERE {quoted} IS NULL" if only_null else ""
+        statement = f"UPDATE {whole} SET {quoted} = {value}{where}"
+        return ops.ExecuteSQLOp(re.sub(r":(?=\w)", r"\\:", statement))
+
+    def _expression(self, name: str) -> str | None:
+        found = self.answers.expressions.get(name)
+        if found is not None:
+            self.answers.used.add(name)
+        return found
+
+    def _literal(self, name: str, column: Column[object]) -> str:
+        """Return the value that a person names, as SQL. Raises UsageError for one of no use."""
+        flags = (f"--default {name}=VALUE", f"--default-sql {name}=EXPRESSION")
+        given = self.answers.default(Question(Kind.DEFAULT, name, flags))
+        kind = self.project.backend.resolve_type(column.type)
+        value = convert_stored(given, kind, name, self.project.backend)
+        try:
+            return str(
+                literal(value, kind).compile(
+                    dialect=self.project.backend.dialect, compile_kwargs={"literal_binds": True}
+                )
+            )
+        except (CompileError, NotImplementedError) as error:
+            raise UsageError(
+                f"{given!r} cannot be written as SQL for {name}",
+                hint=f"write it yourself: --default-sql {name}=EXPRESSION",
+            ) from error
+
+
+def _needs_value(column: Column[object]) -> bool:
+    """Whether rows that are there would have none in a new column that has to have one."""
+    return not (
+        column.nullable
+        or column.server_default is not None
+        or column.identity is not None
+        or column.computed is not None
+    )
+
+
+def _column_of(operation: ops.AlterColumnOp) -> Column[object]:
+    kind = operation.modify_type if operation.modify_type is not None else operation.existing_type
+    return Column(operation.column_name, kind)
+
+
+def _modify(table: ops.ModifyTableOps, operation: ops.MigrateOperation) -> Operation:
+    return ops.ModifyTableOps(table.table_name, [operation], schema=table.schema)

@@ -1,0 +1,73 @@
+"""What a new revision is called: a number and what it does, or as the project's others are."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from alembic.operations import ops
+from alembic.script import ScriptDirectory
+from alembic.util import rev_id
+
+from dbtasks.migrations.making.comparing import Operation, single
+
+LONGEST = 32
+"""Characters that Alembic's version table takes."""
+
+NUMBERED = re.compile(r"(\d+)(_|$)")
+
+
+def describe(operations: Sequence[Operation]) -> str:
+    """Return what operations do, in a few words, as employee_email."""
+    told = [tell(one) for one in single(operations) if not isinstance(one, ops.ExecuteSQLOp)]
+    words = [re.sub(r"^(create table|add column|create index) ", "", one) for one in told]
+    more = f" and {len({*words}) - 1} more" if len({*words}) > 1 else ""
+    return slug(f"{words[0]}{more}" if words else "change")
+
+
+def new_id(scripts: ScriptDirectory, name: str, *, number: int | None = None) -> str:
+    """Return the id of a new revision: a number and its name, where the others have numbers."""
+    numbers = [NUMBERED.match(one.revision) for one in scripts.walk_revisions()]
+    if numbers and not all(numbers):
+        return str(rev_id())
+    width = max((len(one[1]) for one in numbers if one), default=4)
+    highest = max((int(one[1]) for one in numbers if one), default=0)
+    return f"{number or highest + 1:0{width}}_{slug(name)}"[:LONGEST].rstrip("_")
+
+
+def slug(name: str) -> str:
+    """Return a name as it stands in the name of a file."""
+    return re.sub(r"\W+", "_", name.lower()).strip("_") or "change"
+
+
+def tell(operation: Operation) -> str:
+    """Return what an operation does, as a line for a person."""
+    for kind, words in WORDS.items():
+        if isinstance(operation, kind):
+            return words(operation)
+    return type(operation).__name__.removesuffix("Op")
+
+
+def _alter(operation: Any) -> str:
+    column = f"column {operation.table_name}.{operation.column_name}"
+    if operation.modify_name:
+        return f"rename {column} to {operation.modify_name}"
+    return f"alter {column}"
+
+
+WORDS: Mapping[type[Operation], Callable[[Any], str]] = {
+    ops.CreateTableOp: lambda one: f"create table {one.table_name}",
+    ops.DropTableOp: lambda one: f"drop table {one.table_name}",
+    ops.RenameTableOp: lambda one: f"rename table {one.table_name} to {one.new_table_name}",
+    ops.AddColumnOp: lambda one: f"add column {one.table_name}.{one.column.name}",
+    ops.DropColumnOp: lambda one: f"drop column {one.table_name}.{one.column_name}",
+    ops.AlterColumnOp: _alter,
+    ops.CreateIndexOp: lambda one: f"create index {one.index_name}",
+    ops.DropIndexOp: lambda one: f"drop index {one.index_name}",
+    ops.DropConstraintOp: lambda one: f"drop constraint {one.constraint_name}",
+    ops.CreateForeignKeyOp: lambda one: f"add foreign key {one.constraint_name}",
+    ops.AddConstraintOp: lambda one: f"add constraint {one.constraint_name}",
+    ops.CreateTableCommentOp: lambda one: f"comment on {one.table_name}",
+    ops.DropTableCommentOp: lambda one: f"drop comment on {one.table_name}",
+    ops.ExecuteSQLOp: lambda one: str(one.sqltext),
+}
+"""By kind of operation, the more particular first, what it does."""

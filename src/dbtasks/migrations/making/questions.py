@@ -1,0 +1,106 @@
+"""What the models do not tell, and a person, or a flag, has to: Django's questions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from dbtasks.errors import Refused, UsageError
+
+
+class Kind(Enum):
+    """Say what is asked."""
+
+    COLUMN = "was the column renamed?"
+    TABLE = "was the table renamed?"
+    DEFAULT = "what do the rows get that are there?"
+
+
+@dataclass(frozen=True)
+class Question:
+    """Ask whether `old` became `new`, or which value the rows get for `new`.
+
+    `flags` answer it for a script: the first says yes, another no. `notes` are what else a person
+    should know.
+    """
+
+    kind: Kind
+    new: str
+    flags: tuple[str, ...]
+    old: str = ""
+    notes: tuple[str, ...] = ()
+
+
+Ask = Callable[[Question], str | None]
+"""Return the answer: of a rename "yes" or "no", of a default a literal; None if there is none."""
+
+
+@dataclass
+class Answers:
+    """Hold what was answered beforehand, and ask for the rest.
+
+    `renames` are the new names by the old ones, `dropped` what is not renamed, `defaults` the
+    literals by column, `expressions` the SQL by column.
+    """
+
+    renames: Mapping[str, str] = field(default_factory=dict)
+    dropped: Sequence[str] = ()
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    expressions: Mapping[str, str] = field(default_factory=dict)
+    ask: Ask | None = None
+    used: set[str] = field(default_factory=set)
+    asked: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def renamed(self, question: Question) -> bool:
+        """Whether something was renamed. Raises Refused where nobody can tell."""
+        if question.old in self.renames:
+            self.used.add(question.old)
+            return self.renames[question.old] == question.new
+        if question.old in self.dropped:
+            self.used.add(question.old)
+            return False
+        if question.new in self.renames.values():
+            return False
+        return self._answer(question) == "yes"
+
+    def default(self, question: Question) -> str:
+        """Return the literal for the rows that are there. Raises Refused where nobody can tell."""
+        if question.new in self.defaults:
+            self.used.add(question.new)
+            return self.defaults[question.new]
+        return self._answer(question)
+
+    def check_used(self) -> None:
+        """Refuse answers to what was not asked: there is a mistake in them."""
+        given = {*self.renames, *self.dropped, *self.defaults, *self.expressions}
+        for name in sorted(given - self.used):
+            raise UsageError(
+                f"nothing is asked about {name}",
+                hint="see what has changed with: inv makemigrations --dry-run",
+            )
+
+    def _answer(self, question: Question) -> str:
+        key = question.old, question.new
+        answer = self.asked.get(key)
+        if answer is None and self.ask is not None:
+            answer = self.ask(question)
+        if answer is None:
+            what = f"{question.old} and {question.new}" if question.old else question.new
+            raise Refused(
+                f"{what}: {question.kind.value}", hint=f"add {' or '.join(question.flags)}"
+            )
+        self.asked[key] = answer
+        return answer
+
+
+def parse_pairs(texts: Sequence[str], option: str, sign: str) -> dict[str, str]:
+    """Return the names and what they are given, as in employee.name:employee.full_name."""
+    found = {}
+    for text in texts:
+        name, given, value = text.partition(sign)
+        if not (name and given):
+            raise UsageError(
+                f"{option} {text!r} is not understood",
+                hint=f"write NAME{sign}{'NAME' if sign == ':' else 'VALUE'}",
+            )
+        found[name] = value
+    return found

@@ -1,0 +1,94 @@
+"""What was renamed, of what looks dropped and added: asked, and applied before all else."""
+
+from collections.abc import Iterator, Sequence
+
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column, Table
+
+from dbtasks.migrations.making.comparing import Operation
+from dbtasks.migrations.making.questions import Answers, Kind, Question
+
+Rename = ops.RenameTableOp | ops.ModifyTableOps
+
+
+def find_rename(
+    context: MigrationContext, operations: Sequence[Operation], answers: Answers
+) -> tuple[Operation, Operation] | None:
+    """Return the operation of the first rename that is answered with yes, and its reverse.
+
+    Tables come before columns: of a table that is new nothing else can be said.
+    """
+    for question, pair in [*_tables(context, operations), *_columns(context, operations)]:
+        if answers.renamed(question):
+            return pair
+    return None
+
+
+def _tables(
+    context: MigrationContext, operations: Sequence[Operation]
+) -> Iterator[tuple[Question, tuple[Operation, Operation]]]:
+    """Yield what may be the rename of a table: one is gone, and another has its columns."""
+    gone = [one for one in operations if isinstance(one, ops.DropTableOp)]
+    for new in operations:
+        if isinstance(new, ops.CreateTableOp):
+            for old in gone:
+                if old.schema == new.schema and _alike(old.to_table(), new.to_table()):
+                    question = _question(Kind.TABLE, old.table_name, new.table_name, ())
+                    forth = ops.RenameTableOp(old.table_name, new.table_name, schema=new.schema)
+                    back = ops.RenameTableOp(new.table_name, old.table_name, schema=new.schema)
+                    yield question, (forth, back)
+
+
+def _alike(old: Table, new: Table) -> bool:
+    """Whether two tables have most of their columns in common."""
+    names, others = {one.name for one in old.columns}, {one.name for one in new.columns}
+    return len(names & others) * 2 > max(len(names), len(others))
+
+
+def _columns(
+    context: MigrationContext, operations: Sequence[Operation]
+) -> Iterator[tuple[Question, tuple[Operation, Operation]]]:
+    """Yield what may be the rename of a column: one is gone, and another of its type is new."""
+    for table in operations:
+        if not isinstance(table, ops.ModifyTableOps):
+            continue
+        gone = [one.to_column() for one in table.ops if isinstance(one, ops.DropColumnOp)]
+        new = [one.column for one in table.ops if isinstance(one, ops.AddColumnOp)]
+        for column in new:
+            for old in gone:
+                if not context.impl.compare_type(old, column):
+                    name = f"{table.table_name}.{{}}".format
+                    notes = _notes(old.name, column.name)
+                    question = _question(Kind.COLUMN, name(old.name), name(column.name), notes)
+                    yield question, _renamed(table, old, column.name)
+
+
+def _renamed(
+    table: ops.ModifyTableOps, old: Column[object], new: str
+) -> tuple[Operation, Operation]:
+    def rename(before: str, after: str) -> Operation:
+        alter = ops.AlterColumnOp(
+            table.table_name,
+            before,
+            schema=table.schema,
+            modify_name=after,
+            existing_type=old.type,
+            existing_nullable=old.nullable,
+            existing_server_default=old.server_default or False,
+            existing_comment=old.comment,
+        )
+        return ops.ModifyTableOps(table.table_name, [alter], schema=table.schema)
+
+    return rename(old.name, new), rename(new, old.name)
+
+
+def _question(kind: Kind, old: str, new: str, notes: tuple[str, ...]) -> Question:
+    return Question(kind, new, (f"--rename {old}:{new}", f"--drop {old}"), old, notes)
+
+
+def _notes(old: str, new: str) -> tuple[str, ...]:
+    return (
+        f'without a migration: {new} = mapped_column("{old}", …) leaves the column as it is',
+        f"while old code still runs, it asks for {old}, and fails from the migration on",
+    )

@@ -1,0 +1,67 @@
+"""Django's questions, put to a person at a terminal."""
+
+from typing import TYPE_CHECKING
+
+from dbtasks.errors import Negative
+from dbtasks.tasks.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dbtasks.migrations import Answers, Made, Question
+
+
+def read_answers(
+    run: Run,
+    rename: list[str] | None,
+    drop: list[str] | None,
+    default: list[str] | None,
+    default_sql: list[str] | None,
+) -> "Answers":
+    """Return what flags answer; the rest is asked where there is somebody to ask."""
+    from dbtasks import migrations
+
+    def ask(question: "Question") -> str | None:
+        for note in question.notes:
+            run.output.note(note)
+        if question.old:
+            return _ask_renamed(run, question)
+        return run.answer(f"{question.new}: {question.kind.value} A value, or nothing to stop: ")
+
+    return migrations.Answers(
+        renames=migrations.parse_pairs(rename or (), "--rename", ":"),
+        dropped=tuple(drop or ()),
+        defaults=migrations.parse_pairs(default or (), "--default", "="),
+        expressions=migrations.parse_pairs(default_sql or (), "--default-sql", "="),
+        ask=None if run.no_input or not run.terminal else ask,
+    )
+
+
+def _ask_renamed(run: Run, question: "Question") -> str | None:
+    answer = run.answer(f"Was {question.old} renamed to {question.new}? [y/n] ")
+    known = {"y": "yes", "yes": "yes", "n": "no", "no": "no"}
+    return known.get((answer or "").lower())
+
+
+def show_made(run: Run, made: "Made") -> None:
+    """Show the revision that was written, or would be."""
+    if made.revision is None and not made.draft.changes:
+        run.output.line("No changes.")
+        return
+    for change in made.draft.changes:
+        run.output.note(f"  {change}")
+    if made.revision is not None:
+        run.output.line(f"Wrote {made.revision.path}")
+        return
+    for function, code in (("upgrade", made.draft.upgrade), ("downgrade", made.draft.downgrade)):
+        run.output.line(f"def {function}() -> None:")
+        run.output.line(f"    {code.text}")
+
+
+def show_missing(run: Run, changes: "Sequence[str]") -> None:
+    """Show what the models have without a migration, and say no if there is anything."""
+    for change in changes:
+        run.output.line(change)
+    if changes:
+        raise Negative("the models have changes without a migration", hint="inv makemigrations")
+    run.output.line("No changes.")
