@@ -7,7 +7,7 @@ from typing import Any
 
 from dbtasks.engines.copying.wire import Row, Wire
 
-JSONL, CSV = "jsonl", "csv"
+JSONL, CSV, PARQUET = "jsonl", "csv", "parquet"
 
 QUOTED = re.compile(r'[",\r\n]|^\\\.\Z')
 """What CSV puts in quotes; PostgreSQL's own would end a file at a line of a backslash and a dot."""
