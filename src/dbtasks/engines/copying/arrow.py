@@ -7,7 +7,7 @@ What no type of Arrow's keeps exactly, as intervals and numbers of any length, s
 import base64
 import datetime as dt
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -84,37 +84,85 @@ class Columns:
     def batch(self, rows: Sequence[Row]) -> Any:
         """Return rows as they travel as a batch. Raises MisfitError."""
         columns = zip(*rows, strict=True) if rows else ([] for _ in self.names)
-        arrays = [self._array(place, values) for place, values in enumerate(columns)]
+        return self._batch(self._array, columns)
+
+    def batch_of_csv(self, text: bytes | bytearray) -> Any:
+        """Return lines of CSV, in which NULL is nothing, as a batch. Raises MisfitError."""
+        try:
+            table = self._read(text, self.types)
+        except self.pyarrow.ArrowInvalid:  # it does not say which column it was
+            table = self._read(text, [])
+        return self._batch(self._converted, (one.combine_chunks() for one in table.columns))
+
+    def _batch(self, make: Callable[[Any, Any], Any], columns: Iterable[Any]) -> Any:
+        arrays = []
+        for place, (kind, values) in enumerate(zip(self.types, columns, strict=True)):
+            try:
+                arrays.append(make(kind, values))
+            except (ValueError, TypeError, ArithmeticError, NotImplementedError) as error:
+                raise MisfitError(place) from error
         return self.pyarrow.RecordBatch.from_arrays(arrays, schema=self.schema)
 
-    def _array(self, place: int, values: Sequence[Wire]) -> Any:
-        try:
-            return self._exactly(self.types[place], values)
-        except (ValueError, TypeError, ArithmeticError, NotImplementedError) as error:
-            raise MisfitError(place) from error
-
-    def _exactly(self, kind: Any, values: Sequence[Wire]) -> Any:
-        is_ = self.pyarrow.types
-        if is_.is_integer(kind) or is_.is_boolean(kind):
+    def _array(self, kind: Any, values: Sequence[Wire]) -> Any:
+        if self._is_bare(kind):
             return self.pyarrow.array(values, kind)
-        if is_.is_string(kind):
-            return self.pyarrow.array(_texts(values), kind)
-        maker = self._maker(kind)
-        if maker is not None:
-            made = [None if one is None else maker(one) for one in values]
-            return self.pyarrow.array(made, kind)
-        return self.pyarrow.array(values, self.pyarrow.string()).cast(kind)
+        return self._converted(kind, self.pyarrow.array(_texts(values), self.pyarrow.string()))
 
-    def _maker(self, kind: Any) -> Callable[[Any], Any] | None:
-        """Return what makes values that Arrow does not read from text, or would round."""
+    def _is_bare(self, kind: Any) -> bool:
+        """Whether values are no text when they travel."""
+        is_ = self.pyarrow.types
+        return bool(is_.is_integer(kind) or is_.is_boolean(kind))
+
+    def _converted(self, kind: Any, texts: Any) -> Any:
+        """Return an array of texts, or of what CSV has bare, in a type."""
+        is_ = self.pyarrow.types
+        if texts.type == kind:
+            return texts
+        if is_.is_floating(kind):
+            return self._doubles(texts)
+        maker = self._maker(kind)
+        if maker is None:
+            return texts.cast(kind)
+        made = [None if one is None else maker(one) for one in texts.to_pylist()]
+        return self.pyarrow.array(made, kind)
+
+    def _maker(self, kind: Any) -> Callable[[str], Any] | None:
+        """Return what makes values that Arrow does not read from text."""
         is_ = self.pyarrow.types
         if is_.is_binary(kind):
             return base64.b64decode
-        if is_.is_floating(kind):
-            return _float
         if is_.is_time(kind):
             return dt.time.fromisoformat
         return _list if is_.is_list(kind) else None
+
+    def _doubles(self, texts: Any) -> Any:
+        """Return doubles; those that are not written as Arrow would are looked at one by one."""
+        from pyarrow import compute
+
+        doubles = texts.cast(self.pyarrow.float64())
+        written = doubles.cast(self.pyarrow.string())
+        for text in texts.filter(compute.not_equal(texts, written)).to_pylist():
+            _check_double(text)
+        return doubles
+
+    def _read(self, text: bytes | bytearray, types: Sequence[Any]) -> Any:
+        from pyarrow import csv
+
+        bare = dict.fromkeys(self.names, self.pyarrow.string())
+        bare |= {
+            name: kind for name, kind in zip(self.names, types, strict=False) if self._is_bare(kind)
+        }
+        return csv.read_csv(
+            self.pyarrow.BufferReader(text),
+            csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=self.names),
+            csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+            csv.ConvertOptions(
+                column_types=bare,
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
 
 
 def arrow_type(kind: TypeEngine[Any], backend: "Backend") -> Any:
@@ -182,12 +230,10 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _float(text: Any) -> float:
-    """Return the double that a text stands for. Raises ValueError for one that it rounds."""
-    number = float(text)
-    if len(str(text)) > EXACT_DIGITS and Decimal(text) != Decimal(repr(number)):
+def _check_double(text: str) -> None:
+    """Raise ValueError for a number that a double rounds."""
+    if len(text) > EXACT_DIGITS and Decimal(text) != Decimal(repr(float(text))):
         raise ValueError(text)
-    return number
 
 
 def _list(text: Any) -> Any:

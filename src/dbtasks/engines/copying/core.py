@@ -42,7 +42,7 @@ Rows = Sequence[Sequence[Any]]
 class Block(NamedTuple):
     """Hold whole lines of text, and the number of rows that they are."""
 
-    text: bytes
+    text: bytes | bytearray
     rows: int
 
 

@@ -23,7 +23,7 @@ def to_csv(rows: Sequence[Row]) -> bytes:
     return "".join([",".join(map(_cell, row)) + "\n" for row in rows]).encode()
 
 
-def from_jsonl(block: bytes) -> list[list[Any]]:
+def from_jsonl(block: bytes | bytearray) -> list[list[Any]]:
     """Return the values of whole lines. Raises ValueError for what is no JSON."""
     found: list[list[Any]] = json.loads(b"[" + block[:-1].replace(b"\n", b",") + b"]")
     return found
