@@ -7,8 +7,8 @@ from typing import Any
 from psycopg import pq
 from psycopg.errors import error_from_result
 
-ROWS, BYTES = 2000, 1 << 20
-"""What is held at once."""
+ROWS, LONG = 2000, 1 << 13
+"""Rows that are held at once, and the bytes of one that is the last of them."""
 
 
 def read_blocks(connection: Any, sql: str, most: int = ROWS) -> Iterator[tuple[bytearray, int]]:
@@ -36,22 +36,23 @@ def read_blocks(connection: Any, sql: str, most: int = ROWS) -> Iterator[tuple[b
 def _blocks(connection: Any, most: int) -> Iterator[tuple[bytearray, int]]:
     """Put messages together: a list of them would take half as long again."""
     receive = connection.get_copy_data
-    text, rows = bytearray(), 0
-    while True:
-        size, message = receive(1)
-        if size > 0:
+    size = 0
+    while size >= 0:
+        text, rows = bytearray(), 0
+        for rows in range(1, most + 1):
+            size, message = receive(1)
+            while not size:  # nothing yet: wait where an interrupt is heard
+                select.select([connection.socket], [], [])
+                connection.consume_input()
+                size, message = receive(1)
+            if size < 0:
+                rows -= 1
+                break
             text += message
-            rows += 1
-            if rows == most or len(text) > BYTES:
-                yield text, rows
-                text, rows = bytearray(), 0
-        elif size < 0:
-            break
-        else:  # nothing yet: wait where an interrupt is heard
-            select.select([connection.socket], [], [])
-            connection.consume_input()
-    if rows:
-        yield text, rows
+            if size > LONG:
+                break
+        if rows:
+            yield text, rows
 
 
 def _finish(connection: Any) -> Any:
