@@ -8,8 +8,8 @@ from typing import TypeVar
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
-PENDING = 3
-"""How much is held that waits for its turn."""
+PENDING = 1
+"""How many items may be done or wait while the next is made; each is held in memory."""
 
 
 def ahead(work: Callable[[Given], Made], items: Iterable[Given]) -> Iterator[Made]:
