@@ -75,7 +75,7 @@ def dumpdata(
     from dbtasks import fixtures
 
     number = positive(sample, "--sample")
-    chosen = choice(format_, "--format", ("jsonl", "csv"))
+    chosen = choice(format_, "--format", ("jsonl", "csv", "parquet"))
     check_first(run, "--output")
     if not mask:
         _confirm_dump(run)
@@ -108,7 +108,7 @@ def loaddata(
     any_revision: bool = False,
     fast: bool = False,
 ) -> None:
-    """Load a dump, or a CSV or JSON file of one table, in one transaction."""
+    """Load a dump, or a CSV, JSON or Parquet file of one table, in one transaction."""
     from dbtasks import fixtures
 
     source = _input(run, input_)

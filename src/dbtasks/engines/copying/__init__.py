@@ -2,7 +2,7 @@
 
 from dbtasks.engines.copying.constraints import PostgreSQLLoading
 from dbtasks.engines.copying.core import BATCH, Block, Copying, RowError, Rows
-from dbtasks.engines.copying.forms import CSV, JSONL
+from dbtasks.engines.copying.forms import CSV, JSONL, PARQUET
 from dbtasks.engines.copying.loading import Loading, Orphan
 from dbtasks.engines.copying.mysql import MySQLCopying, MySQLLoading
 from dbtasks.engines.copying.postgresql import PostgreSQLCopying
@@ -13,6 +13,7 @@ __all__ = [
     "BATCH",
     "CSV",
     "JSONL",
+    "PARQUET",
     "Block",
     "Copying",
     "Loading",

@@ -23,6 +23,7 @@ from sqlalchemy import update as update_statement
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
+from dbtasks.engines.copying.arrow import Columns
 from dbtasks.engines.copying.forms import WRITERS, from_jsonl
 from dbtasks.engines.copying.wire import Document, Row, encode_rows, in_utc, stored_type
 
@@ -41,7 +42,7 @@ Rows = Sequence[Sequence[Any]]
 class Block(NamedTuple):
     """Hold whole lines of text, and the number of rows that they are."""
 
-    text: bytes
+    text: bytes | bytearray
     rows: int
 
 
@@ -101,6 +102,15 @@ class Copying:
         result = self.connection.execute(statement.execution_options(yield_per=BATCH))
         for rows in result.partitions():
             yield self._in_utc(encode_rows(rows))
+
+    def arrow_columns(self) -> Columns:
+        """Return how the columns are in Arrow, which has to be installed."""
+        return Columns([one.name for one in self.columns], self.types, self.backend)
+
+    def arrow_out(self, columns: Columns) -> Iterator[Any]:
+        """Yield the rows as batches of Arrow. Raises MisfitError."""
+        for rows in self.rows_out():
+            yield columns.batch(rows)
 
     def copy_in(self, batches: Iterable[Rows]) -> int:
         """Insert the rows of all batches, and return how many they were.

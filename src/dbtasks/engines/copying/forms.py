@@ -7,7 +7,7 @@ from typing import Any
 
 from dbtasks.engines.copying.wire import Row, Wire
 
-JSONL, CSV = "jsonl", "csv"
+JSONL, CSV, PARQUET = "jsonl", "csv", "parquet"
 
 QUOTED = re.compile(r'[",\r\n]|^\\\.\Z')
 """What CSV puts in quotes; PostgreSQL's own would end a file at a line of a backslash and a dot."""
@@ -23,7 +23,7 @@ def to_csv(rows: Sequence[Row]) -> bytes:
     return "".join([",".join(map(_cell, row)) + "\n" for row in rows]).encode()
 
 
-def from_jsonl(block: bytes) -> list[list[Any]]:
+def from_jsonl(block: bytes | bytearray) -> list[list[Any]]:
     """Return the values of whole lines. Raises ValueError for what is no JSON."""
     found: list[list[Any]] = json.loads(b"[" + block[:-1].replace(b"\n", b",") + b"]")
     return found

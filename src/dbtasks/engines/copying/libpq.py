@@ -7,12 +7,14 @@ from typing import Any
 from psycopg import pq
 from psycopg.errors import error_from_result
 
-CHUNK = 2000
-"""Rows of the server that are held at once."""
+ROWS, LONG = 2000, 1 << 13
+"""Rows that are held at once, and the bytes of one that is the last of them."""
 
 
-def read_lines(connection: Any, sql: str) -> Iterator[list[bytes]]:
-    """Yield lists of the lines that the server sends for a statement, on psycopg's `pgconn`.
+def read_blocks(connection: Any, sql: str, most: int = ROWS) -> Iterator[tuple[bytearray, int]]:
+    """Yield the text that the server sends for a statement, and how many rows it is, by blocks.
+
+    `connection` is psycopg's `pgconn`, `most` the rows of a block.
 
     Raises psycopg's error; the statement is cancelled when not all of it is wanted.
     """
@@ -21,7 +23,7 @@ def read_lines(connection: Any, sql: str) -> Iterator[list[bytes]]:
         raise error_from_result(result)
     ended = False
     try:
-        yield from _chunks(connection)
+        yield from _blocks(connection, most)
         ended = True
     finally:
         if not ended:
@@ -31,28 +33,26 @@ def read_lines(connection: Any, sql: str) -> Iterator[list[bytes]]:
         raise error_from_result(failed)
 
 
-def _chunks(connection: Any) -> Iterator[list[bytes]]:
-    lines: list[bytes] = []
-    for line in _messages(connection):
-        lines.append(line)
-        if len(lines) == CHUNK:
-            yield lines
-            lines = []
-    if lines:
-        yield lines
-
-
-def _messages(connection: Any) -> Iterator[bytes]:
+def _blocks(connection: Any, most: int) -> Iterator[tuple[bytearray, int]]:
+    """Put messages together: a list of them would take half as long again."""
     receive = connection.get_copy_data
-    while True:
-        size, message = receive(1)
-        if size > 0:
-            yield bytes(message)
-        elif size < 0:
-            return
-        else:  # nothing yet: wait where an interrupt is heard
-            select.select([connection.socket], [], [])
-            connection.consume_input()
+    size = 0
+    while size >= 0:
+        text, rows = bytearray(), 0
+        for rows in range(1, most + 1):
+            size, message = receive(1)
+            while not size:  # nothing yet: wait where an interrupt is heard
+                select.select([connection.socket], [], [])
+                connection.consume_input()
+                size, message = receive(1)
+            if size < 0:
+                rows -= 1
+                break
+            text += message
+            if size > LONG:
+                break
+        if rows:
+            yield text, rows
 
 
 def _finish(connection: Any) -> Any:
@@ -60,7 +60,7 @@ def _finish(connection: Any) -> Any:
     failed = None
     while (result := connection.get_result()) is not None:
         if result.status == pq.ExecStatus.COPY_OUT:
-            for _ in _messages(connection):
+            for _ in _blocks(connection, ROWS):
                 pass
         elif result.status == pq.ExecStatus.FATAL_ERROR:
             failed = result

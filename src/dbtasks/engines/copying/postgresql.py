@@ -26,7 +26,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from dbtasks.engines.copying.core import Block, Copying, RowError, Rows, rows_of
+from dbtasks.engines.copying.ahead import ahead
+from dbtasks.engines.copying.arrow import Columns
+from dbtasks.engines.copying.core import BATCH, Block, Copying, RowError, Rows, rows_of
 from dbtasks.engines.copying.forms import CSV, JSONL
 from dbtasks.engines.copying.wire import Document, Row
 
@@ -39,6 +41,8 @@ FORMS = {
 CONTROL = bytes(code for code in range(32) if code != ord("\n"))
 ESCAPES = {code: f"\\u{code:04x}".encode() for code in range(32)}
 CONTROLS = re.compile(rb"[\x00-\x1f]")
+LINE = re.compile(rb'(?:[^"\n]++|"(?:[^"\\]++|\\.)*+")*+\n', re.DOTALL)
+"""A row of that CSV, which may be several lines."""
 
 SETTINGS = (
     "DateStyle = 'ISO, YMD'",
@@ -49,6 +53,9 @@ SETTINGS = (
 """How the server writes values, for this transaction."""
 
 STAGE = "dbtasks_stage"
+
+ARROW_BATCH = 20_000
+"""Rows that Arrow is given at once."""
 
 KEY = re.compile(r"^Key \((.*?)\)=\((.*)\) is not present", re.DOTALL)
 PLACE = re.compile(r"^COPY .*?, line (\d+)")
@@ -75,13 +82,8 @@ class PostgreSQLCopying(Copying):
         if criteria or not self._by_copy:
             yield from super().copy_out(form, criteria)
             return
-        from dbtasks.engines.copying.libpq import read_lines  # psycopg may not be there
-
-        self._settle()
-        text_of = _json_lines if form == JSONL else b"".join
-        with self._wrapped():
-            for lines in read_lines(self._libpq, self._statement(form)):
-                yield Block(text_of(lines), len(lines))
+        for text, rows in self._sent(form, BATCH):
+            yield Block(_json_lines(text, rows) if form == JSONL else text, rows)
 
     def rows_out(self, criteria: Sequence[ColumnElement[bool]] = ()) -> Iterator[Sequence[Row]]:
         """Yield the rows of what COPY sends."""
@@ -89,6 +91,14 @@ class PostgreSQLCopying(Copying):
             self._settle()
             return super().rows_out(criteria)
         return rows_of(self.copy_out(JSONL))
+
+    def arrow_out(self, columns: Columns) -> Iterator[Any]:
+        """Let Arrow read the CSV that COPY sends."""
+        if not self._by_copy:
+            yield from super().arrow_out(columns)
+            return
+        texts = (text for text, _ in self._sent(CSV, ARROW_BATCH))
+        yield from ahead(columns.batch_of_csv, texts)
 
     def copy_in(self, batches: Iterable[Rows]) -> int:
         """Send all rows with one COPY, so that they may refer to each other."""
@@ -118,6 +128,14 @@ class PostgreSQLCopying(Copying):
         names = map(self._quote.format_column, others)
         change = ", ".join(f"{one} = EXCLUDED.{one}" for one in names)
         return f"UPDATE SET {change}" if update and others else "NOTHING"
+
+    def _sent(self, form: str, most: int) -> Iterator[tuple[bytearray, int]]:
+        """Yield what COPY sends, by blocks of so many rows at most."""
+        from dbtasks.engines.copying.libpq import read_blocks  # psycopg may not be there
+
+        self._settle()
+        with self._wrapped():
+            yield from read_blocks(self._libpq, self._statement(form), most)
 
     def _settle(self) -> None:
         for one in SETTINGS:
@@ -296,11 +314,11 @@ def _text_of(name: str, kind: TypeEngine[Any]) -> str:
     return f"{name}::text" if isinstance(kind, Boolean) else name
 
 
-def _json_lines(lines: Sequence[bytes]) -> bytes:
+def _json_lines(text: bytearray, rows: int) -> bytes:
     """Make lines of JSON of lines of CSV; control characters are most often not there."""
-    text = b"".join(lines)
-    if len(text.translate(None, CONTROL)) == len(text) and text.count(b"\n") == len(lines):
+    if len(text.translate(None, CONTROL)) == len(text) and text.count(b"\n") == rows:
         return b"[" + text[:-1].replace(b"\n", b"]\n[") + b"]\n"
+    lines = LINE.findall(text)
     return b"".join(b"[" + CONTROLS.sub(_escape, line[:-1]) + b"]\n" for line in lines)
 
 
