@@ -97,6 +97,28 @@ def migration(schema: str | None) -> Table:
     )
 
 
+@cache
+def load(schema: str | None) -> Table:
+    """Return the table of loads in batches that have not come to their end.
+
+    The rows of `section` parts of the source are committed, and `done` rows of the next; `digest`
+    is that of all these rows.
+    """
+    return Table(
+        "dbtasks_load",
+        MetaData(schema=schema),
+        Column("id", Integer, Identity(), primary_key=True),
+        Column("command", String(NAME_LENGTH), nullable=False),
+        Column("tables", Text, nullable=False),
+        Column("source", Text, nullable=False),
+        Column("size", Integer, nullable=False),
+        Column("section", Integer, nullable=False),
+        Column("done", BigInteger, nullable=False),
+        Column("digest", String(64)),
+        Column("holder", String(2 * NAME_LENGTH), nullable=False),
+    )
+
+
 def stands(connection: Connection, table: Table) -> bool:
     """Whether one of our tables is in the database."""
     return inspect(connection).has_table(table.name, schema=table.schema)

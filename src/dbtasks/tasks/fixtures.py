@@ -107,15 +107,19 @@ def loaddata(
     truncate: bool = False,
     any_revision: bool = False,
     fast: bool = False,
+    batch_size: str | None = None,
+    resume: bool = False,
 ) -> None:
     """Load a dump, or a CSV, JSON or Parquet file of one table, in one transaction."""
     from dbtasks import fixtures
 
     source = _input(run, input_)
+    size = positive(batch_size, "--batch-size")
     if source == "-":
         check_first(run, "stdin")
-    if (upsert or truncate) and not run.dry_run:
-        run.confirm(f"loading {source} {'empties tables first' if truncate else 'changes rows'}")
+    empties = truncate and not resume
+    if (upsert or empties) and not run.dry_run:
+        run.confirm(f"loading {source} {'empties tables first' if empties else 'changes rows'}")
     with run.output.progress() as tell:
         received = fixtures.loaddata(
             run.project,
@@ -128,6 +132,8 @@ def loaddata(
             truncate=truncate,
             any_revision=any_revision,
             fast=fast,
+            batch_size=size,
+            resume=resume,
             dry_run=run.dry_run,
             on_progress=tell,
             on_wait=run.tell_waiting,
@@ -144,14 +150,17 @@ def copydata(
     exclude: list[str] | None = None,
     truncate: bool = False,
     any_revision: bool = False,
+    batch_size: str | None = None,
+    resume: bool = False,
 ) -> None:
     """Copy tables from one database straight into another, in one transaction there."""
     from dbtasks import fixtures
 
+    size = positive(batch_size, "--batch-size")
     source = run.other_project(_alias(from_, "--from"))
     run.turn_to(_alias(to, "--to"))
     run.announce()
-    if truncate and not run.dry_run:
+    if truncate and not (run.dry_run or resume):
         run.confirm(f"copying into {run.project.name} empties its tables first")
     with run.output.progress() as tell:
         copied = fixtures.copydata(
@@ -161,6 +170,8 @@ def copydata(
             exclude=exclude or (),
             truncate=truncate,
             any_revision=any_revision,
+            batch_size=size,
+            resume=resume,
             dry_run=run.dry_run,
             on_progress=tell,
             on_wait=run.tell_waiting,
