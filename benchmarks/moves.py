@@ -87,7 +87,7 @@ def _by_django(options: argparse.Namespace) -> Callable[[], int]:
         else:
             form = {"format": "jsonl", "output": str(options.file)}
             call_command("dumpdata", "staff.Employee", **form, **quiet)
-        return options.file.read_bytes().count(b"\n")
+        return int(options.file.read_bytes().count(b"\n"))
 
     return move
 
