@@ -41,7 +41,7 @@ MOST, LEAST = 10_000_000, 100_000
 MEMORY = 1.3
 HERE = Path(__file__).parent
 TITLES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
-GROUPS = ("speed", "django", "seed", "arrow", "memory")
+GROUPS = ("speed", "django-dump", "django-load", "seed", "arrow", "memory")
 ORDERED = "SELECT * FROM employee ORDER BY id"
 
 
@@ -153,7 +153,7 @@ def _compare(
     for kind, url in (("postgresql", server), ("sqlite", "sqlite")):
         files = folder / f"{group}-{kind}"
         files.mkdir()
-        rows = DJANGO_ROWS if group == "django" else options.rows or ROWS
+        rows = DJANGO_ROWS if group == "django-load" else options.rows or ROWS
         with copies_of(url, files) as copies:
             place = Place(kind, options.python, project, files, copies, rows)
             _fill(place)
@@ -224,8 +224,33 @@ def _speed(place: Place, options: argparse.Namespace) -> Entries:
 
 
 def _beside_django(place: Place, options: argparse.Namespace) -> Entries:
-    """Return Django's dump and load of fewer rows, and ours."""
-    python = options.django_python or place.project.parent / "django" / "bin" / "python"
+    """Return Django's dump, and ours."""
+    python = _django(place, options)
+    output = place.files / "django.jsonl"
+    title = f"`dumpdata` jsonl, {TITLES[place.kind]}, {place.rows:,} rows"
+    arguments = (python, HERE / "moves.py", "dump", output)
+    return {
+        "a": Entry("Django's `dumpdata`", arguments, place.files / "site", output=output),
+        "b": replace(place.dump("jsonl", "a", 1 / 15), title=title),
+    }
+
+
+def _beside_djangos_load(place: Place, options: argparse.Namespace) -> Entries:
+    """Return Django's load of fewer rows, and ours."""
+    python = _django(place, options)
+    file, site = place.files / "django.jsonl", place.files / "site"
+    measure((python, HERE / "moves.py", "dump", file), site)
+    arguments = (python, HERE / "moves.py", "load", file, "--database", "copy")
+    title = f"`loaddata` jsonl → {TITLES[place.kind]}, {place.rows:,} rows"
+    return {
+        "a": Entry("Django's `loaddata`", arguments, site),
+        "b": place.load(title, place.files / "rows.jsonl", "a", 1 / 50),
+    }
+
+
+def _django(place: Place, options: argparse.Namespace) -> Path:
+    """Make a project of Django on both databases, and return the Python that runs it."""
+    python: Path = options.django_python or place.project.parent / "django" / "bin" / "python"
     if not python.exists():
         make_venv(python.parent.parent, "django", "psycopg[binary]")
     site = place.files / "site"
@@ -234,16 +259,7 @@ def _beside_django(place: Place, options: argparse.Namespace) -> Entries:
         copy = place.copies.copy.removeprefix("sqlite:///")
         name = copy if place.kind == "sqlite" else copy.rpartition("/")[2]
         settings.write(f"DATABASES['copy'] = DATABASES['default'] | {{'NAME': {name!r}}}\n")
-    output, ours = place.files / "django.jsonl", place.files / "rows.jsonl"
-    inside = (python, HERE / "moves.py")
-    title = f"{TITLES[place.kind]}, {place.rows:,} rows"
-    load = (*inside, "load", output, "--database", "copy")
-    return {
-        "a": Entry("Django's `dumpdata`", (*inside, "dump", output), site, output=output),
-        "b": replace(place.dump("jsonl", "a", 1 / 15), title=f"`dumpdata` {title}"),
-        "c": Entry("Django's `loaddata`", load, site),
-        "d": place.load(f"`loaddata` {title}", ours, "c", 1 / 50),
-    }
+    return python
 
 
 def _seeding(place: Place, options: argparse.Namespace) -> Entries:
@@ -274,7 +290,8 @@ def _with_arrow(place: Place, options: argparse.Namespace) -> Entries:
 
 WAYS: dict[str, Callable[[Place, argparse.Namespace], Entries]] = {
     "speed": _speed,
-    "django": _beside_django,
+    "django-dump": _beside_django,
+    "django-load": _beside_djangos_load,
     "seed": _seeding,
     "arrow": _with_arrow,
 }
