@@ -1,0 +1,127 @@
+"""Dumps and loads on a disk that has less room than they need, from none to nearly all of it."""
+
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from pwd import getpwnam
+
+from sqlalchemy import NullPool, create_engine, text
+from stages import Disk, Points, Stage, faults_left, files_of, small_disk, stage
+
+ROWS, FEW = 20_000, 500
+POINTS = 12
+PAGE = 4096
+FORMS = {"d.jsonl": "jsonl", "d.jsonl.gz": "jsonl", "d": "csv", "d.gz": "csv"}
+LOCAL, SERVERS = 9, 8
+"""The exit codes of a full disk: ours, and that of a server, which refuses."""
+
+
+def dumps_on_a_full_disk(kind: str, server: str, folder: Path, options: Namespace) -> Points:
+    """Dump where an older dump is: it must stay, with nothing beside it."""
+    for name, form in FORMS.items():
+        with (
+            stage(kind, server, folder, FEW) as here,
+            small_disk(folder / "disk") as disk,
+        ):
+            here.make()
+            here.fill()
+            path = here.dump(disk.path / name, form)
+            before, used = files_of(path), disk.used
+            here.rows = ROWS
+            here.fill(FEW + 1)
+            needed = _size(here.dump(folder / name, form))
+            for size in range(used + PAGE, used + needed, max(needed // POINTS, PAGE)):
+                disk.resize(size)
+                done = here.inv("dumpdata", "--format", form, "--output", path)
+                faults = [] if done.returncode == LOCAL else [f"{done.returncode}: {done.stderr}"]
+                if files_of(path) != before or [one.name for one in disk.path.iterdir()] != [name]:
+                    faults.append(f"it left {[*disk.path.rglob('*')]}")
+                yield f"{name}, {size} bytes", faults
+            disk.resize(used + 2 * needed + (1 << 20))
+            done = here.inv("dumpdata", "--format", form, "--output", path)
+            whole = here.content()
+            here.empty()
+            faults = [] if done.returncode == 0 else [done.stderr]
+            yield f"{name}, enough", faults + faults_left(here, whole, here.load(path), (0,))
+
+
+def loads_on_a_full_disk(kind: str, server: str, folder: Path, options: Namespace) -> Points:
+    """Load where the database has no room: no row may stay, and with more room all come."""
+    with _on_disk(kind, server, folder) as (here, disk):
+        here.make()
+        empty = disk.used
+        here.fill()
+        whole, file = here.content(), here.dump(folder / "d.jsonl")
+        needed = disk.used - empty
+        here.empty()
+        _shrink(here)
+        for part in range(POINTS):
+            size = disk.used + PAGE + needed * part // POINTS
+            disk.resize(size)
+            code = here.inv("loaddata", "--input", file).returncode
+            allowed = (LOCAL if kind == "sqlite" else SERVERS,)
+            faults = faults_left(here, whole, code, allowed)
+            disk.resize(64 << 20)
+            _shrink(here)
+            yield f"{size} bytes", faults
+        yield "enough", faults_left(here, whole, here.load(file), (0,))
+
+
+@contextmanager
+def _on_disk(kind: str, server: str, folder: Path) -> Iterator[tuple[Stage, Disk]]:
+    """Make a stage whose tables are on a small disk."""
+    with ExitStack() as stack:
+        if kind == "sqlite":
+            disk = stack.enter_context(small_disk(folder / "disk"))
+            made = stage(kind, server, folder, ROWS, file_in=disk.path)
+            yield stack.enter_context(made), disk
+            return
+        here = stack.enter_context(stage(kind, server, folder, ROWS))
+        if kind == "postgresql":
+            place = Path("/tmp") / f"{folder.name}-disk"  # its server may not look into ours
+            disk = stack.enter_context(small_disk(place, options=_owner("postgres")))
+            stack.callback(_drop_space, here)
+            name = here.project.backend.url.database
+            _administer(server, f"CREATE TABLESPACE small LOCATION '{place}'")
+            _administer(server, f"ALTER DATABASE {name} SET default_tablespace = small")
+        else:
+            data = Path(_administer(server, "SELECT @@datadir"))
+            place = data / str(here.project.backend.url.database)
+            disk = stack.enter_context(small_disk(place, options=_owner("mysql")))
+        yield here, disk
+
+
+def _owner(name: str) -> str:
+    account = getpwnam(name)
+    return f"uid={account.pw_uid},gid={account.pw_gid},mode=700"
+
+
+def _drop_space(here: Stage) -> None:
+    """Take the tables off the disk, and the server's word of it."""
+    here.project.metadata[0].drop_all(create_engine(here.url, poolclass=NullPool))
+    server = here.url.rpartition("/")[0]
+    _administer(f"{server}/postgres", "DROP TABLESPACE small")
+
+
+def _shrink(here: Stage) -> None:
+    """Let the database give back what a load that failed has taken."""
+    if here.kind == "sqlite":
+        _administer(here.url, "VACUUM")
+    elif here.kind == "postgresql":
+        _administer(here.url, "TRUNCATE employee, department")
+    else:
+        _administer(here.url, "OPTIMIZE TABLE employee")
+
+
+def _administer(url: str, statement: str) -> str:
+    """Execute a statement outside of a transaction, and return the first value."""
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        result = connection.execute(text(statement))
+        return str(result.scalar()) if result.returns_rows else ""
+
+
+def _size(dump: Path) -> int:
+    """Return how many bytes a dump takes."""
+    return sum(len(content) for _, content in files_of(dump))
