@@ -91,6 +91,8 @@ def _killed(kind: str, server: str, folder: Path, options: Namespace) -> Points:
         whole, file = here.content(), here.dump(folder / "d.jsonl")
         kills.arm(here.root)
         here.empty()
+        here.inv("loaddata", "--input", file)  # makes our own tables, which the others find
+        here.empty()
         counted = here.inv("loaddata", "--input", file, KILL_AT="0")
         for at in range(1, int(counted.stdout.rpartition("points: ")[2]) + 1, options.every):
             here.empty()
