@@ -8,11 +8,21 @@ from pwd import getpwnam
 
 from revival import Revival
 from sqlalchemy import NullPool, create_engine, text
-from stages import Disk, Points, Stage, faults_left, files_of, small_disk, stage
+from stages import (
+    Content,
+    Disk,
+    Points,
+    Stage,
+    faults_left,
+    files_of,
+    server_of,
+    small_disk,
+    stage,
+)
 
 ROWS, FEW = 20_000, 500
 POINTS = 12
-PAGE = 4096
+PAGE, ROOM = 4096, 64 << 20
 FORMS = {"d.jsonl": "jsonl", "d.jsonl.gz": "jsonl", "d": "csv", "d.gz": "csv"}
 LOCAL = 9
 FULL = {"sqlite": (LOCAL,), "postgresql": (8,), "mariadb": (8,)}
@@ -53,52 +63,55 @@ def dumps_on_a_full_disk(kind: str, server: str, folder: Path, options: Namespac
 
 def loads_on_a_full_disk(kind: str, server: str, folder: Path, options: Namespace) -> Points:
     """Load where the database has no room: no row may stay, and with more room all come."""
-    with _on_disk(kind, server, folder) as (here, disk, revival):
-        here.make()
-        empty = disk.used
-        here.fill()
-        whole, file = here.content(), here.dump(folder / "d.jsonl")
-        needed = disk.used - empty
-        here.empty()
-        _shrink(here)
-        for part in range(POINTS):
+    file, whole, needed = _dump_and_size(kind, folder)
+    for part in range(0, POINTS, options.every if options.every < POINTS else 1):
+        with _on_disk(kind, folder) as (here, disk, revival):
+            here.make()
             size = disk.used + PAGE + needed * part // POINTS
             disk.resize(size)
             code = here.inv("loaddata", "--input", file).returncode
-            disk.resize(64 << 20)
-            revived = revival is not None and revival.revive()
-            allowed = (*FULL[kind], *(GONE if revived else ()))
+            disk.resize(ROOM)
+            died = revival is not None and revival.revive()
+            allowed = (*FULL[kind], *(GONE if died else ()))
             faults = faults_left(here, whole, code, allowed)
-            _shrink(here)
-            yield f"{size} bytes{', server died' if revived else ''}", faults
-        yield "enough", faults_left(here, whole, here.load(file), (0,))
+            here.empty()
+            faults += faults_left(here, whole, here.load(file), (0,))
+            yield f"{size} bytes{', and the server died' if died else ''}", faults
+
+
+def _dump_and_size(kind: str, folder: Path) -> tuple[Path, Content, int]:
+    """Return a dump, its rows, and how much room they take in a database."""
+    with _on_disk(kind, folder) as (here, disk, _):
+        here.make()
+        empty = disk.used
+        here.fill()
+        return here.dump(folder / "d.jsonl"), here.content(), disk.used - empty
 
 
 @contextmanager
-def _on_disk(kind: str, server: str, folder: Path) -> Iterator[tuple[Stage, Disk, Revival | None]]:
-    """Make a stage whose tables are on a small disk."""
+def _on_disk(kind: str, folder: Path) -> Iterator[tuple[Stage, Disk, Revival | None]]:
+    """Make a stage whose tables are on a small disk, on a server of its own: it may die of it."""
     with ExitStack() as stack:
+        server, revival = stack.enter_context(server_of(kind)), None
         if kind == "sqlite":
-            disk = stack.enter_context(small_disk(folder / "disk"))
-            made = stage(kind, server, folder, ROWS, file_in=disk.path)
-            yield stack.enter_context(made), disk, None
+            disk = stack.enter_context(small_disk(folder / "disk", ROOM))
+            here = stack.enter_context(stage(kind, server, folder, ROWS, file_in=disk.path))
+            yield here, disk, None
             return
-        revival = None
         if kind == "mariadb":
             data = Path(_administer(server, "SELECT @@datadir"))
             revival = Revival(server, data)
             stack.callback(revival.end)
         here = stack.enter_context(stage(kind, server, folder, ROWS))
+        name = str(here.project.backend.url.database)
         if kind == "postgresql":
             place = Path("/tmp") / f"{folder.name}-disk"  # its server may not look into ours
-            disk = stack.enter_context(small_disk(place, options=_owner("postgres")))
+            disk = stack.enter_context(small_disk(place, ROOM, _owner("postgres")))
             stack.callback(_drop_space, here)
-            name = here.project.backend.url.database
             _administer(server, f"CREATE TABLESPACE small LOCATION '{place}'")
             _administer(server, f"ALTER DATABASE {name} SET default_tablespace = small")
         else:
-            place = data / str(here.project.backend.url.database)
-            disk = stack.enter_context(small_disk(place, options=_owner("mysql")))
+            disk = stack.enter_context(small_disk(data / name, ROOM, _owner("mysql")))
         yield here, disk, revival
 
 
@@ -112,16 +125,6 @@ def _drop_space(here: Stage) -> None:
     here.project.metadata[0].drop_all(create_engine(here.url, poolclass=NullPool))
     server = here.url.rpartition("/")[0]
     _administer(f"{server}/postgres", "DROP TABLESPACE small")
-
-
-def _shrink(here: Stage) -> None:
-    """Let the database give back what a load that failed has taken."""
-    if here.kind == "sqlite":
-        _administer(here.url, "VACUUM")
-    elif here.kind == "postgresql":
-        _administer(here.url, "TRUNCATE employee, department")
-    else:
-        _administer(here.url, "OPTIMIZE TABLE employee")
 
 
 def _administer(url: str, statement: str) -> str:
