@@ -1,28 +1,32 @@
 """Dumps and loads on a disk that has less room than they need, from none to nearly all of it."""
 
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from pwd import getpwnam
 
+from children import CHECKOUT
 from revival import Revival
 from sqlalchemy import NullPool, create_engine, text
 from stages import (
     Content,
-    Disk,
     Points,
     Stage,
     faults_left,
     files_of,
     server_of,
-    small_disk,
     stage,
 )
 
+sys.path.append(str(CHECKOUT / "tests"))
+
+from disks import Disk, small_disk  # type: ignore[import-not-found]  # the tests'
+
 ROWS, FEW = 20_000, 500
 POINTS = 12
-PAGE, ROOM = 4096, 64 << 20
+PAGE = 4096
 FORMS = {"d.jsonl": "jsonl", "d.jsonl.gz": "jsonl", "d": "csv", "d.gz": "csv"}
 LOCAL = 9
 FULL = {"sqlite": (LOCAL,), "postgresql": (8,), "mariadb": (8,)}
@@ -70,7 +74,7 @@ def loads_on_a_full_disk(kind: str, server: str, folder: Path, options: Namespac
             size = disk.used + PAGE + needed * part // POINTS
             disk.resize(size)
             code = here.inv("loaddata", "--input", file).returncode
-            disk.resize(ROOM)
+            disk.resize()
             died = revival is not None and revival.revive()
             allowed = (*FULL[kind], *(GONE if died else ()))
             faults = faults_left(here, whole, code, allowed)
@@ -94,7 +98,7 @@ def _on_disk(kind: str, folder: Path) -> Iterator[tuple[Stage, Disk, Revival | N
     with ExitStack() as stack:
         server, revival = stack.enter_context(server_of(kind)), None
         if kind == "sqlite":
-            disk = stack.enter_context(small_disk(folder / "disk", ROOM))
+            disk = stack.enter_context(small_disk(folder / "disk"))
             here = stack.enter_context(stage(kind, server, folder, ROWS, file_in=disk.path))
             yield here, disk, None
             return
@@ -106,12 +110,12 @@ def _on_disk(kind: str, folder: Path) -> Iterator[tuple[Stage, Disk, Revival | N
         name = str(here.project.backend.url.database)
         if kind == "postgresql":
             place = Path("/tmp") / f"{folder.name}-disk"  # its server may not look into ours
-            disk = stack.enter_context(small_disk(place, ROOM, _owner("postgres")))
+            disk = stack.enter_context(small_disk(place, _owner("postgres")))
             stack.callback(_drop_space, here)
             _administer(server, f"CREATE TABLESPACE small LOCATION '{place}'")
             _administer(server, f"ALTER DATABASE {name} SET default_tablespace = small")
         else:
-            disk = stack.enter_context(small_disk(data / name, ROOM, _owner("mysql")))
+            disk = stack.enter_context(small_disk(data / name, _owner("mysql")))
         yield here, disk, revival
 
 

@@ -1,6 +1,5 @@
 """Where the fault rounds of fixtures play: a project on a fresh database, its rows, and a dump."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -161,39 +160,6 @@ def stage(
         made_here = Stage(kind, root, url, rows)
         stack.callback(made_here.project.close)
         yield made_here
-
-
-class Disk:
-    """A small disk in memory, whose size can be changed."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def resize(self, size: int) -> None:
-        """Let it have room for so many bytes."""
-        _run("mount", "-o", f"remount,size={size}", self.path)
-
-    @property
-    def used(self) -> int:
-        """Return how many bytes are taken."""
-        return shutil.disk_usage(self.path).used
-
-
-@contextmanager
-def small_disk(path: Path, size: int = 64 << 20, options: str = "mode=1777") -> Iterator[Disk]:
-    """Mount one on a folder. Raises OSError where that is not allowed."""
-    path.mkdir(exist_ok=True)
-    _run("mount", "-t", "tmpfs", "-o", f"size={size},{options}", "tmpfs", path)
-    try:
-        yield Disk(path)
-    finally:
-        _run("umount", "-l", path)
-
-
-def _run(*arguments: str | Path) -> None:
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise OSError(done.stderr.strip())
 
 
 def files_of(dump: Path) -> Sequence[tuple[str, bytes]]:
