@@ -110,6 +110,20 @@ def fill(url: str, rows: int) -> None:
     _apart(url, DEPARTMENTS, EMPLOYEES.format(rows=rows), "VACUUM", "ANALYZE")
 
 
+def empty(url: str) -> None:
+    """Take the employees away from a database, also from the disk, and let it settle."""
+    if url.startswith("sqlite"):
+        _apart(url, "DELETE FROM employee", "VACUUM")
+    else:
+        _apart(url, "TRUNCATE employee", "CHECKPOINT")
+
+
+def count(url: str) -> int:
+    """Return how many employees there are."""
+    with get_context("spawn").Pool(1) as pool:
+        return int(pool.apply(_count, (url,)))
+
+
 def _apart(*arguments: str) -> None:
     """Execute statements in a process of its own, so that this one stays small.
 
@@ -127,3 +141,11 @@ def _execute(url: str, *statements: str) -> None:
         for statement in statements:
             connection.execute(text(statement))
     engine.dispose()
+
+
+def _count(url: str) -> int:
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        return int(connection.scalar(text("SELECT count(*) FROM employee")) or 0)

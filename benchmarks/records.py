@@ -121,11 +121,11 @@ def _prepare(folder: Path, copies: Copies, options: argparse.Namespace) -> Place
     inv = script(options.python, "inv")
     measure([inv, "migrate"], project, {"DATABASE_URL": copies.full})
     fill(copies.full, options.rows)
-    _make_site(django, site, copies)
+    make_site(django, site, copies)
     return place
 
 
-def _make_site(python: Path, site: Path, copies: Copies) -> None:
+def make_site(python: Path, site: Path, copies: Copies) -> None:
     """Make a Django project with unmanaged models of the same tables."""
     staff = site / "staff"
     staff.mkdir(parents=True)
