@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from dbtasks.migrations.journal import Applied
     from dbtasks.migrations.make import Draft, Made, makemigrations, missing
     from dbtasks.migrations.making.questions import Answers, Question, parse_pairs
+    from dbtasks.migrations.merging import Merge, merge
     from dbtasks.migrations.offline import sqlmigrate
+    from dbtasks.migrations.rebasing import Rebase, plan_rebase, rebase
     from dbtasks.migrations.run import Step
     from dbtasks.migrations.runner import Plan, migrate, plan, redo, resolve, resumed_target, sql
     from dbtasks.migrations.scripts import Revision
@@ -24,20 +26,25 @@ __all__ = [
     "Draft",
     "Entry",
     "Made",
+    "Merge",
     "Plan",
     "Question",
+    "Rebase",
     "Revision",
     "Row",
     "Step",
     "dot",
     "draw",
     "makemigrations",
+    "merge",
     "mermaid",
     "migrate",
     "missing",
     "parse_pairs",
     "pending",
     "plan",
+    "plan_rebase",
+    "rebase",
     "redo",
     "resolve",
     "resumed_target",
@@ -51,8 +58,10 @@ _PLACES = {
     "history": ("Entry", "pending", "showmigrations"),
     "journal": ("Applied",),
     "make": ("Draft", "Made", "makemigrations", "missing"),
+    "merging": ("Merge", "merge"),
     "making.questions": ("Answers", "Question", "parse_pairs"),
     "offline": ("sqlmigrate",),
+    "rebasing": ("Rebase", "plan_rebase", "rebase"),
     "run": ("Step",),
     "runner": ("Plan", "migrate", "plan", "redo", "resolve", "resumed_target", "sql"),
     "scripts": ("Revision",),

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
+from pathlib import Path
 from typing import TypeVar
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from dbtasks.errors import Refused
+from dbtasks.errors import Refused, UsageError
+from dbtasks.migrations import rewriting
+from dbtasks.migrations.history import showmigrations
 from dbtasks.migrations.making import naming
 from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.filling import Filling
@@ -19,7 +22,7 @@ from dbtasks.migrations.making.renames import find_rename
 from dbtasks.migrations.making.rendering import Code
 from dbtasks.migrations.making.trial import Trial
 from dbtasks.migrations.opening import open_environment
-from dbtasks.migrations.replay import replayed
+from dbtasks.migrations.replay import copied, replayed
 from dbtasks.migrations.scripts import (
     Revision,
     describe,
@@ -57,6 +60,8 @@ def makemigrations(
     *,
     name: str | None = None,
     empty: bool = False,
+    update: bool = False,
+    from_database: bool = False,
     answers: Answers | None = None,
     dry_run: bool = False,
 ) -> Made:
@@ -64,27 +69,33 @@ def makemigrations(
 
     The history is replayed in a scratch database of the same kind; the project's own is not
     looked at. `answers` say what was renamed, and what the rows get that are there; what they
-    leave open is asked by their `ask`. With `empty` nothing is compared. Raises Refused for what
-    nobody answers, UsageError where no scratch database can be made.
+    leave open is asked by their `ask`. With `empty` nothing is compared; with `update` the newest
+    revision does what is missing, if the database has not had it; with `from_database` the models
+    are compared with what the project's database has. Raises Refused for what nobody answers,
+    UsageError where no scratch database can be made.
     """
     _check_one_head(project)
-    draft = Draft("empty") if empty else _draft(project, answers or Answers())
+    if update:
+        _check_not_applied(project)
+    draft = Draft("empty") if empty else _draft(project, answers or Answers(), from_database)
     if dry_run or not (draft.changes or empty):
         return Made(draft)
+    if update:
+        return Made(draft, _amend(project, draft))
     return Made(draft, _write(project, draft, name or draft.name))
 
 
-def missing(project: Project) -> tuple[str, ...]:
+def missing(project: Project, *, from_database: bool = False) -> tuple[str, ...]:
     """Return what the models have and the history has not, in words; nothing is asked."""
 
     def work(scratch: Project, context: MigrationContext) -> tuple[str, ...]:
         trial = Trial(context, batch=scratch.backend.batch_migrations)
         return tuple(naming.tell(one) for one in single(trial.real(trial.compare())))
 
-    return _on_scratch(project, work)
+    return _on_scratch(project, work, from_database)
 
 
-def _draft(project: Project, answers: Answers) -> Draft:
+def _draft(project: Project, answers: Answers, from_database: bool) -> Draft:
     """Return what the models have and the history has not, as code; what is unclear is asked."""
 
     def work(scratch: Project, context: MigrationContext) -> Draft:
@@ -102,7 +113,7 @@ def _draft(project: Project, answers: Answers) -> Draft:
             trial.code([*reverse.ops, *back]),
         )
 
-    draft = _on_scratch(project, work)
+    draft = _on_scratch(project, work, from_database)
     answers.check_used()
     return draft
 
@@ -121,10 +132,15 @@ def _rename(trial: Trial, answers: Answers) -> tuple[list[Operation], list[Opera
     return forth, back
 
 
-def _on_scratch(project: Project, work: Callable[[Project, MigrationContext], T]) -> T:
+def _on_scratch(
+    project: Project, work: Callable[[Project, MigrationContext], T], from_database: bool
+) -> T:
     """Return what work finds on a database that has the history, and is there to be changed."""
     found: list[T] = []
-    with replayed(project) as scratch, open_environment(scratch, writes=True) as environment:
+    with (
+        (copied if from_database else replayed)(project) as scratch,
+        open_environment(scratch, writes=True) as environment,
+    ):
         contexts: list[MigrationContext] = []
         environment.handover.on_configured = contexts.append
 
@@ -143,6 +159,29 @@ def _check_one_head(project: Project) -> None:
             f"there are {len(heads)} heads: {', '.join(sorted(heads))}",
             hint="join them first: inv makemigrations --merge, or --rebase one after the other",
         )
+
+
+def _check_not_applied(project: Project) -> None:
+    """Refuse to change a revision that the database has had."""
+    newest = [one for one in showmigrations(project) if one.head]
+    for one in newest:
+        if one.applied:
+            raise Refused(
+                f"{one.revision.id} is applied, and changing it would change nothing there",
+                hint="revert it first: inv rollback; or make another: leave out --update",
+            )
+    if not newest:
+        raise UsageError("there is no revision to update", hint="leave out --update")
+
+
+def _amend(project: Project, draft: Draft) -> Revision:
+    """Let the newest revision do what is missing, after what it does already."""
+    scripts = read_scripts(read_config(project))
+    script = scripts.get_revision("head")
+    path = Path(script.path)
+    source = path.read_text(encoding="utf-8")
+    rewriting.write(path, rewriting.extend(source, draft.upgrade, draft.downgrade))
+    return describe(script)
 
 
 def _write(project: Project, draft: Draft, name: str) -> Revision:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from warnings import catch_warnings, filterwarnings
 
+from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
 
-from dbtasks.errors import DbtasksError, Rejected
-from dbtasks.migrations.opening import open_environment
+from dbtasks.errors import DbtasksError, Refused, Rejected
+from dbtasks.migrations.opening import open_environment, read_heads
 from dbtasks.project import Project
 from dbtasks.references import project_raised
 
@@ -25,6 +27,34 @@ def replayed(project: Project, to: str = EVERYTHING) -> Iterator[Project]:
     ):
         scratch.echo = project.echo
         replay(scratch, to)
+        yield scratch
+
+
+@contextmanager
+def copied(project: Project) -> Iterator[Project]:
+    """Open the project on a scratch database that has the tables of its own, without their rows.
+
+    Raises Refused where that is not at the newest revision.
+    """
+    with (
+        project.backend.scratch(project.backend).opened() as url,
+        project.elsewhere(url) as scratch,
+    ):
+        scripts, heads = read_heads(project)
+        if {*heads} != {*scripts.get_heads()}:
+            raise Refused(
+                f"the database is at {', '.join(heads) or 'no revision'}, "
+                f"and the newest is {', '.join(scripts.get_heads())}",
+                hint="bring it up to date: inv migrate",
+            )
+        tables = MetaData()
+        declared = [table for one in project.metadata for table in one.tables.values()]
+        with project.connect() as connection, catch_warnings():
+            filterwarnings("ignore")  # of what reflection does not know, nothing is compared
+            for schema in {None, *(one.schema for one in declared)}:
+                tables.reflect(connection, schema=schema)
+        with scratch.migrating(writes=True) as connection, connection.begin():
+            tables.create_all(connection)
         yield scratch
 
 

@@ -7,7 +7,13 @@ from dbtasks.output import Output
 from dbtasks.tasks.edge import command
 from dbtasks.tasks.history import read_form, show_graph, show_list, show_text
 from dbtasks.tasks.options import positive, seconds
-from dbtasks.tasks.questions import read_answers, show_made, show_missing
+from dbtasks.tasks.questions import (
+    read_answers,
+    refuse_several,
+    show_made,
+    show_merge,
+    show_missing,
+)
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
@@ -159,6 +165,10 @@ def makemigrations(
     name: str | None = None,
     empty: bool = False,
     check: bool = False,
+    update: bool = False,
+    merge: bool = False,
+    rebase: str | None = None,
+    from_database: bool = False,
     rename: list[str] | None = None,
     drop: list[str] | None = None,
     default: list[str] | None = None,
@@ -167,14 +177,24 @@ def makemigrations(
     """Write the revision that the models are missing; the database is not looked at."""
     from dbtasks import migrations
 
-    answers = read_answers(run, rename, drop, default, default_sql)
-    if check:
-        show_missing(run, migrations.missing(run.project))
-        return
-    made = migrations.makemigrations(
-        run.project, name=name, empty=empty, answers=answers, dry_run=run.dry_run
-    )
-    show_made(run, made)
+    refuse_several(empty=empty, check=check, update=update, merge=merge, rebase=rebase is not None)
+    if merge:
+        show_merge(run, migrations.merge(run.project, name=name, dry_run=run.dry_run))
+    elif rebase is not None:
+        _rebase(run, rebase)
+    elif check:
+        show_missing(run, migrations.missing(run.project, from_database=from_database))
+    else:
+        made = migrations.makemigrations(
+            run.project,
+            name=name,
+            empty=empty,
+            update=update,
+            from_database=from_database,
+            answers=read_answers(run, rename, drop, default, default_sql),
+            dry_run=run.dry_run,
+        )
+        show_made(run, made)
 
 
 @command()
@@ -211,6 +231,21 @@ def sqlmigrate(
     text = migrations.sqlmigrate(run.project, revision=revision, backwards=backwards)
     with run.output.into(output):
         show_text(run.output, text)
+
+
+def _rebase(run: Run, revision: str) -> None:
+    """Show what moves, ask before anything is reverted, and do it."""
+    from dbtasks import migrations
+
+    plan = migrations.plan_rebase(run.project, revision)
+    for one in plan.moves:
+        run.output.line(f"{one.old} → {one.new}, after {plan.onto}")
+    if run.dry_run:
+        return
+    if plan.applied:
+        run.confirm(f"reverting {', '.join(plan.applied)} loses the data that it holds")
+    with _Progress(run.output) as progress:
+        migrations.rebase(run.project, revision, on_step=progress.show, on_wait=run.tell_waiting)
 
 
 def _read_options(

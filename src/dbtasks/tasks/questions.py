@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from dbtasks.errors import Negative
+from dbtasks.errors import Negative, UsageError
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dbtasks.migrations import Answers, Made, Question
+    from dbtasks.migrations import Answers, Made, Merge, Question
 
 
 def read_answers(
@@ -41,6 +41,25 @@ def _ask_renamed(run: Run, question: "Question") -> str | None:
     answer = run.answer(f"Was {question.old} renamed to {question.new}? [y/n] ")
     known = {"y": "yes", "yes": "yes", "n": "no", "no": "no"}
     return known.get((answer or "").lower())
+
+
+def refuse_several(**chosen: bool) -> None:
+    """Refuse options of which each says another thing to do."""
+    given = [f"--{name}" for name, value in chosen.items() if value]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other", hint="give one of them")
+
+
+def show_merge(run: Run, merge: "Merge") -> None:
+    """Show what each side does, the tables that both touch, and what joins them."""
+    for head, side in merge.sides.items():
+        run.output.line(f"{head}:")
+        for one in side:
+            run.output.line(f"  {one.revision}: {', '.join(one.operations) or 'nothing'}")
+    for table in merge.shared:
+        run.output.note(f"both touch {table}: see that they go together")
+    if merge.revision is not None:
+        run.output.line(f"Wrote {merge.revision.path}")
 
 
 def show_made(run: Run, made: "Made") -> None:

@@ -34,6 +34,14 @@ def new_id(scripts: ScriptDirectory, name: str, *, number: int | None = None) ->
     return f"{number or highest + 1:0{width}}_{slug(name)}"[:LONGEST].rstrip("_")
 
 
+def numbered_after(other: str, revision: str, place: int) -> str:
+    """Return a revision's id with the number that is `place` after another's, if both have one."""
+    theirs, ours = NUMBERED.match(other), NUMBERED.match(revision)
+    if theirs is None or ours is None:
+        return revision
+    return f"{int(theirs[1]) + place:0{len(ours[1])}}{revision[len(ours[1]) :]}"
+
+
 def slug(name: str) -> str:
     """Return a name as it stands in the name of a file."""
     return re.sub(r"\W+", "_", name.lower()).strip("_") or "change"

@@ -1,0 +1,123 @@
+"""Revision files changed by their syntax: what is not meant stays as somebody wrote it."""
+
+import ast
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from dbtasks.errors import LocalFailure, UsageError
+from dbtasks.migrations.making.layout import INDENT
+from dbtasks.migrations.making.rendering import Code
+
+Value = str | tuple[str, ...] | None
+
+
+def rename(source: str, names: Mapping[str, str], **assigned: Value) -> str:
+    """Return a file with other values assigned to names, as `revision` or `down_revision`.
+
+    `names` are the new ids by the old ones: the docstring tells them too. Raises UsageError for
+    a file that does not assign such a name at its beginning.
+    """
+    lines = source.split("\n")
+    tree = ast.parse(source)
+    places = dict(pair for node in tree.body for pair in _assigned(node))
+    for name, value in assigned.items():
+        if name not in places:
+            raise UsageError(f"a revision does not say its {name}", hint="write it into the file")
+        lines = _replaced(lines, places[name], _literal(value))
+    if ast.get_docstring(tree) is not None:
+        end = tree.body[0].end_lineno or 0
+        lines[:end] = [_renamed(line, names) for line in lines[:end]]
+    return "\n".join(lines)
+
+
+def extend(source: str, upgrade: Code, downgrade: Code) -> str:
+    """Return a file whose upgrade() does more at its end, and its downgrade() at its beginning."""
+    lines = source.split("\n")
+    functions = {
+        one.name: one for one in ast.parse(source).body if isinstance(one, ast.FunctionDef)
+    }
+    missing = {"upgrade", "downgrade"} - functions.keys()
+    if missing:
+        raise UsageError(
+            f"the revision has no {' and no '.join(sorted(missing))}()",
+            hint="make another one: leave out --update",
+        )
+    changes = [
+        _added(lines, functions["upgrade"], upgrade.text, first=False),
+        _added(lines, functions["downgrade"], downgrade.text, first=True),
+    ]
+    for begin, end, text in sorted(changes, reverse=True):
+        lines[begin:end] = text.split("\n")
+    return _with_imports("\n".join(lines), upgrade.imports | downgrade.imports)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole, or leave it as it was."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise LocalFailure(
+            f"{path} cannot be written: {error.strerror}", hint="nothing of it was changed"
+        ) from error
+
+
+def _assigned(node: ast.stmt) -> Iterable[tuple[str, ast.expr]]:
+    """Yield the names that a statement assigns, and the expression."""
+    match node:
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            yield name, value
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            yield name, value
+
+
+def _replaced(lines: list[str], node: ast.expr, text: str) -> list[str]:
+    """Put another expression in the place of one, where it stands on lines of its own."""
+    first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+    before = lines[first].encode()[: node.col_offset].decode()
+    after = lines[last].encode()[node.end_col_offset :].decode()
+    # The lines after it keep their numbers, for what is put in place next.
+    return [*lines[:first], before + text + after, *[""] * (last - first), *lines[last + 1 :]]
+
+
+def _literal(value: Value) -> str:
+    if isinstance(value, tuple):
+        return f"({', '.join(map(json.dumps, value))},)" if value else "()"
+    return "None" if value is None else json.dumps(value)
+
+
+def _renamed(line: str, names: Mapping[str, str]) -> str:
+    for old, new in names.items():
+        line = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", new, line)
+    return line
+
+
+def _added(
+    lines: list[str], function: ast.FunctionDef, text: str, *, first: bool
+) -> tuple[int, int, str]:
+    """Return which lines of a function are replaced, and by what."""
+    body = function.body
+    if ast.get_docstring(function) is not None:
+        body = body[1:]
+    if not body or isinstance(body[0], ast.Pass):
+        begin = body[0].lineno - 1 if body else function.end_lineno or 0
+        return begin, begin + len(body[:1]), f"{INDENT}{text}"
+    place = body[0].lineno - 1 if first else function.end_lineno or 0
+    return place, place, f"{INDENT}{text}"
+
+
+def _with_imports(source: str, imports: Iterable[str]) -> str:
+    new = [one for one in sorted(imports) if one not in source.split("\n")]
+    if not new:
+        return source
+    lines = source.split("\n")
+    known = [one for one in ast.parse(source).body if isinstance(one, ast.Import | ast.ImportFrom)]
+    place = (known[-1].end_lineno or 0) if known else 0
+    return "\n".join([*lines[:place], *new, *lines[place:]])
