@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dbtasks.migrations.drift import unmigrated
     from dbtasks.migrations.graph import Row, dot, draw, mermaid
     from dbtasks.migrations.history import Entry, pending, showmigrations
     from dbtasks.migrations.journal import Applied
@@ -51,9 +52,11 @@ __all__ = [
     "showmigrations",
     "sql",
     "sqlmigrate",
+    "unmigrated",
 ]
 
 _PLACES = {
+    "drift": ("unmigrated",),
     "graph": ("Row", "dot", "draw", "mermaid"),
     "history": ("Entry", "pending", "showmigrations"),
     "journal": ("Applied",),

@@ -81,8 +81,8 @@ def check_heads(scripts: ScriptDirectory, several: int) -> None:
     names = ", ".join(sorted(script.revision for script in heads))
     raise Refused(
         f"the history has {len(heads)} heads: {names}",
-        hint=f"join them: alembic merge -m merge {names.replace(',', '')}; or put one after the "
-        "other: down_revision in its file. If they are meant to stay, label the branches, or "
+        hint="join them: inv makemigrations --merge; or put your own after the other: "
+        "inv makemigrations --rebase REVISION. If they are meant to stay, label the branches, or "
         f"heads={len(heads)} in collection(...)",
     )
 

@@ -1,12 +1,14 @@
 """Migrations: the schema's history."""
 
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from dbtasks.errors import Negative, UsageError
+from dbtasks.errors import DbtasksError, Negative, UsageError
 from dbtasks.output import Output
 from dbtasks.tasks.edge import command
 from dbtasks.tasks.history import read_form, show_graph, show_list, show_text
 from dbtasks.tasks.options import positive, seconds
+from dbtasks.tasks.progress import Progress
 from dbtasks.tasks.questions import (
     read_answers,
     refuse_several,
@@ -17,7 +19,7 @@ from dbtasks.tasks.questions import (
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
-    from dbtasks.migrations import Plan, Step
+    from dbtasks.migrations import Plan
 
 HEADS = "heads"
 NOTHING = "Nothing to apply."
@@ -99,7 +101,7 @@ def redo(
         _show_sql(run, f"-{number}")
         return
     reverts = _confirm(run, f"-{number}")
-    with _Progress(run.output) as progress:
+    with Progress(run.output) as progress:
         migrations.redo(
             run.project,
             steps=number,
@@ -244,7 +246,7 @@ def _rebase(run: Run, revision: str) -> None:
         return
     if plan.applied:
         run.confirm(f"reverting {', '.join(plan.applied)} loses the data that it holds")
-    with _Progress(run.output) as progress:
+    with Progress(run.output) as progress:
         migrations.rebase(run.project, revision, on_step=progress.show, on_wait=run.tell_waiting)
 
 
@@ -318,7 +320,7 @@ def _apply(run: Run, to: str | None, options: dict[str, Any]) -> None:
 
     if to is None:
         to = migrations.resumed_target(run.project) if options.get("resume") else HEADS
-    with _Progress(run.output) as progress:
+    with Progress(run.output) as progress:
         done = migrations.migrate(
             run.project, to=to, on_step=progress.show, on_wait=run.tell_waiting, **options
         )
@@ -327,49 +329,25 @@ def _apply(run: Run, to: str | None, options: dict[str, Any]) -> None:
     elif not done.steps:  # there was nothing, or another run has been faster
         run.output.line(NOTHING)
     run.mark_new()
+    if done.steps and to == HEADS:
+        _warn_of_unmigrated(run)
+
+
+def _warn_of_unmigrated(run: Run) -> None:
+    """Say what the models have that no migration brought; what is done stands without it too."""
+    from dbtasks import migrations
+
+    with suppress(DbtasksError):
+        changes = migrations.unmigrated(run.project)
+        if changes:
+            run.output.note(
+                f"the models have changes without a migration: {', '.join(changes)}\n"
+                "hint: inv makemigrations"
+            )
 
 
 def _report_ahead(output: Output, plan: "Plan") -> None:
     output.line(f"The database is ahead ({', '.join(plan.ahead)}); nothing to do.")
-
-
-class _Progress:
-    """Write one line a revision, its beginning when it starts and its end when it is done.
-
-    A reader that goes away, or a full disk, does not undo a migration: it is told at the end.
-    """
-
-    def __init__(self, output: Output) -> None:
-        self.output = output
-        self.line_is_open = False
-        self.unwritten: OSError | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if self.line_is_open:
-            self._write("FAILED\n")
-        if self.unwritten is not None and error is None:
-            raise self.unwritten
-
-    def show(self, step: "Step") -> None:
-        """Write the beginning or the end of a step's line."""
-        verb = "Reverting" if step.backwards else "Applying"
-        if self.line_is_open and step.seconds is None:
-            self._write("behind a lock, once more\n")
-        self.line_is_open = step.seconds is None
-        if step.seconds is None:
-            self._write(f"{verb} {step.revision.id} ... ")
-        else:
-            self._write(f"{'FAKED' if step.faked else 'OK'} ({step.seconds:.2f}s)\n")
-
-    def _write(self, text: str) -> None:
-        if self.unwritten is None:
-            try:
-                self.output.write(text)
-            except OSError as error:
-                self.unwritten = error
 
 
 COMMANDS = (migrate, rollback, redo, makemigrations, showmigrations, sqlmigrate, resolve, unlock)

@@ -10,12 +10,19 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, MetaData, Table
 
+from dbtasks.errors import UsageError
+
 Operation = ops.MigrateOperation
 
 
 def compare(context: MigrationContext) -> list[Operation]:
     """Return the operations that bring the database to the models, in their order."""
     metadata = context.opts["target_metadata"]
+    if metadata is None:
+        raise UsageError(
+            "env.py has no target_metadata, and nothing to compare with",
+            hint="give it the metadata of the models: target_metadata=Base.metadata",
+        )
     with _quiet():
         found = produce_migrations(context, metadata).upgrade_ops
     assert found is not None

@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Column, Connection, DefaultClause, literal, text
+from sqlalchemy import Column, Connection, DefaultClause, TextClause, literal, text
 from sqlalchemy.exc import CompileError
+from sqlalchemy.types import TypeEngine
 
 from dbtasks.errors import UsageError
 from dbtasks.migrations.making.comparing import Operation
 from dbtasks.migrations.making.questions import Answers, Kind, Question
 from dbtasks.project import Project
 from dbtasks.values import convert_stored
+
+LITERAL = {"literal_binds": True}
 
 
 class Filling:
@@ -52,7 +56,7 @@ class Filling:
         expression = self._expression(name)
         new = column._copy()
         if expression is None:
-            new.server_default = DefaultClause(text(self._literal(name, column)))
+            new.server_default = DefaultClause(self._default(name, column))
         else:
             new.nullable = True
         yield _modify(table, ops.AddColumnOp(table.table_name, new, schema=table.schema))
@@ -75,14 +79,14 @@ class Filling:
         self, table: ops.ModifyTableOps, column: Column[object], *, only_null: bool
     ) -> Operation:
         name = f"{table.table_name}.{column.name}"
-        value = self._expression(name) or self._literal(name, column)
+        value = self._expression(name) or self._sql(name, *self._value(name, column))
         quoted = self.quote.quote(column.name)
         whole = self.quote.quote(table.table_name)
         if table.schema:
             whole = f"{self.quote.quote_schema(table.schema)}.{whole}"
         where = f" WHERE {quoted} IS NULL" if only_null else ""
         statement = f"UPDATE {whole} SET {quoted} = {value}{where}"
-        return ops.ExecuteSQLOp(re.sub(r":(?=\w)", r"\\:", statement))
+        return ops.ExecuteSQLOp(_escaped(statement))
 
     def _expression(self, name: str) -> str | None:
         found = self.answers.expressions.get(name)
@@ -90,23 +94,40 @@ class Filling:
             self.answers.used.add(name)
         return found
 
-    def _literal(self, name: str, column: Column[object]) -> str:
-        """Return the value that a person names, as SQL. Raises UsageError for one of no use."""
+    def _value(self, name: str, column: Column[object]) -> tuple[Any, TypeEngine[Any]]:
+        """Return the value that a person names, and its type."""
         flags = (f"--default {name}=VALUE", f"--default-sql {name}=EXPRESSION")
         given = self.answers.default(Question(Kind.DEFAULT, name, flags))
         kind = self.project.backend.resolve_type(column.type)
-        value = convert_stored(given, kind, name, self.project.backend)
+        return convert_stored(given, kind, name, self.project.backend), kind
+
+    def _default(self, name: str, column: Column[object]) -> str | TextClause:
+        """Return a value as a default: a text is quoted where it is written."""
+        value, kind = self._value(name, column)
+        if isinstance(value, str):
+            return value
+        sql = self._sql(name, value, kind)
+        return sql[1:-1] if sql.startswith("'") else text(_escaped(sql))
+
+    def _sql(self, name: str, value: Any, kind: TypeEngine[Any]) -> str:
+        """Return a value as SQL. Raises UsageError for one that has no such form."""
+        # Named, as other styles of parameters double each %.
+        dialect: Any = self.project.backend.url.get_dialect()
         try:
-            return str(
-                literal(value, kind).compile(
-                    dialect=self.project.backend.dialect, compile_kwargs={"literal_binds": True}
-                )
+            compiled = literal(value, kind).compile(
+                dialect=dialect(paramstyle="named"), compile_kwargs=LITERAL
             )
         except (CompileError, NotImplementedError) as error:
             raise UsageError(
-                f"{given!r} cannot be written as SQL for {name}",
+                f"{value!r} cannot be written as SQL for {name}",
                 hint=f"write it yourself: --default-sql {name}=EXPRESSION",
             ) from error
+        return str(compiled)
+
+
+def _escaped(sql: str) -> str:
+    """Return SQL in which a colon is a colon, and begins no parameter."""
+    return re.sub(r":(?=\w)", r"\\:", sql)
 
 
 def _needs_value(column: Column[object]) -> bool:

@@ -1,0 +1,363 @@
+"""makemigrations: what the models are missing is written, and what is unclear is asked."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from conftest import Database, Result, clean_environment
+from trees import add_revision
+
+Inv = Callable[..., Result]
+
+NAME = "    name: Mapped[str] = mapped_column(String(100))\n"
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def office(inv: Inv, database: Database) -> Inv:
+    """Return `inv` on the database, which has the reference project's rows."""
+
+    def run(*args: str, **options: object) -> Result:
+        return inv(*args, env={"DATABASE_URL": database.url}, **options)
+
+    done = run("migrate", "seed")
+    assert done.code == 0, done
+    return run
+
+
+def change(company: Path, old: str, new: str) -> None:
+    """Change the models; the later line where there are several."""
+    models = company / "src" / "company" / "models.py"
+    text = models.read_text(encoding="utf-8")
+    assert old in text
+    before, _, after = text.rpartition(old)
+    models.write_text(f"{before}{new}{after}", encoding="utf-8")
+
+
+def add_column(company: Path, line: str) -> None:
+    change(company, NAME, f"{NAME}    {line}\n")
+
+
+def rows(database: Database, statement: str) -> list[tuple[object, ...]]:
+    engine = sa.create_engine(database.url)
+    with engine.connect() as connection:
+        found = [tuple(row) for row in connection.execute(sa.text(statement))]
+    engine.dispose()
+    return found
+
+
+def revisions(company: Path) -> list[str]:
+    return sorted(one.name for one in (company / "migrations" / "versions").glob("*.py"))
+
+
+def is_clean(office: Inv) -> bool:
+    checked = office("makemigrations", "--check")
+    return (checked.code, checked.out) == (0, "No changes.\n")
+
+
+def test_a_renamed_column_keeps_its_rows(office: Inv, company: Path, database: Database) -> None:
+    change(
+        company,
+        "    name: Mapped[str] = mapped_column(S",
+        "    full_name: Mapped[str] = mapped_column(S",
+    )
+    made = office("makemigrations", "--no-input", "--rename", "employee.name:employee.full_name")
+    assert made.code == 0, made
+    assert revisions(company)[1:] == ["0002_rename_column_employee_name.py"]
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT full_name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
+    assert is_clean(office)
+    assert office("rollback", "--no-input").code == 0
+    assert rows(database, "SELECT name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
+
+
+def test_a_renamed_table_keeps_its_rows(office: Inv, company: Path, database: Database) -> None:
+    change(company, '"employee"', '"staff"')
+    made = office("makemigrations", "--no-input", "--rename", "employee:staff")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT name FROM staff ORDER BY id") == [("Alice",), ("Bob",)]
+    assert is_clean(office)
+    assert office("rollback", "--no-input").code == 0
+    assert rows(database, "SELECT name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
+
+
+def test_children_stay_when_their_parent_is_renamed(
+    office: Inv, company: Path, database: Database
+) -> None:
+    change(company, '"department.id"', '"division.id"')
+    change(company, '"department"\n', '"division"\n')
+    made = office("makemigrations", "--no-input", "--rename", "department:division")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    joined = "SELECT e.name, d.name FROM employee e JOIN division d ON d.id = e.dept_id ORDER BY 1"
+    assert rows(database, joined) == [("Alice", "Engineering"), ("Bob", "Engineering")]
+    assert is_clean(office)
+
+
+def test_nothing_is_dropped_and_added_silently(office: Inv, company: Path) -> None:
+    change(
+        company,
+        "    name: Mapped[str] = mapped_column(S",
+        "    full_name: Mapped[str] = mapped_column(S",
+    )
+    refused = office("makemigrations", "--no-input")
+    assert refused.code == 3
+    assert "was the column renamed?" in refused.err
+    assert "--rename employee.name:employee.full_name or --drop employee.name" in refused.err
+    assert revisions(company) == ["0001_department_employee.py"]
+    without = office("makemigrations", "--no-input", "--drop", "employee.name")
+    assert without.code == 3
+    assert "--default employee.full_name=VALUE" in without.err
+    made = office(
+        *("makemigrations", "--no-input", "--drop", "employee.name"),
+        *("--default", "employee.full_name=it's: \\ 100%"),
+    )
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert is_clean(office)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "stored"),
+    [
+        ("String(50)", "", {""}),
+        ("String(50)", "it's :x \\n 100%", {"it's :x \\n 100%"}),
+        ("Integer", "-7", {"-7"}),
+        ("Boolean", "true", {"True", "1"}),
+        ("Date", "2026-11-25", {"2026-11-25"}),
+        ("Numeric(6, 2)", "1.50", {"1.50", "1.5"}),
+    ],
+)
+def test_a_default_is_for_the_rows_that_are_there(
+    office: Inv, company: Path, database: Database, kind: str, value: str, stored: set[str]
+) -> None:
+    change(company, "import Fo", "import Boolean, Date, Integer, Numeric, Fo")
+    add_column(company, f"extra: Mapped[object] = mapped_column({kind}, nullable=False)")
+    made = office("makemigrations", "--no-input", "--default", f"employee.extra={value}")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    found = [str(row[0]) for row in rows(database, "SELECT extra FROM employee")]
+    assert found[0] == found[1]
+    assert found[0] in stored
+    assert is_clean(office)
+    engine = sa.create_engine(database.url)
+    [column] = [one for one in sa.inspect(engine).get_columns("employee") if one["name"] == "extra"]
+    engine.dispose()
+    assert (column["default"], column["nullable"]) == (None, False)
+
+
+def test_an_expression_for_the_rows_that_are_there(
+    office: Inv, company: Path, database: Database
+) -> None:
+    add_column(company, "login: Mapped[str] = mapped_column(String(50), unique=True)")
+    made = office("makemigrations", "--no-input", "--default-sql", "employee.login=lower(name)")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT login FROM employee ORDER BY id") == [("alice",), ("bob",)]
+    assert is_clean(office)
+    assert office("rollback", "--no-input").code == 0
+    assert office("migrate").code == 0
+
+
+def test_a_column_that_takes_null_no_more(office: Inv, company: Path, database: Database) -> None:
+    add_column(company, "nick: Mapped[str | None] = mapped_column(String(50))")
+    assert office("makemigrations", "--no-input").code == 0
+    assert office("migrate").code == 0
+    change(company, "nick: Mapped[str | None]", "nick: Mapped[str]")
+    refused = office("makemigrations", "--no-input")
+    assert (refused.code, "--default employee.nick=VALUE" in refused.err) == (3, True)
+    assert office("makemigrations", "--no-input", "--default", "employee.nick=none").code == 0
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT nick FROM employee") == [("none",), ("none",)]
+    assert is_clean(office)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--default", "employee.extra=many"), "extra"),
+        (("--default", "employee.extra"), "is not understood"),
+        (("--rename", "employee.name"), "is not understood"),
+        (("--default", "employee.extra=1", "--drop", "employee.nothing"), "nothing is asked about"),
+        (("--check", "--empty"), "exclude each other"),
+        (("--merge",), "one head"),
+        (("--rebase", "0001"), "not two sides"),
+    ],
+)
+@on_sqlite
+def test_what_is_refused(
+    office: Inv, company: Path, options: tuple[str, ...], message: str
+) -> None:
+    change(company, "import ForeignKey, String", "import ForeignKey, Integer, String")
+    add_column(company, "extra: Mapped[int] = mapped_column(Integer)")
+    refused = office("makemigrations", "--no-input", *options)
+    assert (refused.code, message in refused.err) == (2, True), refused
+    assert revisions(company) == ["0001_department_employee.py"]
+
+
+def test_check_says_which_changes_are_missing(office: Inv, company: Path) -> None:
+    assert is_clean(office)
+    add_column(company, "nick: Mapped[str | None] = mapped_column(String(50), index=True)")
+    checked = office("makemigrations", "--check")
+    assert checked.code == 1
+    assert checked.out == "add column employee.nick\ncreate index ix_employee_nick\n"
+    shown = office("makemigrations", "--dry-run", "--no-input")
+    assert shown.code == 0
+    assert 'op.add_column("employee", sa.Column("nick"' in shown.out
+    assert revisions(company) == ["0001_department_employee.py"]
+
+
+def test_no_database_that_is_up_to_date_is_needed(
+    inv: Inv, company: Path, database: Database
+) -> None:
+    url = {"DATABASE_URL": database.url}
+    add_column(company, "nick: Mapped[str | None] = mapped_column(String(50))")
+    assert inv("makemigrations", "--check", env=url).code == 1
+    made = inv("makemigrations", "--no-input", "--name", "A nickname!", env=url)
+    assert made.code == 0, made
+    assert revisions(company)[1] == "0002_a_nickname.py"
+    assert inv("makemigrations", "--check", env=url).code == 0
+    if database.kind == "sqlite":
+        assert not Path(database.url.removeprefix("sqlite:///")).exists()
+    else:
+        engine = sa.create_engine(database.url)
+        names = sa.inspect(engine).get_table_names()
+        schemas = sa.inspect(engine).get_schema_names()
+        engine.dispose()
+        assert names == []
+        assert not [one for one in schemas if one.startswith("dbtasks_scratch")]
+
+
+def test_without_a_server_it_says_what_it_needs(inv: Inv) -> None:
+    url = "postgresql://postgres@127.0.0.1:1/company"
+    failed = inv("makemigrations", "--check", env={"DATABASE_URL": url})
+    assert failed.code == 5
+    assert "scratch database" in failed.err
+    assert "Traceback" not in failed.err
+
+
+@on_sqlite
+def test_an_empty_revision(office: Inv, company: Path) -> None:
+    made = office("makemigrations", "--empty", "--name", "fill in")
+    assert made.code == 0
+    text = (company / "migrations" / "versions" / "0002_fill_in.py").read_text()
+    assert text.count("    pass\n") == 2
+    assert office("migrate").code == 0
+
+
+def test_update_lets_the_newest_revision_do_more(
+    office: Inv, company: Path, database: Database
+) -> None:
+    add_column(company, "nick: Mapped[str | None] = mapped_column(String(50))")
+    assert office("makemigrations", "--no-input", "--name", "more").code == 0
+    path = company / "migrations" / "versions" / "0002_more.py"
+    path.write_text(
+        path.read_text().replace("def upgrade() -> None:\n", "def upgrade() -> None:\n    # mine\n")
+    )
+    add_column(company, "phone: Mapped[str | None] = mapped_column(String(20))")
+    updated = office("makemigrations", "--no-input", "--update")
+    assert updated.code == 0, updated
+    assert revisions(company) == ["0001_department_employee.py", "0002_more.py"]
+    assert "# mine" in path.read_text()
+    assert is_clean(office)
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT nick, phone FROM employee") == [(None, None)] * 2
+    add_column(company, "fax: Mapped[str | None] = mapped_column(String(20))")
+    refused = office("makemigrations", "--no-input", "--update")
+    assert (refused.code, "0002_more is applied" in refused.err) == (3, True)
+    assert office("rollback", "--no-input").code == 0
+    assert office("makemigrations", "--no-input", "--update").code == 0
+    assert office("migrate").code == 0
+    assert is_clean(office)
+
+
+def test_compared_with_the_database(office: Inv, company: Path, database: Database) -> None:
+    engine = sa.create_engine(database.url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE employee ADD COLUMN nick VARCHAR(50)"))
+    engine.dispose()
+    add_column(company, "nick: Mapped[str | None] = mapped_column(String(50))")
+    assert office("makemigrations", "--check").code == 1
+    assert office("makemigrations", "--check", "--from-database").out == "No changes.\n"
+    add_revision(company, "0002_later")
+    refused = office("makemigrations", "--check", "--from-database")
+    assert (refused.code, "the newest is 0002_later" in refused.err) == (3, True)
+
+
+def test_migrate_says_what_has_no_migration(office: Inv, company: Path) -> None:
+    add_column(company, "nick: Mapped[str | None] = mapped_column(String(50))")
+    nothing = office("migrate")
+    assert (nothing.code, "without a migration" in nothing.err) == (0, False)
+    add_revision(company, "0002_later")
+    applied = office("migrate")
+    assert applied.code == 0
+    assert "changes without a migration: add column employee.nick" in applied.err
+    assert office("makemigrations", "--no-input").code == 0
+    assert "without a migration" not in office("migrate").err
+
+
+@pytest.fixture
+def terminal(company: Path, database: Database) -> Callable[..., tuple[int, str]]:
+    """Return a function that runs `inv` on a terminal, answers, and returns all it showed."""
+
+    def run(*arguments: str, answer: str) -> tuple[int, str]:
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "invoke", *arguments],
+            cwd=company,
+            env=clean_environment() | {"DATABASE_URL": database.url},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        os.write(ours, answer.encode())
+        shown = b""
+        try:
+            while part := os.read(ours, 4096):
+                shown += part
+        except OSError:  # the other side is closed
+            pass
+        finally:
+            os.close(ours)
+        return process.wait(), shown.decode().replace("\r\n", "\n")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "expected"),
+    [
+        ("y\n", 0, "rename column employee.name to full_name"),
+        ("n\nnobody\n", 0, "drop column employee.name"),
+        ("n\n\n", 3, "what do the rows get"),
+        ("perhaps\n", 3, "was the column renamed"),
+    ],
+)
+@on_sqlite
+def test_a_person_is_asked(
+    office: Inv,
+    company: Path,
+    terminal: Callable[..., tuple[int, str]],
+    answer: str,
+    code: int,
+    expected: str,
+) -> None:
+    change(
+        company,
+        "    name: Mapped[str] = mapped_column(S",
+        "    full_name: Mapped[str] = mapped_column(S",
+    )
+    done, shown = terminal("makemigrations", answer=answer)
+    assert (done, expected in shown) == (code, True), shown
+    assert "Was employee.name renamed to employee.full_name? [y/n]" in shown
+    assert 'full_name = mapped_column("name", …)' in shown
+    assert "while old code still runs" in shown
+    assert len(revisions(company)) == (2 if code == 0 else 1)
