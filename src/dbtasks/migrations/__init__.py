@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dbtasks.migrations.run import Step
     from dbtasks.migrations.runner import Plan, migrate, plan, redo, resolve, resumed_target, sql
     from dbtasks.migrations.scripts import Revision
+    from dbtasks.migrations.squash import Squashed, squashmigrations
 
 __all__ = [
     "Answers",
@@ -28,6 +29,7 @@ __all__ = [
     "Question",
     "Revision",
     "Row",
+    "Squashed",
     "Step",
     "dot",
     "draw",
@@ -44,6 +46,7 @@ __all__ = [
     "showmigrations",
     "sql",
     "sqlmigrate",
+    "squashmigrations",
 ]
 
 _PLACES = {
@@ -56,6 +59,7 @@ _PLACES = {
     "run": ("Step",),
     "runner": ("Plan", "migrate", "plan", "redo", "resolve", "resumed_target", "sql"),
     "scripts": ("Revision",),
+    "squash": ("Squashed", "squashmigrations"),
 }
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dbtasks.errors import Negative, UsageError
 from dbtasks.output import Output
 from dbtasks.tasks.edge import command
-from dbtasks.tasks.history import read_form, show_graph, show_list, show_text
+from dbtasks.tasks.history import read_form, show_graph, show_list, show_squashed, show_text
 from dbtasks.tasks.options import positive, seconds
 from dbtasks.tasks.questions import read_answers, show_made, show_missing
 from dbtasks.tasks.run import Run
@@ -177,6 +177,23 @@ def makemigrations(
     show_made(run, made)
 
 
+@command(connects=False, previews=True)
+def squashmigrations(
+    run: Run, from_: str | None = None, to: str | None = None, name: str | None = None
+) -> None:
+    """Put one revision in the place of several, after both histories have come out the same."""
+    from dbtasks import migrations
+
+    if from_ is None or to is None:
+        raise UsageError(
+            "say which revisions", hint="as in: inv squashmigrations --from 0002 --to 0005"
+        )
+    squashed = migrations.squashmigrations(
+        run.project, first=from_, last=to, name=name, dry_run=run.dry_run
+    )
+    show_squashed(run.output, squashed, written=not run.dry_run)
+
+
 @command()
 def showmigrations(
     run: Run,
@@ -337,4 +354,7 @@ class _Progress:
                 self.unwritten = error
 
 
-COMMANDS = (migrate, rollback, redo, makemigrations, showmigrations, sqlmigrate, resolve, unlock)
+COMMANDS = (
+    *(migrate, rollback, redo, makemigrations, squashmigrations),
+    *(showmigrations, sqlmigrate, resolve, unlock),
+)

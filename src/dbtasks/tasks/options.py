@@ -31,7 +31,7 @@ HELP = {
     "file": "A file of SQL statements, which are one transaction; - is stdin.",
     "follow": "Dump the rows that refer to what is picked, too.",
     "format": "The form of the result: {formats}.",
-    "from": "The database to copy from, by its alias.",
+    "from": "The database to copy from, by its alias; or the first revision.",
     "from-file": "A file of records, JSON, JSON lines or CSV; - is stdin.",
     "graph": "Draw the history; --format mermaid or dot for documents.",
     "ignore-existing": "Leave a row as it is where its primary key is there already.",
