@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from alembic.util import to_tuple
 
 from dbtasks.errors import Refused
+from dbtasks.migrations.files import NAMES
 from dbtasks.migrations.squashing.names import Use
-from dbtasks.migrations.squashing.sources import FUNCTIONS, HEAD, Source
+from dbtasks.migrations.squashing.sources import FUNCTIONS, Source
 
 WIDTH = 100
 INDENT = "    "
@@ -58,7 +59,7 @@ def _renames(sources: Sequence[Source]) -> Mapping[str, Mapping[str, str]]:
         found[one.id] = {}
         for name, meaning in one.meanings.items():
             others = {other.meanings.get(name, meaning) for other in sources}
-            if meaning != "built in" and (name in (*FUNCTIONS, *HEAD) or others != {meaning}):
+            if meaning != "built in" and (name in (*FUNCTIONS, *NAMES) or others != {meaning}):
                 new = re.sub(r"\W", "_", f"{name}_{one.id}")
                 while new in taken:
                     new += "_"

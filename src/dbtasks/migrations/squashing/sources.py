@@ -15,8 +15,6 @@ from dbtasks.migrations.files import NAMES, WAYS_AROUND
 from dbtasks.migrations.squashing.names import Places, Use, bound, bound_by
 
 FUNCTIONS = ("upgrade", "downgrade")
-HEAD = (*NAMES, "replaces")
-"""What a revision's file says of its place in the history."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def _assigned(node: ast.stmt) -> Iterator[str]:
     """Yield which name of the file's head a statement gives its value, where it does no more."""
     match node:
         case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)) if (
-            name in HEAD
+            name in NAMES
         ):
             yield name
 
