@@ -235,7 +235,11 @@ UNREADABLE = {
     "import *": ("from datetime import *", "import \\*"),
     "globals": ("globals()['x'] = 1", "globals"),
     "one line": ("a = 1; b = 2", "two statements"),
-    "a function less": ("del upgrade", "cannot be put"),
+    "a class of its own": (
+        "class Box:\n    FUNCTIONS = [upgrade]\n    upgrade = 1",
+        "upgrade is another thing there, and is used in a way that cannot be rewritten",
+    ),
+    "a function less": ("del upgrade", "it has no upgrade"),
 }
 
 
@@ -285,8 +289,15 @@ def test_name(history: Path, project: Project) -> None:
     squashed = migrations.squashmigrations(project, first="0002", last="0005", name="all_of_it")
     assert revisions(history) == [f"{FIRST}.py", "0005_staff-all_of_it.py"]
     assert squashed.text.startswith('"""all of it\n')
-    (history / "migrations" / "versions" / "0005_staff-taken.py").write_text("down_revision = 1\n")
     assert migrations.migrate(project).steps[-1].revision.id == "0005_staff"
+
+
+@ONE
+def test_a_name_that_is_taken(history: Path, project: Project) -> None:
+    ini = history / "alembic.ini"
+    ini.write_text(ini.read_text().replace("%%(rev)s", "%%(slug)s"))
+    with pytest.raises(Refused, match=f"there is a .*{FIRST}.py already"):
+        migrations.squashmigrations(project, first="0002", last="0005", name=FIRST)
 
 
 @ONE
@@ -334,7 +345,7 @@ COUNT = 0
 
 
 class Box:
-    VALUE = VALUE_OF = [VALUE][0]
+    ALL = VALUE
     def get(self):
         return "ä", VALUE
 
@@ -353,7 +364,7 @@ def upgrade():
     ALL.append([VALUE for VALUE in range(2)] + [VALUE])
     ALL.append((lambda VALUE: VALUE)(5))
     ALL.append(f"{{VALUE}} {{revision}}")
-    ALL.append((Box().get(), Box.VALUE_OF, shadow(ALL=3), count(), count()))
+    ALL.append((Box().get(), Box.ALL, shadow(ALL=3), count(), count()))
     ALL.append(Kind.__name__)
     try:
         raise ValueError(VALUE)

@@ -148,7 +148,8 @@ class PostgreSQLScratch(ServerScratch):
     def schemas(self, connection: Connection) -> Sequence[str | None]:
         """Return all but the server's own."""
         found: list[str] = inspect(connection).get_schema_names()
-        return [one for one in found if one != "information_schema"]
+        own = ("information_schema", connection.dialect.default_schema_name)
+        return [None, *(one for one in found if one not in own)]
 
 
 class MySQLScratch(ServerScratch):

@@ -69,7 +69,13 @@ class Places:
     def _class(self, node: ast.ClassDef, hidden: Hidden) -> Iterator[Use]:
         yield from self._defined(node, hidden)
         yield from self._all((*node.decorator_list, *node.bases, *node.keywords), hidden)
-        own = hidden | bound(node.body)
+        mine = bound(node.body) - hidden
+        own = hidden | mine
+        plain = [one for one in node.body if not isinstance(one, (*FUNCTIONS, ast.ClassDef))]
+        for one in (name for statement in plain for name in ast.walk(statement)):
+            # It may be the module's still, up to where the class has one of its own.
+            if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load) and one.id in mine:
+                yield Use(one.id, 0, 0, "")
         for one in node.body:
             # A function in a class does not see the names of the class.
             yield from self.find(one, hidden if isinstance(one, FUNCTIONS) else own)

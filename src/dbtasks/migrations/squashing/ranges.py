@@ -57,7 +57,8 @@ def find_range(scripts: ScriptDirectory, first: str, last: str) -> Range:
     oldest, newest = find_revision(scripts, first), find_revision(scripts, last)
     with our_errors():
         known = {one.revision: one for one in scripts.walk_revisions()}
-        order = [step.revision for step in scripts._upgrade_revs(newest.revision, ())]  # type: ignore[arg-type]  # as Alembic calls it itself
+        walk = scripts.iterate_revisions(newest.revision, (), implicit_base=True)
+        order = [*walk][::-1]
     inside = {oldest.revision: oldest}
     for one in order:
         if not inside.keys().isdisjoint(_parents(one)):

@@ -123,8 +123,7 @@ def read_source(script: Script) -> Source:
     for one, other in pairwise(tree.body):
         if one.end_lineno == other.lineno:
             raise _unreadable(script, f"line {other.lineno} has two statements")
-    names = bound(tree.body)
-    if "upgrade" not in names:
+    if not hasattr(script.module, "upgrade"):
         raise _unreadable(script, "it has no upgrade()")
     return Source(script.revision, text, tree)
 
