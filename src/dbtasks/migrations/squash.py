@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 
 from dbtasks.errors import LocalFailure, Refused
 from dbtasks.migrations.scripts import Revision, describe, read_config, read_scripts
+from dbtasks.migrations.squashing.folding import fold
 from dbtasks.migrations.squashing.merging import Head, merge
 from dbtasks.migrations.squashing.proving import prove
 from dbtasks.migrations.squashing.ranges import Range, find_range
@@ -23,11 +24,17 @@ DRAFT, ASIDE = ".draft", ".squashed"
 
 @dataclass(frozen=True)
 class Squashed:
-    """Hold the revision that stands in the place of others, its file, and what it replaces."""
+    """Hold the revision that stands in the place of others, its file, and what it replaces.
+
+    `folded` says what is done at once that was done one after the other, `barriers` which
+    functions have statements that nothing was moved past.
+    """
 
     text: str
     path: Path
     replaced: tuple[Revision, ...]
+    folded: tuple[str, ...] = ()
+    barriers: tuple[str, ...] = ()
 
 
 def squashmigrations(
@@ -36,12 +43,15 @@ def squashmigrations(
     first: str,
     last: str,
     name: str | None = None,
+    optimize: bool = False,
     dry_run: bool = False,
 ) -> Squashed:
     """Put one revision in the place of those from `first` to `last`, and remove their files.
 
     It has the id of the last, so that databases there or beyond need nothing. Before it is
-    written, both histories are run on scratch databases; with `dry_run` it is only returned.
+    written, both histories are run on scratch databases; with `dry_run` it is only returned. With
+    `optimize` what is made and then changed or dropped is made so, or not at all, where that is
+    clear from the code.
     Raises Refused for any difference, and where something else hangs inside the range.
     """
     scripts = read_scripts(read_config(project))
@@ -52,10 +62,21 @@ def squashmigrations(
     text = merge(sources, _head(inside), message, fixed[-1] if fixed else None)
     path = _path(scripts, inside, message) if name else Path(inside.last.path)
     squashed = Squashed(text, path, tuple(describe(one) for one in inside.scripts))
+    if optimize:
+        squashed = replace(squashed, **asdict(fold(text)))
     if not dry_run:
-        prove(project, inside, text, str(path), reversible=not fixed)
+        _prove(project, inside, squashed, reversible=not fixed)
         _replace(project, squashed, scripts.get_heads())
     return squashed
+
+
+def _prove(project: Project, inside: Range, squashed: Squashed, *, reversible: bool) -> None:
+    try:
+        prove(project, inside, squashed.text, str(squashed.path), reversible=reversible)
+    except Refused as error:
+        if squashed.folded:
+            error.hint = "leave out --optimize: the code as it was may come out the same"
+        raise
 
 
 def _head(inside: Range) -> Head:

@@ -74,6 +74,15 @@ def show_squashed(output: Output, squashed: "Squashed", *, written: bool) -> Non
             output.line(f"Removed {one.path}")
 
 
+def show_folded(output: Output, squashed: "Squashed") -> None:
+    """Tell what was folded into what, or that nothing was, and what stood in the way."""
+    for one in squashed.folded:
+        output.note(f"  {one}")
+    if not squashed.folded:
+        behind = ", ".join(squashed.barriers)
+        output.note("Nothing folds." + (f" Nothing is moved past {behind}." if behind else ""))
+
+
 def _beside(entry: "Entry") -> str:
     return f"{entry.describe()} (head)" if entry.head else entry.describe()
 

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Any, Self
 from dbtasks.errors import Negative, UsageError
 from dbtasks.output import Output
 from dbtasks.tasks.edge import command
-from dbtasks.tasks.history import read_form, show_graph, show_list, show_squashed, show_text
+from dbtasks.tasks.history import (
+    read_form,
+    show_folded,
+    show_graph,
+    show_list,
+    show_squashed,
+    show_text,
+)
 from dbtasks.tasks.options import positive, seconds
 from dbtasks.tasks.questions import read_answers, show_made, show_missing
 from dbtasks.tasks.run import Run
@@ -179,7 +186,11 @@ def makemigrations(
 
 @command(connects=False, previews=True)
 def squashmigrations(
-    run: Run, from_: str | None = None, to: str | None = None, name: str | None = None
+    run: Run,
+    from_: str | None = None,
+    to: str | None = None,
+    name: str | None = None,
+    optimize: bool = False,
 ) -> None:
     """Put one revision in the place of several, after both histories have come out the same."""
     from dbtasks import migrations
@@ -189,8 +200,10 @@ def squashmigrations(
             "say which revisions", hint="as in: inv squashmigrations --from 0002 --to 0005"
         )
     squashed = migrations.squashmigrations(
-        run.project, first=from_, last=to, name=name, dry_run=run.dry_run
+        run.project, first=from_, last=to, name=name, optimize=optimize, dry_run=run.dry_run
     )
+    if optimize:
+        show_folded(run.output, squashed)
     show_squashed(run.output, squashed, written=not run.dry_run)
 
 
