@@ -9,7 +9,7 @@ from time import time
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, NullPool, create_engine
+from sqlalchemy import URL, Connection, NullPool, create_engine, inspect
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.errors import UsageError
@@ -38,9 +38,24 @@ class Scratch:
         )
         yield self.backend.url  # what makes it a generator
 
+    def schemas(self, connection: Connection) -> Sequence[str | None]:
+        """Return the schemas that hold tables of such a database; None is its default one."""
+        return (None,)
+
+    definitions: ClassVar[str] = ""
+    """The query for triggers and functions: their kind, name and code."""
+
+    def programs(self, connection: Connection) -> Sequence[tuple[str, str, str]]:
+        """Return the triggers and functions of such a database."""
+        if not self.definitions:
+            return ()
+        return [(*map(str, row),) for row in connection.exec_driver_sql(self.definitions)]  # type: ignore[misc]  # the query has three columns
+
 
 class FileScratch(Scratch):
     """Make a file in a temporary folder."""
+
+    definitions = "SELECT type, name, sql FROM sqlite_master WHERE type = 'trigger'"
 
     @contextmanager
     def opened(self) -> Iterator[URL]:
@@ -115,6 +130,26 @@ class PostgreSQLScratch(ServerScratch):
     entrances = ("postgres", "template1")
     names = "SELECT datname FROM pg_database"
     grant = "ALTER ROLE … CREATEDB lets the user make databases"
+    definitions = """
+        SELECT 'trigger', t.tgrelid::regclass || '.' || t.tgname, pg_get_triggerdef(t.oid)
+        FROM pg_trigger t WHERE NOT t.tgisinternal
+        UNION ALL
+        SELECT 'function', p.oid::regprocedure::text, p.prosrc
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'
+        UNION ALL
+        SELECT 'type', e.enumtypid::regtype::text,
+               string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder)
+        FROM pg_enum e GROUP BY e.enumtypid
+        UNION ALL
+        SELECT 'sequence', c.oid::regclass::text, '' FROM pg_class c WHERE c.relkind = 'S'
+    """
+
+    def schemas(self, connection: Connection) -> Sequence[str | None]:
+        """Return all but the server's own."""
+        found: list[str] = inspect(connection).get_schema_names()
+        own = ("information_schema", connection.dialect.default_schema_name)
+        return [None, *(one for one in found if one not in own)]
 
 
 class MySQLScratch(ServerScratch):
@@ -122,4 +157,11 @@ class MySQLScratch(ServerScratch):
 
     entrances = ("information_schema",)
     names = "SHOW DATABASES"
+    definitions = """
+        SELECT 'trigger', trigger_name, action_statement FROM information_schema.triggers
+        WHERE trigger_schema = database()
+        UNION ALL
+        SELECT routine_type, routine_name, routine_definition FROM information_schema.routines
+        WHERE routine_schema = database()
+    """
     grant = "GRANT ALL ON `dbtasks\\_scratch\\_%`.* TO … lets the user make such databases"

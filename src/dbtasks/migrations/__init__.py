@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dbtasks.migrations.run import Step
     from dbtasks.migrations.runner import Plan, migrate, plan, redo, resolve, resumed_target, sql
     from dbtasks.migrations.scripts import Revision
+    from dbtasks.migrations.squash import Squashed, squashmigrations
 
 __all__ = [
     "Answers",
@@ -33,6 +34,7 @@ __all__ = [
     "Rebase",
     "Revision",
     "Row",
+    "Squashed",
     "Step",
     "dot",
     "draw",
@@ -52,6 +54,7 @@ __all__ = [
     "showmigrations",
     "sql",
     "sqlmigrate",
+    "squashmigrations",
     "unmigrated",
 ]
 
@@ -68,6 +71,7 @@ _PLACES = {
     "run": ("Step",),
     "runner": ("Plan", "migrate", "plan", "redo", "resolve", "resumed_target", "sql"),
     "scripts": ("Revision",),
+    "squash": ("Squashed", "squashmigrations"),
 }
 
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from dbtasks.settings import Settings
 
-NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
-"""What Alembic reads of a revision's module."""
+NAMES = ("revision", "down_revision", "branch_labels", "depends_on", "replaces")
+"""What Alembic reads of a revision's module, and what a squash says beside it."""
 
 ILLEGAL = frozenset("@-+")
 SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
@@ -26,7 +26,7 @@ SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";
 FILE = re.compile(r"(?!\.\#|__init__)(.*\.py)$")
 
 # A file's beginning, where every line is a whole statement: comments, texts, imports, and the
-# four names with literals. Its rest, where every line without indent begins a function, or ends
+# five names with literals. Its rest, where every line without indent begins a function, or ends
 # a bracket inside one. Nothing else can bind a name; where a line is of another kind, the syntax
 # tree has to tell.
 _BOUND = "|".join(NAMES)

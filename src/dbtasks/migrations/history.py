@@ -11,7 +11,7 @@ from dbtasks.migrations.journal import Applied
 from dbtasks.migrations.opening import Heads, open_environment
 from dbtasks.migrations.runner import plan
 from dbtasks.migrations.scripts import Revision, applied_of, describe, exists, our_errors
-from dbtasks.migrations.targets import Parents, ancestors
+from dbtasks.migrations.targets import Parents, ancestors, check_squashed
 from dbtasks.project import Project
 
 
@@ -57,6 +57,7 @@ def showmigrations(project: Project) -> list[Entry]:
     """Return all revisions, oldest first, and then those that only the database knows.
 
     What the database has is known from its version, and beyond our files from its journal.
+    Raises Refused for a database in the middle of what is one revision now.
     """
     scripts, heads, times, parents = _read(project)
     reached = [one for one in ancestors(heads, parents) if exists(scripts, one)]
@@ -79,7 +80,9 @@ def _read(project: Project) -> tuple[ScriptDirectory, Heads, dict[str, Applied],
         def look(scripts: ScriptDirectory, found: Heads) -> None:
             heads.extend(found)
             times.update(environment.journal.applied())
-            if any(not exists(scripts, head) for head in found):
+            unknown = [head for head in found if not exists(scripts, head)]
+            if unknown:
+                check_squashed(scripts, unknown)
                 parents.update(environment.journal.parents())
 
         environment.look(look)

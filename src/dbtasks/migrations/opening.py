@@ -14,7 +14,7 @@ from dbtasks.errors import DbtasksError
 from dbtasks.migrations import foreign, recovery
 from dbtasks.migrations.environment import HANDOVER, Handover
 from dbtasks.migrations.journal import Journal, Unfinished
-from dbtasks.migrations.scripts import our_errors, read_config, read_scripts
+from dbtasks.migrations.scripts import Amend, our_errors, read_config, read_scripts
 from dbtasks.migrations.targets import HEADS, check_known, is_ahead
 from dbtasks.project import Project
 from dbtasks.references import project_raised
@@ -97,11 +97,13 @@ class Environment:
 
 
 @contextmanager
-def open_environment(project: Project, *, writes: bool = False) -> Iterator[Environment]:
+def open_environment(
+    project: Project, *, writes: bool = False, amend: Amend | None = None
+) -> Iterator[Environment]:
     """Read the project's revisions, and open the connection that env.py is to use."""
     with ONE_AT_A_TIME:
         config = read_config(project)
-        scripts = read_scripts(config)
+        scripts = read_scripts(config, amend)
         with project.migrating(writes=writes) as connection:
             handover = Handover(project, connection, writes)
             config.attributes[HANDOVER] = handover

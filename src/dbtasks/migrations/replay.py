@@ -8,7 +8,8 @@ from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.errors import DbtasksError, Refused, Rejected
-from dbtasks.migrations.opening import open_environment, read_heads
+from dbtasks.migrations.opening import StepsOf, open_environment, read_heads
+from dbtasks.migrations.scripts import Amend
 from dbtasks.project import Project
 from dbtasks.references import project_raised
 
@@ -16,17 +17,20 @@ EVERYTHING = "heads"
 
 
 @contextmanager
-def replayed(project: Project, to: str = EVERYTHING) -> Iterator[Project]:
+def replayed(
+    project: Project, to: str = EVERYTHING, *, amend: Amend | None = None
+) -> Iterator[Project]:
     """Open the project on a scratch database that has its history, up to some revision.
 
-    Raises UsageError where none can be made, Rejected for a revision that fails there.
+    `amend` changes what the history consists of. Raises UsageError where no database can be made,
+    Rejected for a revision that fails there.
     """
     with (
         project.backend.scratch(project.backend).opened() as url,
         project.elsewhere(url) as scratch,
     ):
         scratch.echo = project.echo
-        replay(scratch, to)
+        replay(scratch, to, amend)
         yield scratch
 
 
@@ -58,11 +62,16 @@ def copied(project: Project) -> Iterator[Project]:
         yield scratch
 
 
-def replay(scratch: Project, to: str = EVERYTHING) -> None:
+def replay(scratch: Project, to: str = EVERYTHING, amend: Amend | None = None) -> None:
     """Apply the history to an empty database."""
-    with open_environment(scratch, writes=True) as environment:
+    play(scratch, lambda scripts, heads: scripts._upgrade_revs(to, heads), amend)  # type: ignore[arg-type]  # as Alembic calls it itself
+
+
+def play(scratch: Project, steps_of: StepsOf, amend: Amend | None = None) -> None:
+    """Run steps of the history on a database that is there to be tried on."""
+    with open_environment(scratch, writes=True, amend=amend) as environment:
         try:
-            environment.execute(lambda scripts, heads: scripts._upgrade_revs(to, heads))  # type: ignore[arg-type]  # as Alembic calls it itself
+            environment.execute(steps_of)
         except DbtasksError:
             raise
         except DBAPIError as error:

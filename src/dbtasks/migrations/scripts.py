@@ -3,7 +3,7 @@
 import configparser
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
@@ -16,6 +16,8 @@ from alembic.util import CommandError
 
 from dbtasks.errors import Refused, UsageError
 from dbtasks.project import Project
+
+Amend = Callable[[Iterator[Script]], Iterator[Script]]
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,12 @@ def read_config(project: Project) -> Config:
     return config
 
 
-def read_scripts(config: Config) -> ScriptDirectory:
-    """Return the project's script directory."""
+def read_scripts(config: Config, amend: Amend | None = None) -> ScriptDirectory:
+    """Return the project's script directory; `amend` changes which revisions it has."""
     with our_errors():
         scripts = ScriptDirectory.from_config(config)
     # Not before it is asked for: an env.py may choose the folders of the versions.
-    scripts.revision_map = RevisionMap(lambda: _unique(scripts))
+    scripts.revision_map = RevisionMap(lambda: (amend or iter)(_unique(scripts)))
     env = Path(scripts.dir, "env.py")
     if not env.is_file():
         raise UsageError(f"there is no {env}", hint="docs/migrations.md has its three lines")

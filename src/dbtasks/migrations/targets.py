@@ -95,6 +95,7 @@ def is_ahead(scripts: ScriptDirectory, heads: Heads, parents_of: ParentsOf) -> b
     unknown = [head for head in heads if not exists(scripts, head)]
     if not unknown:
         return False
+    check_squashed(scripts, unknown)
     reached = ancestors(unknown, parents_of())
     known = {one for one in reached if exists(scripts, one)} | set(heads) - set(unknown)
     if set(scripts.get_heads()) <= {have for one in known for have in applied_of(scripts, (one,))}:
@@ -106,7 +107,28 @@ def check_known(scripts: ScriptDirectory, heads: Heads) -> None:
     """Raise Refused for a database whose revision no file describes."""
     unknown = [head for head in heads if not exists(scripts, head)]
     if unknown:
+        check_squashed(scripts, unknown)
         raise _unknown(scripts, unknown)
+
+
+def check_squashed(scripts: ScriptDirectory, heads: Iterable[str]) -> None:
+    """Raise Refused for a database that stands at a revision which is part of a squash now."""
+    for script in scripts.walk_revisions():
+        replaced = replaced_by(script)
+        for head in heads:
+            if head in replaced and head != script.revision:
+                raise Refused(
+                    f"the database stands at {head}, inside the squashed {script.revision}: "
+                    f"{', '.join(replaced)} are one revision now",
+                    hint="check out the revision before the squash and migrate to "
+                    f"{script.revision} first",
+                )
+
+
+def replaced_by(script: Script) -> tuple[str, ...]:
+    """Return the ids that a revision stands for, where it is a squash."""
+    found = getattr(script.module, "replaces", ())
+    return tuple(map(str, found)) if isinstance(found, list | tuple) else ()
 
 
 def _unknown(scripts: ScriptDirectory, heads: Iterable[str]) -> Refused:
@@ -148,12 +170,17 @@ def _back(scripts: ScriptDirectory, to: str, heads: Heads) -> list[RevisionStep]
 
 def check_reversible(script: Script) -> None:
     """Raise Refused for a revision that has no downgrade(), or one that only raises."""
-    downgrade = getattr(script.module, "downgrade", None)
-    if downgrade is None or _only_raises(downgrade):
+    if not is_reversible(script):
         raise Refused(
             f"{script.revision} cannot be reverted: it has no downgrade()",
             hint=f"write it in {script.path}, or restore a backup from before it",
         )
+
+
+def is_reversible(script: Script) -> bool:
+    """Whether a revision has a downgrade() that does not only raise."""
+    downgrade = getattr(script.module, "downgrade", None)
+    return downgrade is not None and not _only_raises(downgrade)
 
 
 def _only_raises(function: FunctionType) -> bool:

@@ -10,7 +10,7 @@ from dbtasks.output import Output
 from dbtasks.tasks.options import choice
 
 if TYPE_CHECKING:
-    from dbtasks.migrations import Entry
+    from dbtasks.migrations import Entry, Squashed
 
 LISTED = ("text", "table", "json", "jsonl", "csv")
 DRAWN = ("text", "mermaid", "dot")
@@ -61,6 +61,26 @@ def show_text(output: Output, text: str) -> None:
     """Write a text of several lines; in one of them a person sees control characters."""
     for line in text.removesuffix("\n").split("\n"):
         output.line(line)
+
+
+def show_squashed(output: Output, squashed: "Squashed", *, written: bool) -> None:
+    """Write the code of a squash, or which file it is in and which are gone."""
+    if not written:
+        show_text(output, squashed.text)
+        return
+    output.line(f"Wrote {squashed.path}")
+    for one in squashed.replaced:
+        if one.path != squashed.path:
+            output.line(f"Removed {one.path}")
+
+
+def show_folded(output: Output, squashed: "Squashed") -> None:
+    """Tell what was folded into what, or that nothing was, and what stood in the way."""
+    for one in squashed.folded:
+        output.note(f"  {one}")
+    if not squashed.folded:
+        behind = ", ".join(squashed.barriers)
+        output.note("Nothing folds." + (f" Nothing is moved past {behind}." if behind else ""))
 
 
 def _beside(entry: "Entry") -> str:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 from dbtasks.errors import DbtasksError, Negative, UsageError
 from dbtasks.output import Output
 from dbtasks.tasks.edge import command
-from dbtasks.tasks.history import read_form, show_graph, show_list, show_text
+from dbtasks.tasks.history import (
+    read_form,
+    show_folded,
+    show_graph,
+    show_list,
+    show_squashed,
+    show_text,
+)
 from dbtasks.tasks.options import positive, seconds
 from dbtasks.tasks.progress import Progress
 from dbtasks.tasks.questions import (
@@ -199,6 +206,29 @@ def makemigrations(
         show_made(run, made)
 
 
+@command(connects=False, previews=True)
+def squashmigrations(
+    run: Run,
+    from_: str | None = None,
+    to: str | None = None,
+    name: str | None = None,
+    optimize: bool = False,
+) -> None:
+    """Put one revision in the place of several, after both histories have come out the same."""
+    from dbtasks import migrations
+
+    if from_ is None or to is None:
+        raise UsageError(
+            "say which revisions", hint="as in: inv squashmigrations --from 0002 --to 0005"
+        )
+    squashed = migrations.squashmigrations(
+        run.project, first=from_, last=to, name=name, optimize=optimize, dry_run=run.dry_run
+    )
+    if optimize:
+        show_folded(run.output, squashed)
+    show_squashed(run.output, squashed, written=not run.dry_run)
+
+
 @command()
 def showmigrations(
     run: Run,
@@ -350,4 +380,7 @@ def _report_ahead(output: Output, plan: "Plan") -> None:
     output.line(f"The database is ahead ({', '.join(plan.ahead)}); nothing to do.")
 
 
-COMMANDS = (migrate, rollback, redo, makemigrations, showmigrations, sqlmigrate, resolve, unlock)
+COMMANDS = (
+    *(migrate, rollback, redo, makemigrations, squashmigrations),
+    *(showmigrations, sqlmigrate, resolve, unlock),
+)

@@ -1,0 +1,88 @@
+"""Both histories on scratch databases: whether a squash does what the revisions did."""
+
+from collections.abc import Iterator
+from types import ModuleType
+
+from alembic.runtime.migration import RevisionStep
+from alembic.script import Script, ScriptDirectory
+
+from dbtasks.errors import DbtasksError, Refused, UsageError
+from dbtasks.migrations.replay import play, replayed
+from dbtasks.migrations.scripts import Amend
+from dbtasks.migrations.squashing.ranges import Range
+from dbtasks.migrations.squashing.snapshots import Snapshot, take
+from dbtasks.project import Project
+
+AS_IT_IS = "as it is"
+
+
+def script_of(text: str, path: str) -> Script:
+    """Return a revision as Alembic would load it from a file that is not there yet."""
+    module = ModuleType("squashed")
+    module.__file__ = path
+    try:
+        exec(compile(text, path, "exec"), module.__dict__)
+        return Script(module, module.revision, path)
+    except Exception as error:
+        raise Refused(
+            f"the code of the revisions cannot be put together: {type(error).__name__}: {error}",
+            hint="see it with --dry-run, and write what stands in its way more plainly",
+        ) from error
+
+
+def amend_with(squashed: Script, inside: Range) -> Amend:
+    """Return what puts a squash in the place of its revisions as a history is loaded."""
+    gone = {one.revision for one in inside.scripts}
+
+    def amend(scripts: Iterator[Script]) -> Iterator[Script]:
+        yield from (one for one in scripts if one.revision not in gone)
+        yield squashed
+
+    return amend
+
+
+def prove(project: Project, inside: Range, text: str, path: str, *, reversible: bool) -> None:
+    """Run both histories, and compare: at the heads, at the last revision, and reverted.
+
+    Raises Refused for any difference.
+    """
+    ids = [one.revision for one in inside.scripts]
+    old = [*_observe(project, ids, None, reversible=reversible)]
+    squashed = script_of(text, path)
+    try:
+        amend = amend_with(squashed, inside)
+        new = [*_observe(project, ids[-1:], amend, reversible=reversible)]
+    except UsageError:
+        raise
+    except DbtasksError as error:
+        raise Refused(
+            f"the squashed history fails where the present one runs: {error.message}",
+            hint="see its code with --dry-run",
+        ) from error
+    for (where, before), (_, after) in zip(old, new, strict=True):
+        difference = before.difference(after)
+        if difference is not None:
+            raise Refused(
+                f"the squashed history is not the same, {where}: {difference}",
+                hint="what is drawn by chance, or taken from the clock, differs at each run: "
+                "squash the revisions before and behind it",
+            )
+
+
+def _observe(
+    project: Project, ids: list[str], amend: Amend | None, *, reversible: bool
+) -> Iterator[tuple[str, Snapshot]]:
+    """Yield what the databases of a history are like, and where they stand."""
+    last = ids[-1]
+    with replayed(project, amend=amend) as scratch:
+        yield "at its heads", take(scratch)
+    with replayed(project, last, amend=amend) as scratch:
+        yield f"at {last}", take(scratch)
+        if reversible:
+            play(scratch, lambda scripts, heads: _back(scripts, ids), amend)
+            yield "reverted", take(scratch)
+
+
+def _back(scripts: ScriptDirectory, ids: list[str]) -> list[RevisionStep]:
+    found = (scripts.get_revision(one) for one in reversed(ids))
+    return [RevisionStep(scripts.revision_map, one, is_upgrade=False) for one in found if one]

@@ -1,0 +1,114 @@
+"""Which revisions a squash takes, and whether nothing else hangs inside."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from alembic.script import Script, ScriptDirectory
+from alembic.util import to_tuple
+
+from dbtasks.errors import Refused, UsageError
+from dbtasks.migrations.scripts import our_errors
+from dbtasks.migrations.targets import find_revision, replaced_by
+
+
+@dataclass(frozen=True)
+class Range:
+    """Hold the revisions of a squash in the order that Alembic applies them."""
+
+    scripts: tuple[Script, ...]
+    depends_on: tuple[str, ...]
+
+    @property
+    def first(self) -> Script:
+        """Return the oldest, whose parents are those of the squash."""
+        return self.scripts[0]
+
+    @property
+    def last(self) -> Script:
+        """Return the newest, whose id is that of the squash."""
+        return self.scripts[-1]
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Return what the squash comes after."""
+        return _parents(self.first)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the labels that any of them gives to its branch."""
+        found = (label for one in self.scripts for label in one._orig_branch_labels)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids that the squash replaces, also those of an earlier one."""
+        found: list[str] = []
+        for one in self.scripts:
+            found += [*replaced_by(one), one.revision]
+        return tuple(dict.fromkeys(found))
+
+
+def find_range(scripts: ScriptDirectory, first: str, last: str) -> Range:
+    """Return the revisions from one to another, both included.
+
+    Raises UsageError where they do not follow each other, Refused where a revision outside hangs
+    inside, or one inside comes after another history too.
+    """
+    oldest, newest = find_revision(scripts, first), find_revision(scripts, last)
+    with our_errors():
+        known = {one.revision: one for one in scripts.walk_revisions()}
+        walk = scripts.iterate_revisions(newest.revision, (), implicit_base=True)
+        order = [*walk][::-1]
+    inside = {oldest.revision: oldest}
+    for one in order:
+        if not inside.keys().isdisjoint(_parents(one)):
+            inside[one.revision] = one
+    if newest.revision not in inside or oldest is newest:
+        raise UsageError(
+            f"{newest.revision} does not come after {oldest.revision}",
+            hint="--from names the older one, --to the newer; see inv showmigrations --graph",
+        )
+    _check_outside(inside, oldest)
+    _check_hanging(inside, known.values(), newest)
+    return Range(tuple(inside.values()), _depends_on(scripts, inside))
+
+
+def _parents(script: Script) -> tuple[str, ...]:
+    return to_tuple(script.down_revision, default=())
+
+
+def _check_outside(inside: Mapping[str, Script], first: Script) -> None:
+    """Refuse a merge of what is inside with what is not."""
+    for one in inside.values():
+        outside = [parent for parent in _parents(one) if parent not in inside]
+        if one is not first and outside:
+            raise Refused(
+                f"{one.revision} also comes after {', '.join(outside)}, which "
+                f"{first.revision} is not before",
+                hint="begin with a revision that both come after, or behind the merge: "
+                f"--from {one.revision}",
+            )
+
+
+def _check_hanging(inside: Mapping[str, Script], known: Iterable[Script], last: Script) -> None:
+    """Refuse where another revision needs one that will be no more."""
+    for one in known:
+        needed = [need for need in one._all_down_revisions if need in inside]
+        for need in needed if one.revision not in inside else ():
+            if need != last.revision:
+                how = "comes after" if need in _parents(one) else "depends on"
+                raise Refused(
+                    f"{one.revision} {how} {need}, which is inside of the range",
+                    hint=f"end the range there: --to {need}; or squash what lies behind it",
+                )
+
+
+def _depends_on(scripts: ScriptDirectory, inside: Mapping[str, Script]) -> tuple[str, ...]:
+    """Return what the revisions depend on outside, by the names that they use."""
+    found: list[str] = []
+    for one in inside.values():
+        for name in to_tuple(one.dependencies, default=()):
+            needed = scripts.get_revision(name)
+            if needed is None or needed.revision not in inside:
+                found.append(name)
+    return tuple(dict.fromkeys(found))

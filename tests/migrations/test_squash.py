@@ -1,0 +1,398 @@
+"""squashmigrations: one revision in the place of several, which does what they did."""
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from alembic.script import Script
+from sqlalchemy import inspect, text
+
+from conftest import Database, Result
+from dbtasks import Project, migrations
+from dbtasks.errors import Refused, UsageError
+from dbtasks.migrations import standing
+from dbtasks.migrations.files import heads_of
+from dbtasks.migrations.squashing.merging import Head, merge
+from dbtasks.migrations.squashing.sources import read_source
+from trees import FIRST, add_revision
+
+Inv = Callable[..., Result]
+
+ONE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+HELPED = """
+
+# The same name in two revisions.
+NAMES = {names!r}
+
+
+def fill(names):
+    # each by itself
+    for name in names:
+        op.execute(sa.text("INSERT INTO department (name) VALUES (:name)").bindparams(name=name))
+"""
+
+
+def helped(path: Path, *names: str) -> Path:
+    """Add a constant and a helper to a revision, with names that others use too."""
+    path.write_text(path.read_text() + HELPED.format(names=names))
+    return path
+
+
+@pytest.fixture
+def history(company: Path) -> Path:
+    """Return the reference project with renames, data, a branch and a merge."""
+    rename = 'op.alter_column("employee", {!r}, new_column_name={!r}, existing_type=sa.String(100))'
+    add_revision(
+        company,
+        "0002_full_name",
+        rename.format("name", "full_name"),
+        downgrade=rename.format("full_name", "name"),
+    )
+    for side, name in (("left", "Sales"), ("right", "Legal")):
+        helped(
+            add_revision(
+                company,
+                f"0003_{side}",
+                f'op.create_table("{side}", sa.Column("id", sa.Integer, primary_key=True))\n'
+                "fill(NAMES)",
+                downgrade=f'op.drop_table("{side}")\n'
+                f"op.execute(\"DELETE FROM department WHERE name = '{name}'\")",
+                after="0002_full_name",
+            ),
+            name,
+        )
+    add_revision(company, "0004_merge", after=("0003_left", "0003_right"))
+    add_revision(
+        company,
+        "0005_staff",
+        'op.rename_table("employee", "staff")\n'
+        "op.execute(\"INSERT INTO staff (id, full_name, dept_id) SELECT 7, 'Zoe', min(id) \"\n"
+        '    "FROM department")',
+        downgrade='op.execute("DELETE FROM staff WHERE id = 7")\n'
+        'op.rename_table("staff", "employee")',
+        after="0004_merge",
+    )
+    return company
+
+
+def revisions(company: Path) -> list[str]:
+    """Return the files that stand in the folder of the revisions, whatever they are."""
+    folder = company / "migrations" / "versions"
+    return sorted(one.name for one in folder.iterdir() if one.is_file())
+
+
+def found(project: Project) -> tuple[set[str], list[str], list[str]]:
+    """Return the tables, the names of the departments, and those of the staff."""
+    with project.connect() as connection:
+        tables = set(inspect(connection).get_table_names())
+        departments = connection.scalars(text("SELECT name FROM department ORDER BY name"))
+        people = (
+            connection.scalars(text("SELECT full_name FROM staff")) if "staff" in tables else ()
+        )
+        return tables, [*departments], [*people]
+
+
+def test_renames_data_a_branch_and_a_merge(history: Path, project: Project) -> None:
+    migrations.migrate(project)
+    before = found(project)
+    squashed = migrations.squashmigrations(project, first="0002", last="0005")
+    assert [one.id for one in squashed.replaced] == [
+        *("0002_full_name", *sorted(("0003_left", "0003_right"))),
+        *("0004_merge", "0005_staff"),
+    ] or [one.id for one in squashed.replaced][1:3] == ["0003_right", "0003_left"]
+    assert revisions(history) == [f"{FIRST}.py", "0005_staff.py"]
+    assert "# each by itself" in squashed.text
+
+    # The database that was at its end needs nothing, and is told so without Alembic.
+    assert heads_of(project.settings) == {"0005_staff"}
+    assert standing.is_current(project)
+    assert migrations.migrate(project).steps == ()
+
+    migrations.migrate(project, to=FIRST)
+    assert found(project)[0] & {"left", "right", "staff", "employee"} == {"employee"}
+    assert found(project)[1] == []
+    assert [one.revision.id for one in migrations.migrate(project).steps] == ["0005_staff"]
+    assert found(project) == before == (before[0], ["Legal", "Sales"], ["Zoe"])
+
+
+def test_from_the_beginning(history: Path, project: Project) -> None:
+    migrations.squashmigrations(project, first=FIRST, last="0004")
+    assert revisions(history) == ["0004_merge.py", "0005_staff.py"]
+    migrations.migrate(project)
+    assert found(project)[2] == ["Zoe"]
+    migrations.migrate(project, to="base")
+    with project.connect() as connection:
+        assert "department" not in inspect(connection).get_table_names()
+
+
+def test_a_database_in_the_middle_is_told(history: Path, inv: Inv, database: Database) -> None:
+    env = {"DATABASE_URL": database.url}
+    inv("migrate", "--to", "0003_left", env=env)
+    done = inv("squashmigrations", "--from", "0002", "--to", "0005", env=env)
+    assert done.code == 0, done
+    assert done.out.splitlines()[0].endswith("0005_staff.py")
+    assert sum(line.startswith("Removed ") for line in done.out.splitlines()) == 4
+    for command in (
+        ["migrate"],
+        ["migrate", "--plan"],
+        ["migrate", "--to", FIRST, "--no-input"],
+        ["migrate", "--dry-run"],
+        ["showmigrations"],
+    ):
+        told = inv(*command, env=env)
+        assert told.code == 3, (command, told)
+        assert "the database stands at 0003_left, inside the squashed 0005_staff: " in told.err
+        assert "migrate to 0005_staff first" in told.err
+
+
+@ONE
+def test_what_is_squashed_can_be_squashed(history: Path, project: Project) -> None:
+    migrations.squashmigrations(project, first="0002", last="0004")
+    squashed = migrations.squashmigrations(project, first="0004", last="0005")
+    values = assigned(squashed.text)
+    assert values["replaces"][0] == "0002_full_name"
+    assert sorted(values["replaces"]) == [
+        *("0002_full_name", "0003_left", "0003_right", "0004_merge", "0005_staff")
+    ]
+    assert (values["revision"], values["down_revision"]) == ("0005_staff", FIRST)
+    migrations.migrate(project)
+    assert found(project)[1:] == (["Legal", "Sales"], ["Zoe"])
+
+
+def assigned(code: str) -> dict[str, object]:
+    """Return the literals that a module gives to names."""
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(code).body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+
+
+# -- what is refused ----------------------------------------------------------------------------
+
+
+@ONE
+@pytest.mark.parametrize("how", ["comes after", "depends on"])
+def test_what_hangs_inside(how: str, history: Path, project: Project) -> None:
+    if how == "comes after":
+        add_revision(history, "0006_other", after="0003_left")
+    else:
+        path = add_revision(history, "0006_other", after=None)
+        path.write_text(path.read_text() + "\ndepends_on = '0003_left'\n")
+    before = revisions(history)
+    with pytest.raises(Refused, match=f"0006_other {how} 0003_left") as refused:
+        migrations.squashmigrations(project, first="0002", last="0005")
+    assert refused.value.exit_code == 3
+    assert revisions(history) == before
+
+
+@ONE
+def test_a_merge_with_what_is_outside(history: Path, project: Project) -> None:
+    with pytest.raises(Refused, match="0004_merge also comes after 0003_right"):
+        migrations.squashmigrations(project, first="0003_left", last="0005")
+
+
+DIFFERING = {
+    "chance": (
+        "import uuid\nop.execute(f\"INSERT INTO department (name) VALUES ('{uuid.uuid4()}')\")",
+        "pass",
+        "the rows of department differ",
+    ),
+    "the file's own name": (
+        'op.create_table("t", sa.Column(__file__[-11:-3], sa.Integer))',
+        'op.drop_table("t")',
+        "of t is .*, and would be",
+    ),
+    "on the way back": (
+        "pass",
+        "op.execute(f\"INSERT INTO department (name) VALUES ('{__file__[-11:-3]}')\")",
+        "reverted: the rows of department differ",
+    ),
+    "a sign that fails": (
+        "assert __file__.endswith('0002_odd.py')",
+        "pass",
+        "the squashed history fails where the present one runs",
+    ),
+}
+
+
+@pytest.mark.parametrize(("up", "down", "told"), DIFFERING.values(), ids=DIFFERING)
+def test_what_comes_out_otherwise(
+    up: str, down: str, told: str, company: Path, project: Project
+) -> None:
+    add_revision(company, "0002_odd", up, downgrade=down)
+    add_revision(company, "0003_last", after="0002_odd")
+    before = revisions(company)
+    with pytest.raises(Refused, match=told):
+        migrations.squashmigrations(project, first="0002", last="0003")
+    assert revisions(company) == before
+
+
+UNREADABLE = {
+    "import *": ("from datetime import *", "import \\*"),
+    "globals": ("globals()['x'] = 1", "globals"),
+    "one line": ("a = 1; b = 2", "two statements"),
+    "a class of its own": (
+        "class Box:\n    FUNCTIONS = [upgrade]\n    upgrade = 1",
+        "upgrade is another thing there, and is used in a way that cannot be rewritten",
+    ),
+    "a function less": ("del upgrade", "it has no upgrade"),
+}
+
+
+@ONE
+@pytest.mark.parametrize(("line", "told"), UNREADABLE.values(), ids=UNREADABLE)
+def test_code_that_cannot_be_put_together(
+    line: str, told: str, company: Path, project: Project
+) -> None:
+    path = add_revision(company, "0002_odd")
+    path.write_text(path.read_text() + f"\n{line}\n")
+    add_revision(company, "0003_last", after="0002_odd")
+    before = revisions(company)
+    with pytest.raises(Refused, match=told):
+        migrations.squashmigrations(project, first="0002", last="0003")
+    assert revisions(company) == before
+
+
+@ONE
+def test_bad_usage(inv: Inv, history: Path, project: Project) -> None:
+    for first, last in (("0005", "0002"), ("0002", "0002"), ("0003_left", "0003_right")):
+        with pytest.raises(UsageError, match="does not come after"):
+            migrations.squashmigrations(project, first=first, last=last)
+    with pytest.raises(UsageError, match="there is no revision"):
+        migrations.squashmigrations(project, first="0009", last="0005")
+    assert inv("squashmigrations", "--from", "0002").code == 2
+
+
+# -- what it looks like -------------------------------------------------------------------------
+
+
+def test_dry_run_shows_the_file_and_connects_to_nothing(history: Path, inv: Inv) -> None:
+    before = revisions(history)
+    nowhere = {"DATABASE_URL": "postgresql://localhost:1/none"}
+    shown = inv("squashmigrations", "--from", "0002", "--to", "0005", "--dry-run", env=nowhere)
+    assert shown.code == 0, shown
+    compile(shown.out, "shown", "exec")
+    assert revisions(history) == before
+    inv("squashmigrations", "--from", "0002", "--to", "0005")
+    written = history / "migrations" / "versions" / "0005_staff.py"
+    assert written.read_text() == shown.out
+
+
+@ONE
+def test_name(history: Path, project: Project) -> None:
+    ini = history / "alembic.ini"
+    ini.write_text(ini.read_text().replace("%%(rev)s", "%%(rev)s-%%(slug)s"))
+    squashed = migrations.squashmigrations(project, first="0002", last="0005", name="all_of_it")
+    assert revisions(history) == [f"{FIRST}.py", "0005_staff-all_of_it.py"]
+    assert squashed.text.startswith('"""all of it\n')
+    assert migrations.migrate(project).steps[-1].revision.id == "0005_staff"
+
+
+@ONE
+def test_a_name_that_is_taken(history: Path, project: Project) -> None:
+    ini = history / "alembic.ini"
+    ini.write_text(ini.read_text().replace("%%(rev)s", "%%(slug)s"))
+    with pytest.raises(Refused, match=f"there is a .*{FIRST}.py already"):
+        migrations.squashmigrations(project, first="0002", last="0005", name=FIRST)
+
+
+@ONE
+def test_labels_and_dependencies_are_kept(company: Path, project: Project) -> None:
+    log = add_revision(company, "0002_log", after=None)
+    log.write_text(log.read_text() + "\nbranch_labels = 'log'\n")
+    first = add_revision(company, "0003_first")
+    first.write_text(first.read_text() + "\ndepends_on = 'log'\nbranch_labels = ('main',)\n")
+    add_revision(company, "0004_last", after="0003_first")
+    squashed = migrations.squashmigrations(project, first="0003", last="0004")
+    values = assigned(squashed.text)
+    assert values["branch_labels"] == ("main",)
+    assert values["depends_on"] == ("log",)
+    steps = [one.revision.id for one in migrations.migrate(project).steps]
+    assert sorted(steps[:2]) == [FIRST, "0002_log"]
+    assert steps[2:] == ["0004_last"]
+
+
+@ONE
+def test_one_that_cannot_be_reverted(company: Path, project: Project) -> None:
+    add_revision(company, "0002_fixed", downgrade="raise NotImplementedError")
+    add_revision(company, "0003_last", after="0002_fixed")
+    migrations.squashmigrations(project, first="0002", last="0003")
+    migrations.migrate(project)
+    with pytest.raises(Refused, match="0003_last cannot be reverted"):
+        migrations.migrate(project, to=FIRST)
+
+
+# -- the names of modules that are one ----------------------------------------------------------
+
+TRICKY = '''"""tricky"""
+
+from __future__ import annotations
+
+import os.path as place
+from collections import {imported} as Kind
+from collections.abc import Sequence
+
+revision: str = "{id}"
+down_revision: str | Sequence[str] | None = None
+
+VALUE = {value}  # ä comes before it
+ALL: list[object] = []
+COUNT = 0
+
+
+class Box:
+    ALL = VALUE
+    def get(self):
+        return "ä", VALUE
+
+
+def shadow(VALUE=VALUE, *, ALL=None):
+    return VALUE, ALL
+
+
+def count():
+    global COUNT
+    COUNT += VALUE
+    return COUNT
+
+
+def upgrade():
+    ALL.append([VALUE for VALUE in range(2)] + [VALUE])
+    ALL.append((lambda VALUE: VALUE)(5))
+    ALL.append(f"{{VALUE}} {{revision}}")
+    ALL.append((Box().get(), Box.ALL, shadow(ALL=3), count(), count()))
+    ALL.append(Kind.__name__)
+    try:
+        raise ValueError(VALUE)
+    except ValueError as error:
+        ALL.append(str(error))
+    return ALL
+
+
+def downgrade():
+    return {{"VALUE": VALUE, "place": place.__name__, **dict(VALUE=1)}}
+'''
+
+
+def test_names_do_not_collide(tmp_path: Path) -> None:
+    sources, expected = [], []
+    for id_, value, imported in (("a1", 1, "OrderedDict"), ("b.2", 2, "Counter")):
+        path = tmp_path / f"{id_}.py"
+        path.write_text(TRICKY.format(id=id_, value=value, imported=imported))
+        module = ModuleType(id_)
+        exec(path.read_text(), module.__dict__)
+        expected.append((module.upgrade(), module.downgrade()))
+        sources.append(read_source(Script(module, id_, str(path))))
+    merged = merge(sources, Head("b.2", None, None, None, ["a1", "b.2"]), "both", None)
+    together: dict[str, Callable[[], object]] = {}
+    exec(merged, together)
+    assert [
+        (together["upgrade_a1"](), together["downgrade_a1"]()),
+        (together["upgrade_b_2"](), together["downgrade_b_2"]()),
+    ] == expected
+    assert merged.count("import os.path as place") == 1
+    assert merged.count("# ä comes before it") == 2
