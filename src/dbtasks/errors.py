@@ -18,6 +18,7 @@ of their exit codes:
 NOTHING_CHANGED = "nothing was changed"
 ROLLED_BACK = "rolled back"
 COMMITTED = "committed"
+UNKNOWN = "unknown"
 
 
 class DbtasksError(Exception):

@@ -20,6 +20,7 @@ from dbtasks.errors import (
     COMMITTED,
     NOTHING_CHANGED,
     ROLLED_BACK,
+    UNKNOWN,
     DbtasksError,
     OutcomeUnknown,
     UsageError,
@@ -217,6 +218,7 @@ class Project:
             if dry_run or not writes:
                 transaction.rollback()
             else:
+                self.outcome = UNKNOWN  # an interrupt may come after the database's last word
                 self._commit(transaction.commit)
                 self.outcome = COMMITTED
 
@@ -312,11 +314,12 @@ class Project:
             commit()
         except DBAPIError as error:
             if not error.connection_invalidated and not self.backend.lost_connection(error):
+                self.outcome = ROLLED_BACK
                 raise
             raise OutcomeUnknown(
                 f"the connection was lost while committing: {self.backend.message_of(error)}",
                 hint="look whether the change is there before you run the command again",
-                state="unknown",
+                state=UNKNOWN,
             ) from error
 
 
