@@ -138,8 +138,9 @@ def drivers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database
 
 
 @pytest.fixture(autouse=True)
-def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Take away what would change a project's settings: `inv test` itself sets DBTASKS_ENV."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     for name in list(os.environ):
         if name in ("DBTASKS_ENV", "DBTASKS_DATABASE") or name.endswith("DATABASE_URL"):
             monkeypatch.delenv(name)

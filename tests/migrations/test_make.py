@@ -361,3 +361,30 @@ def test_a_person_is_asked(
     assert 'full_name = mapped_column("name", …)' in shown
     assert "while old code still runs" in shown
     assert len(revisions(company)) == (2 if code == 0 else 1)
+
+
+@on_sqlite
+def test_the_replayed_history_is_kept_until_a_file_of_it_changes(
+    office: Inv, inv: Inv, company: Path, database: Database, tmp_path: Path
+) -> None:
+    env = {"DATABASE_URL": database.url, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    def kept() -> list[str]:
+        return [one.name for one in (tmp_path / "cache" / "dbtasks").glob("*")]
+
+    assert inv("makemigrations", "--check", env=env).out == "No changes.\n"
+    [first] = kept()
+    assert inv("makemigrations", "--check", env=env).out == "No changes.\n"
+    assert kept() == [first]
+    file = add_revision(
+        company, "0002_nick", 'op.add_column("employee", sa.Column("nick", sa.Text))'
+    )
+    assert inv("makemigrations", "--check", env=env).out == "drop column employee.nick\n"
+    [second] = kept()
+    assert second != first
+    text = file.read_text()
+    file.write_text(f"import company.models\n{text}")
+    assert inv("makemigrations", "--check", env=env).out == "drop column employee.nick\n"
+    assert kept() == [second]
+    file.write_text(text.replace("nick", "phone"))
+    assert inv("makemigrations", "--check", env=env).out == "drop column employee.phone\n"

@@ -26,6 +26,9 @@ ABANDONED_SECONDS = 3600
 class Scratch:
     """Make an empty database of an engine's kind, and drop it at the end."""
 
+    is_file: ClassVar[bool] = False
+    """Whether it is one file, which can be copied while nobody has it open."""
+
     def __init__(self, backend: "Backend") -> None:
         self.backend = backend
 
@@ -54,6 +57,8 @@ class Scratch:
 
 class FileScratch(Scratch):
     """Make a file in a temporary folder."""
+
+    is_file = True
 
     definitions = "SELECT type, name, sql FROM sqlite_master WHERE type = 'trigger'"
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from shutil import copyfile
 from warnings import catch_warnings, filterwarnings
 
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.errors import DbtasksError, Refused, Rejected
+from dbtasks.migrations.cache import Kept
 from dbtasks.migrations.opening import StepsOf, open_environment, read_heads
 from dbtasks.migrations.scripts import Amend
 from dbtasks.project import Project
@@ -30,8 +33,24 @@ def replayed(
         project.elsewhere(url) as scratch,
     ):
         scratch.echo = project.echo
-        replay(scratch, to, amend)
+        if scratch.backend.scratch.is_file and to == EVERYTHING and amend is None:
+            _replay_file(scratch, Path(str(url.database)))
+        else:
+            replay(scratch, to, amend)
         yield scratch
+
+
+def _replay_file(scratch: Project, database: Path) -> None:
+    """Take the history from the cache, or put it there."""
+    kept = Kept(scratch)
+    path = kept.path
+    if path is not None and path.is_file():
+        copyfile(path, database)
+        return
+    replay(scratch)
+    scratch.close()
+    if path is not None:
+        kept.keep(database, path)
 
 
 @contextmanager
