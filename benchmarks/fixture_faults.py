@@ -19,7 +19,7 @@ from threading import Event, Thread
 
 from children import CHECKOUT, versions
 from full_disks import dumps_on_a_full_disk, loads_on_a_full_disk
-from round_trips import comes_back
+from round_trips import comes_back, makes_up_the_same
 from stages import DAMAGED, Done, Points, Stage, faults_left, files_of, server_of, stage
 
 sys.path += [str(CHECKOUT / "tests"), str(CHECKOUT / "tests" / "fixtures")]
@@ -249,6 +249,7 @@ FAULTS: dict[str, Callable[[str, str, Path, Namespace], Points]] = {
     "full disk, dump": dumps_on_a_full_disk,
     "full disk, load": loads_on_a_full_disk,
     "round trip": comes_back,
+    "made-up rows": makes_up_the_same,
 }
 
 
