@@ -1,6 +1,7 @@
 """squashmigrations: one revision in the place of several, which does what they did."""
 
 import ast
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +10,7 @@ import pytest
 from alembic.script import Script
 from sqlalchemy import inspect, text
 
-from conftest import Database, Result
+from conftest import ROOT, Database, Result
 from dbtasks import Project, migrations
 from dbtasks.errors import Refused, UsageError
 from dbtasks.migrations import standing
@@ -162,6 +163,17 @@ def test_what_is_squashed_can_be_squashed(history: Path, project: Project) -> No
     assert found(project)[1:] == (["Legal", "Sales"], ["Zoe"])
 
 
+def test_an_env_py_of_its_own(tmp_path: Path, inv: Inv, database: Database) -> None:
+    """Its connections go to the scratch databases, too, and not to the project's."""
+    root = Path(shutil.copytree(ROOT / "tests" / "projects" / "generic", tmp_path / "generic"))
+    env = {"DATABASE_URL": database.url}
+    words = ("squashmigrations", "--from", "1f0c5d2a7b31", "--to", "8a4e9d03c6f2")
+    done = inv(*words, cwd=root, env=env)
+    assert done.code == 0, done
+    assert inv("showmigrations", cwd=root, env=env).out.startswith("[ ] 8a4e9d03c6f2")
+    assert inv("migrate", cwd=root, env=env).out.count("Applying") == 1
+
+
 def assigned(code: str) -> dict[str, object]:
     """Return the literals that a module gives to names."""
     return {
@@ -298,6 +310,18 @@ def test_a_name_that_is_taken(history: Path, project: Project) -> None:
     ini.write_text(ini.read_text().replace("%%(rev)s", "%%(slug)s"))
     with pytest.raises(Refused, match=f"there is a .*{FIRST}.py already"):
         migrations.squashmigrations(project, first="0002", last="0005", name=FIRST)
+
+
+@ONE
+def test_all_is_as_it_was_where_the_file_is_not_found(history: Path, project: Project) -> None:
+    """A template may make names that Alembic leaves out, as an editor's."""
+    ini = history / "alembic.ini"
+    ini.write_text(ini.read_text().replace("%%(rev)s", ".#%%(slug)s"))
+    before = revisions(history)
+    with pytest.raises(Refused, match="is not found in the history"):
+        migrations.squashmigrations(project, first="0002", last="0005", name="all")
+    assert revisions(history) == before
+    assert len(migrations.migrate(project).steps) == len(before)
 
 
 @ONE

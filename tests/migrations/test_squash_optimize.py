@@ -36,7 +36,7 @@ CHANGING = """
 op.drop_index("ix_gone", table_name="employee")
 with op.batch_alter_table("employee") as batch_op:
     batch_op.alter_column("email", existing_type=sa.String(50), type_=sa.String(80), nullable=False)
-    batch_op.alter_column("name", new_column_name="full_name", existing_type=sa.String(100))
+    batch_op.alter_column("name", new_column_name="full_name", **NAME)
     batch_op.drop_column("gone")
 op.drop_table("log")
 """
@@ -45,10 +45,14 @@ CHANGING_BACK = f"""
 op.create_table("log", {KEY})
 with op.batch_alter_table("employee") as batch_op:
     batch_op.add_column(sa.Column("gone", sa.String(50)))
-    batch_op.alter_column("full_name", new_column_name="name", existing_type=sa.String(100))
+    batch_op.alter_column("full_name", new_column_name="name", **NAME)
     batch_op.alter_column("email", existing_type=sa.String(80), type_=sa.String(50), nullable=True)
 op.create_index("ix_gone", "employee", ["gone"])
 """
+
+
+NAME = "existing_type=sa.String(100), existing_nullable=False"
+CHANGING, CHANGING_BACK = (one.replace("**NAME", NAME) for one in (CHANGING, CHANGING_BACK))
 
 
 @pytest.fixture
