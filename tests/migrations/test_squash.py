@@ -150,6 +150,24 @@ def test_a_database_in_the_middle_is_told(history: Path, inv: Inv, database: Dat
 
 
 @ONE
+def test_a_range_that_begins_with_a_merge(history: Path, project: Project) -> None:
+    squashed = migrations.squashmigrations(project, first="0004", last="0005")
+    parents = assigned(squashed.text)["down_revision"]
+    assert sorted(parents) == ["0003_left", "0003_right"]
+    assert heads_of(project.settings) == {"0005_staff"}
+    assert len(migrations.migrate(project).steps) == 5
+
+
+@ONE
+def test_options_of_env_py_are_handed_on(company: Path, project: Project) -> None:
+    path = add_revision(company, "0002_odd", "assert name == 'it'")
+    path.write_text(path.read_text().replace("upgrade()", "upgrade(name)"))
+    add_revision(company, "0003_last", after="0002_odd")
+    text = migrations.squashmigrations(project, first="0002", last="0003", dry_run=True).text
+    assert "def upgrade(**options: object) -> None:\n    upgrade_0002_odd(**options)" in text
+
+
+@ONE
 def test_what_is_squashed_can_be_squashed(history: Path, project: Project) -> None:
     migrations.squashmigrations(project, first="0002", last="0004")
     squashed = migrations.squashmigrations(project, first="0004", last="0005")
@@ -223,12 +241,44 @@ DIFFERING = {
         "op.execute(f\"INSERT INTO department (name) VALUES ('{__file__[-11:-3]}')\")",
         "reverted: the rows of department differ",
     ),
+    "a view": (
+        "op.execute(f\"CREATE VIEW v AS SELECT '{__file__[-11:-3]}' AS a\")",
+        'op.execute("DROP VIEW v")',
+        "the view v is",
+    ),
     "a sign that fails": (
         "assert __file__.endswith('0002_odd.py')",
         "pass",
         "the squashed history fails where the present one runs",
     ),
 }
+
+
+ON_POSTGRESQL = {
+    "a schema": (
+        'op.execute("CREATE SCHEMA s")\n'
+        "op.execute(f\"CREATE TABLE s.t AS SELECT '{__file__[-11:-3]}' AS a\")",
+        "the rows of s.t differ",
+    ),
+    "a function": (
+        'op.execute("CREATE FUNCTION f() RETURNS text LANGUAGE sql AS "\n'
+        "    f\"'SELECT ''{__file__[-11:-3]}''::text'\")",
+        r"the function f\(\) is",
+    ),
+    "an enum": (
+        "op.execute(f\"CREATE TYPE e AS ENUM ('{__file__[-11:-3]}')\")",
+        "the type e is",
+    ),
+}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("up", "told"), ON_POSTGRESQL.values(), ids=ON_POSTGRESQL)
+def test_what_only_postgresql_has(up: str, told: str, company: Path, project: Project) -> None:
+    add_revision(company, "0002_odd", up)
+    add_revision(company, "0003_last", after="0002_odd")
+    with pytest.raises(Refused, match=told):
+        migrations.squashmigrations(project, first="0002", last="0003")
 
 
 @pytest.mark.parametrize(("up", "down", "told"), DIFFERING.values(), ids=DIFFERING)
