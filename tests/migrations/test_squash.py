@@ -438,6 +438,11 @@ def upgrade():
     ALL.append([VALUE for VALUE in range(2)] + [VALUE])
     ALL.append((lambda VALUE: VALUE)(5))
     ALL.append(f"{{VALUE}} {{revision}}")
+    ALL.append(f\"\"\"
+        ä {{VALUE}} {{VALUE:>{{VALUE}}}}
+
+# -- as in a file --
+    \"\"\" f"ä {{VALUE!r}}")
     ALL.append((Box().get(), Box.ALL, shadow(ALL=3), count(), count()))
     ALL.append(Kind.__name__)
     try:
