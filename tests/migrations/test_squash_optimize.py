@@ -3,9 +3,15 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
-from sqlalchemy import inspect
+import sqlalchemy
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import create_engine, inspect
 
 from conftest import Database, Result
 from dbtasks import Project, migrations
@@ -223,3 +229,133 @@ def test_what_is_folded(statements: tuple[str, ...], left: list[str]) -> None:
     else:
         assert "op." not in flat
         assert flat.endswith("def upgrade(): pass def downgrade(): pass ")
+
+
+# -- any operations ----------------------------------------------------------------------------
+
+
+class Author:
+    """Write operations that can be run one after the other, as chance has it."""
+
+    def __init__(self, chance: Random) -> None:
+        self.chance = chance
+        self.columns: dict[str, list[str]] = {}
+        self.indexes: dict[str, tuple[str, str]] = {}
+        self.kinds = [
+            *(self.create, self.add, self.add, self.alter, self.alter, self.rename, self.drop),
+            *(self.index, self.unindex, self.rename_table, self.drop_table, self.execute),
+        ]
+
+    def write(self) -> list[str]:
+        """Return the statements, one a line or two."""
+        found = [self.chance.choice(self.kinds)() for _ in range(self.chance.randint(3, 14))]
+        return [one for one in found if one] or ["pass"]
+
+    def table(self) -> str:
+        return self.chance.choice([*self.columns, "none"])
+
+    def free(self, table: str) -> list[str]:
+        found = self.columns.get(table, [])
+        return [one for one in found if (table, one) not in self.indexes.values()]
+
+    def create(self) -> str | None:
+        name = self.chance.choice("tuv")
+        if name in self.columns:
+            return None
+        columns = self.columns[name] = self.chance.sample("abcd", self.chance.randint(0, 2))
+        added = "".join(f', sa.Column("{one}", sa.Integer())' for one in columns)
+        return f'op.create_table("{name}", {KEY}{added})'
+
+    def add(self) -> str | None:
+        table, name = self.table(), self.chance.choice("abcd")
+        if name in self.columns.get(table, [name]):
+            return None
+        self.columns[table].append(name)
+        return f'op.add_column("{table}", sa.Column("{name}", sa.Integer()))'
+
+    def alter(self) -> str | None:
+        table = self.table()
+        if not self.columns.get(table):
+            return None
+        change = self.chance.choice(
+            ("type_=sa.Text()", "type_=sa.BigInteger()", "server_default='1'", "nullable=False")
+        )
+        name = self.chance.choice(self.columns[table])
+        return self.batch(table, f'alter_column("{name}", {change})')
+
+    def rename(self) -> str | None:
+        table, new = self.table(), self.chance.choice("abcdefg")
+        free = self.free(table)
+        if not free or new in self.columns[table]:
+            return None
+        old = self.chance.choice(free)
+        self.columns[table][self.columns[table].index(old)] = new
+        return f'op.alter_column("{table}", "{old}", new_column_name="{new}")'
+
+    def drop(self) -> str | None:
+        table = self.table()
+        free = self.free(table)
+        if not free:
+            return None
+        name = self.chance.choice(free)
+        self.columns[table].remove(name)
+        return self.batch(table, f'drop_column("{name}")')
+
+    def index(self) -> str | None:
+        table, name = self.table(), f"ix_{self.chance.randint(1, 3)}"
+        if name in self.indexes or not self.columns.get(table):
+            return None
+        self.indexes[name] = table, self.chance.choice(self.columns[table])
+        return f'op.create_index("{name}", "{table}", ["{self.indexes[name][1]}"])'
+
+    def unindex(self) -> str | None:
+        if not self.indexes:
+            return None
+        name = self.chance.choice([*self.indexes])
+        return f'op.drop_index("{name}", table_name="{self.indexes.pop(name)[0]}")'
+
+    def rename_table(self) -> str | None:
+        old, new = self.table(), self.chance.choice("tuv")
+        if old not in self.columns or new in self.columns:
+            return None
+        self.columns[new] = self.columns.pop(old)
+        for name, (table, column) in self.indexes.items():
+            self.indexes[name] = new if table == old else table, column
+        return f'op.rename_table("{old}", "{new}")'
+
+    def drop_table(self) -> str | None:
+        name = self.table()
+        if self.columns.pop(name, None) is None:
+            return None
+        self.indexes = {key: one for key, one in self.indexes.items() if one[0] != name}
+        return f'op.drop_table("{name}")'
+
+    def execute(self) -> str:
+        return 'op.execute("SELECT 1")'
+
+    def batch(self, table: str, call: str) -> str:
+        return f'with op.batch_alter_table("{table}") as batch_op:\n        batch_op.{call}'
+
+
+def outcome(code: str) -> dict[str, object]:
+    """Run upgrade() on an empty database, and return what is there."""
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        names = {"op": Operations(MigrationContext.configure(connection)), "sa": sqlalchemy}
+        body = code.replace("from alembic import op\nimport sqlalchemy as sa\n", "")
+        exec(body, names)
+        names["upgrade"]()
+        look = inspect(connection)
+        return {
+            name: (repr(look.get_columns(name)), look.get_indexes(name))
+            for name in look.get_table_names()
+        }
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=150, deadline=None)
+def test_a_fold_comes_out_the_same(chance: Random) -> None:
+    code = CODE.format("\n    ".join(Author(chance).write()))
+    folded = fold(code)
+    event("folded" if folded.folded else "as it was")
+    assert outcome(folded.text) == outcome(code)
