@@ -1,6 +1,7 @@
 """squashmigrations: one revision in the place of several, which does what they did."""
 
 import ast
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +10,7 @@ import pytest
 from alembic.script import Script
 from sqlalchemy import inspect, text
 
-from conftest import Database, Result
+from conftest import ROOT, Database, Result
 from dbtasks import Project, migrations
 from dbtasks.errors import Refused, UsageError
 from dbtasks.migrations import standing
@@ -149,6 +150,24 @@ def test_a_database_in_the_middle_is_told(history: Path, inv: Inv, database: Dat
 
 
 @ONE
+def test_a_range_that_begins_with_a_merge(history: Path, project: Project) -> None:
+    squashed = migrations.squashmigrations(project, first="0004", last="0005")
+    parents = assigned(squashed.text)["down_revision"]
+    assert sorted(parents) == ["0003_left", "0003_right"]
+    assert heads_of(project.settings) == {"0005_staff"}
+    assert len(migrations.migrate(project).steps) == 5
+
+
+@ONE
+def test_options_of_env_py_are_handed_on(company: Path, project: Project) -> None:
+    path = add_revision(company, "0002_odd", "assert name == 'it'")
+    path.write_text(path.read_text().replace("upgrade()", "upgrade(name)"))
+    add_revision(company, "0003_last", after="0002_odd")
+    text = migrations.squashmigrations(project, first="0002", last="0003", dry_run=True).text
+    assert "def upgrade(**options: object) -> None:\n    upgrade_0002_odd(**options)" in text
+
+
+@ONE
 def test_what_is_squashed_can_be_squashed(history: Path, project: Project) -> None:
     migrations.squashmigrations(project, first="0002", last="0004")
     squashed = migrations.squashmigrations(project, first="0004", last="0005")
@@ -160,6 +179,17 @@ def test_what_is_squashed_can_be_squashed(history: Path, project: Project) -> No
     assert (values["revision"], values["down_revision"]) == ("0005_staff", FIRST)
     migrations.migrate(project)
     assert found(project)[1:] == (["Legal", "Sales"], ["Zoe"])
+
+
+def test_an_env_py_of_its_own(tmp_path: Path, inv: Inv, database: Database) -> None:
+    """Its connections go to the scratch databases, too, and not to the project's."""
+    root = Path(shutil.copytree(ROOT / "tests" / "projects" / "generic", tmp_path / "generic"))
+    env = {"DATABASE_URL": database.url}
+    words = ("squashmigrations", "--from", "1f0c5d2a7b31", "--to", "8a4e9d03c6f2")
+    done = inv(*words, cwd=root, env=env)
+    assert done.code == 0, done
+    assert inv("showmigrations", cwd=root, env=env).out.startswith("[ ] 8a4e9d03c6f2")
+    assert inv("migrate", cwd=root, env=env).out.count("Applying") == 1
 
 
 def assigned(code: str) -> dict[str, object]:
@@ -211,12 +241,44 @@ DIFFERING = {
         "op.execute(f\"INSERT INTO department (name) VALUES ('{__file__[-11:-3]}')\")",
         "reverted: the rows of department differ",
     ),
+    "a view": (
+        "op.execute(f\"CREATE VIEW v AS SELECT '{__file__[-11:-3]}' AS a\")",
+        'op.execute("DROP VIEW v")',
+        "the view v is",
+    ),
     "a sign that fails": (
         "assert __file__.endswith('0002_odd.py')",
         "pass",
         "the squashed history fails where the present one runs",
     ),
 }
+
+
+ON_POSTGRESQL = {
+    "a schema": (
+        'op.execute("CREATE SCHEMA s")\n'
+        "op.execute(f\"CREATE TABLE s.t AS SELECT '{__file__[-11:-3]}' AS a\")",
+        "the rows of s.t differ",
+    ),
+    "a function": (
+        'op.execute("CREATE FUNCTION f() RETURNS text LANGUAGE sql AS "\n'
+        "    f\"'SELECT ''{__file__[-11:-3]}''::text'\")",
+        r"the function f\(\) is",
+    ),
+    "an enum": (
+        "op.execute(f\"CREATE TYPE e AS ENUM ('{__file__[-11:-3]}')\")",
+        "the type e is",
+    ),
+}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("up", "told"), ON_POSTGRESQL.values(), ids=ON_POSTGRESQL)
+def test_what_only_postgresql_has(up: str, told: str, company: Path, project: Project) -> None:
+    add_revision(company, "0002_odd", up)
+    add_revision(company, "0003_last", after="0002_odd")
+    with pytest.raises(Refused, match=told):
+        migrations.squashmigrations(project, first="0002", last="0003")
 
 
 @pytest.mark.parametrize(("up", "down", "told"), DIFFERING.values(), ids=DIFFERING)
@@ -301,6 +363,18 @@ def test_a_name_that_is_taken(history: Path, project: Project) -> None:
 
 
 @ONE
+def test_all_is_as_it_was_where_the_file_is_not_found(history: Path, project: Project) -> None:
+    """A template may make names that Alembic leaves out, as an editor's."""
+    ini = history / "alembic.ini"
+    ini.write_text(ini.read_text().replace("%%(rev)s", ".#%%(slug)s"))
+    before = revisions(history)
+    with pytest.raises(Refused, match="is not found in the history"):
+        migrations.squashmigrations(project, first="0002", last="0005", name="all")
+    assert revisions(history) == before
+    assert len(migrations.migrate(project).steps) == len(before)
+
+
+@ONE
 def test_labels_and_dependencies_are_kept(company: Path, project: Project) -> None:
     log = add_revision(company, "0002_log", after=None)
     log.write_text(log.read_text() + "\nbranch_labels = 'log'\n")
@@ -364,6 +438,11 @@ def upgrade():
     ALL.append([VALUE for VALUE in range(2)] + [VALUE])
     ALL.append((lambda VALUE: VALUE)(5))
     ALL.append(f"{{VALUE}} {{revision}}")
+    ALL.append(f\"\"\"
+        ä {{VALUE}} {{VALUE:>{{VALUE}}}}
+
+# -- as in a file --
+    \"\"\" f"ä {{VALUE!r}}")
     ALL.append((Box().get(), Box.ALL, shadow(ALL=3), count(), count()))
     ALL.append(Kind.__name__)
     try:

@@ -3,9 +3,15 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
-from sqlalchemy import inspect
+import sqlalchemy
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import create_engine, inspect
 
 from conftest import Database, Result
 from dbtasks import Project, migrations
@@ -36,7 +42,7 @@ CHANGING = """
 op.drop_index("ix_gone", table_name="employee")
 with op.batch_alter_table("employee") as batch_op:
     batch_op.alter_column("email", existing_type=sa.String(50), type_=sa.String(80), nullable=False)
-    batch_op.alter_column("name", new_column_name="full_name", existing_type=sa.String(100))
+    batch_op.alter_column("name", new_column_name="full_name", **NAME)
     batch_op.drop_column("gone")
 op.drop_table("log")
 """
@@ -45,10 +51,14 @@ CHANGING_BACK = f"""
 op.create_table("log", {KEY})
 with op.batch_alter_table("employee") as batch_op:
     batch_op.add_column(sa.Column("gone", sa.String(50)))
-    batch_op.alter_column("full_name", new_column_name="name", existing_type=sa.String(100))
+    batch_op.alter_column("full_name", new_column_name="name", **NAME)
     batch_op.alter_column("email", existing_type=sa.String(80), type_=sa.String(50), nullable=True)
 op.create_index("ix_gone", "employee", ["gone"])
 """
+
+
+NAME = "existing_type=sa.String(100), existing_nullable=False"
+CHANGING, CHANGING_BACK = (one.replace("**NAME", NAME) for one in (CHANGING, CHANGING_BACK))
 
 
 @pytest.fixture
@@ -150,12 +160,29 @@ KEPT = {
         'op.create_index("i", "t", ["a"])',
         'op.alter_column("t", "a", new_column_name="b")',
     ),
+    "a constraint on it": (
+        'op.add_column("t", sa.Column("b", sa.Integer()))',
+        'op.create_unique_constraint("u", "t", ["b"])',
+        'op.drop_column("t", "b")',
+    ),
+    "a reference that is dropped first": (
+        'op.drop_column("t", "u_id")',
+        'op.drop_table("u")',
+        'op.drop_table("t")',
+    ),
     "another table's": (TABLE, 'op.add_column("u", sa.Column("b", sa.Integer()))'),
     "renamed": (
         TABLE,
         'op.rename_table("t", "u")',
         TABLE.replace('"t"', '"x"'),
         'op.add_column("u", sa.Column("b", sa.Integer()))',
+    ),
+    "another of its name": (
+        TABLE,
+        TABLE.replace('"t"', '"v"'),
+        'op.rename_table("t", "u")',
+        'op.rename_table("v", "t")',
+        'op.alter_column("t", "a", nullable=False)',
     ),
     "a value of its own": (
         TABLE,
@@ -219,3 +246,135 @@ def test_what_is_folded(statements: tuple[str, ...], left: list[str]) -> None:
     else:
         assert "op." not in flat
         assert flat.endswith("def upgrade(): pass def downgrade(): pass ")
+
+
+# -- any operations ----------------------------------------------------------------------------
+
+
+class Author:
+    """Write operations that can be run one after the other, as chance has it."""
+
+    def __init__(self, chance: Random) -> None:
+        self.chance = chance
+        self.columns: dict[str, list[str]] = {}
+        self.indexes: dict[str, tuple[str, str]] = {}
+        self.kinds = [
+            *(self.create, self.add, self.add, self.alter, self.alter, self.rename, self.drop),
+            *(self.index, self.unindex, self.rename_table, self.drop_table, self.execute),
+        ]
+
+    def write(self) -> list[str]:
+        """Return the statements, one a line or two."""
+        found = [self.chance.choice(self.kinds)() for _ in range(self.chance.randint(8, 30))]
+        return [one for one in found if one] or ["pass"]
+
+    def table(self) -> str:
+        return self.chance.choice([*self.columns, "none"])
+
+    def free(self, table: str) -> list[str]:
+        found = self.columns.get(table, [])
+        return [one for one in found if (table, one) not in self.indexes.values()]
+
+    def create(self) -> str | None:
+        name = self.chance.choice("tuv")
+        if name in self.columns:
+            return None
+        columns = self.columns[name] = self.chance.sample("abcd", self.chance.randint(0, 2))
+        added = "".join(f', sa.Column("{one}", sa.Integer())' for one in columns)
+        return f'op.create_table("{name}", {KEY}{added})'
+
+    def add(self) -> str | None:
+        table, name = self.table(), self.chance.choice("abcd")
+        if name in self.columns.get(table, [name]):
+            return None
+        self.columns[table].append(name)
+        return f'op.add_column("{table}", sa.Column("{name}", sa.Integer()))'
+
+    def alter(self) -> str | None:
+        table = self.table()
+        if not self.columns.get(table):
+            return None
+        change = self.chance.choice(
+            ("type_=sa.Text()", "type_=sa.BigInteger()", "server_default='1'", "nullable=False")
+        )
+        name = self.chance.choice(self.columns[table])
+        return self.batch(table, f'alter_column("{name}", {change})')
+
+    def rename(self) -> str | None:
+        table, new = self.table(), self.chance.choice("abcdefg")
+        if not self.columns.get(table) or new in self.columns[table]:
+            return None
+        old = self.chance.choice(self.columns[table])
+        self.columns[table][self.columns[table].index(old)] = new
+        for name, place in self.indexes.items():
+            self.indexes[name] = (table, new) if place == (table, old) else place
+        return f'op.alter_column("{table}", "{old}", new_column_name="{new}")'
+
+    def drop(self) -> str | None:
+        table = self.table()
+        free = self.free(table)
+        if not free:
+            return None
+        name = self.chance.choice(free)
+        self.columns[table].remove(name)
+        return self.batch(table, f'drop_column("{name}")')
+
+    def index(self) -> str | None:
+        table, name = self.table(), f"ix_{self.chance.randint(1, 3)}"
+        if name in self.indexes or not self.columns.get(table):
+            return None
+        self.indexes[name] = table, self.chance.choice(self.columns[table])
+        return f'op.create_index("{name}", "{table}", ["{self.indexes[name][1]}"])'
+
+    def unindex(self) -> str | None:
+        if not self.indexes:
+            return None
+        name = self.chance.choice([*self.indexes])
+        return f'op.drop_index("{name}", table_name="{self.indexes.pop(name)[0]}")'
+
+    def rename_table(self) -> str | None:
+        old, new = self.table(), self.chance.choice("tuv")
+        if old not in self.columns or new in self.columns:
+            return None
+        self.columns[new] = self.columns.pop(old)
+        for name, (table, column) in self.indexes.items():
+            self.indexes[name] = new if table == old else table, column
+        return f'op.rename_table("{old}", "{new}")'
+
+    def drop_table(self) -> str | None:
+        name = self.table()
+        if self.columns.pop(name, None) is None:
+            return None
+        self.indexes = {key: one for key, one in self.indexes.items() if one[0] != name}
+        return f'op.drop_table("{name}")'
+
+    def execute(self) -> str | None:
+        dropped = self.drop_table()
+        return dropped and dropped.replace('drop_table("', 'execute("DROP TABLE ')
+
+    def batch(self, table: str, call: str) -> str:
+        return f'with op.batch_alter_table("{table}") as batch_op:\n        batch_op.{call}'
+
+
+def outcome(code: str) -> dict[str, object]:
+    """Run upgrade() on an empty database, and return what is there."""
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        names = {"op": Operations(MigrationContext.configure(connection)), "sa": sqlalchemy}
+        body = code.replace("from alembic import op\nimport sqlalchemy as sa\n", "")
+        exec(body, names)
+        names["upgrade"]()
+        look = inspect(connection)
+        return {
+            name: (repr(look.get_columns(name)), look.get_indexes(name))
+            for name in look.get_table_names()
+        }
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=200, deadline=None)
+def test_a_fold_comes_out_the_same(seed: int) -> None:
+    code = CODE.format("\n    ".join(Author(Random(seed)).write()))
+    folded = fold(code)
+    event("folded" if folded.folded else "as it was")
+    assert outcome(folded.text) == outcome(code)

@@ -139,8 +139,8 @@ def _aside(paths: Sequence[Path]) -> Iterator[None]:
 def _check(project: Project, squashed: Squashed, heads: Sequence[str]) -> None:
     """Raise Refused unless the history ends where it did, with the file in it."""
     found = read_scripts(read_config(project))
-    script = found.get_revision(squashed.replaced[-1].id)
-    if script is None or Path(script.path) != squashed.path or found.get_heads() != [*heads]:
+    paths = {Path(one.path) for one in found.walk_revisions()}
+    if squashed.path not in paths or {*found.get_heads()} != {*heads}:
         raise Refused(
             f"{squashed.path} is not found in the history",
             hint="which folders has it? See version_locations in alembic.ini",

@@ -64,8 +64,8 @@ def prove(project: Project, inside: Range, text: str, path: str, *, reversible: 
         if difference is not None:
             raise Refused(
                 f"the squashed history is not the same, {where}: {difference}",
-                hint="what is drawn by chance, or taken from the clock, differs at each run: "
-                "squash the revisions before and behind it",
+                hint="what is drawn by chance, or taken from the clock, is another at each run, "
+                "wherever in the history: let the revision take a fixed value",
             )
 
 

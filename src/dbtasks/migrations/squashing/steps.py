@@ -75,8 +75,10 @@ class Code:
             match call:
                 case ast.Expr(value=ast.Call(func=ast.Name(id=called))):
                     self.calls.append((call, called))
-                    plain = self.uses.count(called) == 1 and called in self.functions
-                    body = self.functions[called].body if plain else [call]
+                    body: list[ast.stmt] = [call]
+                    if self.uses.count(called) == 1 and called in self.functions:
+                        function = self.functions[called]
+                        body = body if function.decorator_list else function.body
                     found += [step for one in body for step in _steps(one, called)]
         return found
 
