@@ -78,6 +78,9 @@ class Backend(Storage, Statements, Locking, Redirection):
     batch_migrations: ClassVar[bool] = False
     """Whether ALTER needs Alembic's batch mode: the table copied and renamed."""
 
+    hides_indexes: ClassVar[bool] = False
+    """Whether there are indexes that SQLAlchemy does not reflect: `hidden_indexes` has them."""
+
     streams_beside: ClassVar[bool] = True
     """Whether a connection can run a statement while it streams the rows of another."""
 
@@ -105,6 +108,10 @@ class Backend(Storage, Statements, Locking, Redirection):
     def __init__(self, url: URL, root: Path) -> None:
         self.root = root
         self.url = url
+
+    def hidden_indexes(self, connection: Connection, table: str) -> Mapping[str, str]:
+        """Return the statements of a table's indexes that SQLAlchemy does not reflect, by name."""
+        return {}
 
     @property
     def database_name(self) -> str:

@@ -50,6 +50,11 @@ BUSY_SECONDS = 30
 BEGIN = re.compile(r"\s*BEGIN\b", re.IGNORECASE)
 GLOB_CHARACTERS = 1000  # SQLite refuses a pattern of more than 50,000 bytes
 
+HIDDEN_INDEXES = """
+SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL
+AND EXISTS (SELECT 1 FROM pragma_index_info(sqlite_master.name) AS part WHERE part.name IS NULL)
+"""
+
 
 class SQLite(Backend):
     """Open files as the project means them: none is made by a command that only reads."""
@@ -64,6 +69,7 @@ class SQLite(Backend):
     loading = SQLiteLoading
     scratch = FileScratch
     batch_migrations = True
+    hides_indexes = True
     locks_by_transaction = True
     clock = "(julianday('now') - 2440587.5) * 86400.0"
     explain_prefix = "EXPLAIN QUERY PLAN"
@@ -106,6 +112,11 @@ class SQLite(Backend):
             database=f"file:{quote(str(self.path))}",
             query={**self.url.query, "mode": "rw", "uri": "true"},
         )
+
+    def hidden_indexes(self, connection: Connection, table: str) -> Mapping[str, str]:
+        """Return the statements of the indexes on expressions."""
+        found = connection.exec_driver_sql(HIDDEN_INDEXES, (table,))
+        return {str(name): str(sql) for name, sql in found}
 
     def engine_options(self) -> dict[str, Any]:
         """Wait for other writers, and share the one connection of a database in memory."""

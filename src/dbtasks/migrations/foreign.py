@@ -107,6 +107,7 @@ class _Configuring:
         backend = handover.project.backend
         self.connections.logs()
         options["output_buffer"] = handover.output
+        options.setdefault("compare_server_default", True)
         options["on_version_apply"] = [*_listed(options.get("on_version_apply")), self._note]
         if backend.transactional_ddl is not None:
             options["transactional_ddl"] = backend.transactional_ddl

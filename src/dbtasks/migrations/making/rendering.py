@@ -19,6 +19,7 @@ from sqlalchemy import (
 
 from dbtasks.migrations.making.comparing import Operation
 from dbtasks.migrations.making.layout import lay_out
+from dbtasks.migrations.making.reflection import Reflection, escape
 
 PLAIN = (ops.CreateIndexOp, ops.DropIndexOp, ops.CreateTableCommentOp, ops.DropTableCommentOp)
 """What changes a table without making it anew, also where ALTER can do little else."""
@@ -56,17 +57,56 @@ def render(context: MigrationContext, operations: Sequence[Operation], *, batch:
     lines: list[str] = []
     imports: set[str] = set()
     for one in operations:
-        unnamed = name_constraints(one)
-        anew = batch and isinstance(one, ops.ModifyTableOps) and not is_plain(one)
-        rendering = AutogenContext(context, opts={**context.opts, "render_as_batch": anew})
-        rendering.imports = imports
-        found = render_op(rendering, one)
-        if anew:  # what follows is within it, and Alembic leaves that to its printer
-            head = found[0].replace(", schema=None", "")
-            head = _with_convention(head) if unnamed else head
-            found = [head, *(f"    {line}" for line in found[1:] if line)]
-        lines += found
+        if batch and isinstance(one, ops.ModifyTableOps) and not is_plain(one):
+            lines += _render_anew(context, one, imports)
+        else:
+            name_constraints(one)
+            lines += render_op(_rendering(context, imports, batch=False), one)
     return Code(lay_out("\n".join(lines)), frozenset(imports))
+
+
+def _render_anew(
+    context: MigrationContext, operation: ops.ModifyTableOps, imports: set[str]
+) -> list[str]:
+    """Return what makes a table anew, with all that it has, also what Alembic does not know of."""
+    unnamed = name_constraints(operation)
+    head, *body = render_op(_rendering(context, imports, batch=True), operation)
+    keywords = {}
+    reflection = Reflection(context)
+    place = (operation.schema, operation.table_name)
+    checks = reflection.unnamed_checks(place)
+    if checks:
+        constraints = ", ".join(f"sa.CheckConstraint({escape(one)!r})" for one in checks)
+        keywords["table_args"] = f"[{constraints}]"
+    if unnamed:
+        keywords["naming_convention"] = repr(CONVENTION)
+    given = "".join(f", {name}={value}" for name, value in keywords.items())
+    head = head.replace(", schema=None", "").replace(") as batch_op:", f"{given}) as batch_op:")
+    own = {str(getattr(one, "index_name", "")) for one in operation.ops}
+    lost = [sql for name, sql in reflection.hidden_indexes(place).items() if name not in own]
+    return [
+        head,  # what follows is within it, and Alembic leaves that to its printer
+        *(f"    {line}" for line in body if line),
+        *(f"op.execute({escape(one)!r})" for one in lost),
+    ]
+
+
+def _rendering(context: MigrationContext, imports: set[str], *, batch: bool) -> AutogenContext:
+    """Return what Alembic renders by; types of the project's own are imported."""
+    theirs = context.opts.get("render_item")
+
+    def render_item(kind: str, item: Any, rendering: AutogenContext) -> Any:
+        found = theirs(kind, item, rendering) if theirs else False
+        module = type(item).__module__
+        own = kind == "type" and not module.startswith("sqlalchemy.")
+        if found is False and own and rendering.opts["user_module_prefix"] is None:
+            imports.add(f"import {module}")
+        return found
+
+    opts = {**context.opts, "render_as_batch": batch, "render_item": render_item}
+    rendering = AutogenContext(context, opts=opts)
+    rendering.imports = imports
+    return rendering
 
 
 def is_plain(operation: ops.ModifyTableOps) -> bool:
@@ -106,10 +146,6 @@ def _is_plain_column(operation: Operation) -> bool:
         and operation.modify_server_default is False
         and operation.modify_comment is False
     )
-
-
-def _with_convention(line: str) -> str:
-    return line.replace(") as batch_op:", f", naming_convention={CONVENTION!r}) as batch_op:")
 
 
 def execute(context: MigrationContext, code: Code) -> None:
