@@ -346,7 +346,7 @@ CASES = (
         parent('sa.Column("a", sa.Enum("red", "green", name="color"), server_default="red")'),
         ROWS,
     ),
-    on_parent("comment", "", "comment=\"People: 'all' of them\"", batch=None),
+    on_parent("comment", "", "comment=\"People: 'all' of them\"", on=SERVERS),
     on_parent("comment dropped", 'comment="People"', "", on=SERVERS),
     on_parent(
         "comment on a column",
@@ -377,6 +377,7 @@ CASES = (
         parent()
         + 'table("other", sa.Column("id", sa.Integer, sa.Identity(start=7), primary_key=True))',
         (*ROWS, "INSERT INTO other (id) VALUES (1)"),
+        on=["postgresql"],
     ),
     Case(
         "identity changed",
@@ -385,6 +386,7 @@ CASES = (
         parent() + 'table("other", sa.Column("id", sa.Integer,'
         " sa.Identity(always=True, start=7, increment=2), primary_key=True))",
         ROWS,
+        on=["postgresql"],
     ),
     on_parent(
         "identity column",
@@ -583,7 +585,13 @@ def describe(looked: Any, schema: str | None, table: str) -> dict[str, Any]:
 
 
 def by_name(found: Sequence[Any]) -> list[str]:
-    return sorted(map(repr, found))
+    plain = [
+        {**one, "dialect_options": {k: str(v) for k, v in one["dialect_options"].items()}}
+        if "dialect_options" in one
+        else one
+        for one in found
+    ]
+    return sorted(map(repr, plain))
 
 
 def by_text(found: Sequence[Any]) -> list[str]:

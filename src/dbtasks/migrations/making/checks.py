@@ -1,6 +1,7 @@
 """CHECK constraints, compared by their names; those without a name are left alone."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
@@ -132,9 +133,9 @@ def _untie(context: MigrationContext, operation: ops.MigrateOperation) -> None:
         operation.modify_type = _without_check(operation.modify_type)
 
 
-def _without_check(kind: TypeEngine[object]) -> TypeEngine[object]:
+def _without_check(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     if not isinstance(kind, Enum | Boolean) or not (kind.create_constraint and kind.name):
         return kind
-    plain: Enum | Boolean = kind.copy()  # type: ignore[no-untyped-call]
-    plain.create_constraint = False
+    plain: TypeEngine[Any] = kind.copy()  # type: ignore[no-untyped-call]
+    plain.create_constraint = False  # type: ignore[attr-defined]
     return plain

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Column, Identity, Table
+from sqlalchemy import Column, Identity, MetaData, Table
 
 from dbtasks.migrations.making.reflection import Reflection, alike, sql_of, table_op
 
@@ -63,8 +63,6 @@ def _changed(context: MigrationContext, old: dict[str, object], column: Column[o
 
 
 def _reflected(reflection: Reflection, table: Table, column: Column[object]) -> Column[object]:
-    from sqlalchemy import MetaData
-
     place = reflection.place(table)
     old = Table(place[1], MetaData(), schema=place[0], autoload_with=reflection.connection)
     return old.c[column.name]

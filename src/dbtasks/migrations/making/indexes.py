@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Index, Table, text
+from sqlalchemy import Index, MetaData, Table, UniqueConstraint, text
+from sqlalchemy.schema import CreateIndex
 
 from dbtasks.migrations.making.reflection import (
     Place,
@@ -27,10 +28,13 @@ def add(
     """Return the operations with those on indexes whose WHERE, or whose expression, changed."""
     for table in tables:
         place = reflection.place(table)
+        known = {str(one.name): one for one in table.indexes}
         if place in reflection.tables:
-            known = {str(one.name): one for one in table.indexes}
             _add_hidden(context, reflection, place, known, operations)
             _add_partial(context, reflection, place, known, operations)
+            _drop_unnamed(reflection, place, table, operations)
+        if reflection.backend.hides_indexes:
+            _add_new(reflection, place, known, operations)
     return operations
 
 
@@ -54,11 +58,17 @@ def _add_hidden(
         else:
             found = table_op(operations, place)
             found.ops = [one for one in found.ops if not _concerns(one, name)]
-    there = reflection.indexes(place)
-    if reflection.backend.hides_indexes:
-        for name, one in known.items():
+
+
+def _add_new(
+    reflection: Reflection, place: Place, known: dict[str, Index], operations: Operations
+) -> None:
+    """Add those that Alembic takes no notice of, also of a table that is new."""
+    there = reflection.indexes(place) if place in reflection.tables else {}
+    for name, one in known.items():
+        if name not in there:
             found = table_op(operations, place)
-            if name not in there and not any(_concerns(each, name) for each in found.ops):
+            if not any(_concerns(each, name) for each in found.ops):
                 found.ops.append(ops.CreateIndexOp.from_index(one))
 
 
@@ -86,10 +96,23 @@ def _add_partial(
                 ]
 
 
+def _drop_unnamed(
+    reflection: Reflection, place: Place, table: Table, operations: Operations
+) -> None:
+    """Drop what is unique without a name and the models have not; Alembic drops by name only."""
+    unique = (one for one in table.constraints if isinstance(one, UniqueConstraint))
+    wanted = {frozenset(each.name for each in one.columns) for one in unique}
+    for columns in reflection.unnamed_uniques(place):
+        if frozenset(columns) not in wanted:
+            back = ops.CreateUniqueConstraintOp(None, place[1], columns, schema=place[0])
+            drop = ops.DropConstraintOp(
+                None, place[1], type_="unique", schema=place[0], _reverse=back
+            )
+            table_op(operations, place).ops.insert(0, drop)
+
+
 def _reflected(context: MigrationContext, place: Place, name: str) -> Index:
     """Return an index of the database as Alembic would."""
-    from sqlalchemy import MetaData
-
     assert context.connection is not None
     table = Table(place[1], MetaData(), schema=place[0], autoload_with=context.connection)
     return next(one for one in table.indexes if one.name == name)
@@ -126,8 +149,6 @@ def _parts(statement: str) -> tuple[bool, str, str]:
 
 
 def _statement(context: MigrationContext, index: Index) -> str:
-    from sqlalchemy.schema import CreateIndex
-
     return str(CreateIndex(index).compile(dialect=context.dialect))
 
 

@@ -56,6 +56,11 @@ class Reflection:
         """Return the checks that have none."""
         return [one["sqltext"] for one in self._checks(place) if not one["name"]]
 
+    def unnamed_uniques(self, place: Place) -> list[list[str]]:
+        """Return the columns of the unique constraints that have no name."""
+        found = self.inspector.get_unique_constraints(place[1], schema=place[0])
+        return [one["column_names"] for one in found if not one["name"]]
+
     def indexes(self, place: Place) -> dict[str, Any]:
         """Return the indexes by name, each with all that is known of it."""
         known = self.inspector.get_indexes(place[1], schema=place[0])
@@ -72,12 +77,12 @@ class Reflection:
         if place not in self.tables:
             return None
         if isinstance(one, ops.AlterColumnOp | ops.DropColumnOp):
-            return repr(self.columns(place).get(one.column_name))
+            return told(self.columns(place).get(one.column_name))
         if isinstance(one, ops.AddColumnOp):
-            return repr(self.columns(place).get(one.column.name))
+            return told(self.columns(place).get(one.column.name))
         if isinstance(one, ops.CreateIndexOp | ops.DropIndexOp):
-            return repr(self.indexes(place).get(str(one.index_name)))
-        return repr(sorted(map(repr, self._constraints(place))))
+            return told(self.indexes(place).get(str(one.index_name)))
+        return sorted(map(told, self._constraints(place)))
 
     def _checks(self, place: Place) -> Sequence[Any]:
         try:
@@ -138,6 +143,13 @@ def table_op(operations: list[ops.MigrateOperation], place: Place) -> ops.Modify
     new = ops.ModifyTableOps(place[1], [], schema=place[0])
     operations.append(new)
     return new
+
+
+def told(value: object) -> str:
+    """Return what a database tells as a text to compare."""
+    if isinstance(value, Mapping):
+        return repr(sorted((str(key), told(one)) for key, one in value.items()))
+    return str(value) if isinstance(value, ClauseElement) else repr(value)
 
 
 def escape(sql: str) -> str:

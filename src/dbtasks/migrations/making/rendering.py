@@ -1,5 +1,6 @@
 """The Python of operations, as it stands in a revision, and what runs it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import (
     CheckConstraint,
     Constraint,
+    DefaultClause,
     ForeignKeyConstraint,
     PrimaryKeyConstraint,
     UniqueConstraint,
@@ -19,7 +21,7 @@ from sqlalchemy import (
 
 from dbtasks.migrations.making.comparing import Operation
 from dbtasks.migrations.making.layout import lay_out
-from dbtasks.migrations.making.reflection import Reflection, escape
+from dbtasks.migrations.making.reflection import Reflection, escape, sql_of
 
 PLAIN = (ops.CreateIndexOp, ops.DropIndexOp, ops.CreateTableCommentOp, ops.DropTableCommentOp)
 """What changes a table without making it anew, also where ALTER can do little else."""
@@ -29,6 +31,9 @@ CONVENTION = {
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
 }
 """How constraints without a name are called while their table is made anew."""
+
+CONSTANT = re.compile(r"\(?(-?[\d.]+|'([^']|'')*'|true|false|null)\)?", re.IGNORECASE)
+"""A default that a column can be added with, where it has to be the same for all rows."""
 
 KINDS: Mapping[type[Constraint], str] = {
     ForeignKeyConstraint: "fk",
@@ -57,7 +62,7 @@ def render(context: MigrationContext, operations: Sequence[Operation], *, batch:
     lines: list[str] = []
     imports: set[str] = set()
     for one in operations:
-        if batch and isinstance(one, ops.ModifyTableOps) and not is_plain(one):
+        if batch and isinstance(one, ops.ModifyTableOps) and not is_plain(context, one):
             lines += _render_anew(context, one, imports)
         else:
             name_constraints(one)
@@ -109,20 +114,20 @@ def _rendering(context: MigrationContext, imports: set[str], *, batch: bool) -> 
     return rendering
 
 
-def is_plain(operation: ops.ModifyTableOps) -> bool:
+def is_plain(context: MigrationContext, operation: ops.ModifyTableOps) -> bool:
     """Whether a table can be changed without being made anew."""
-    return all(isinstance(one, PLAIN) or _is_plain_column(one) for one in operation.ops)
+    return all(isinstance(one, PLAIN) or _is_plain_column(context, one) for one in operation.ops)
 
 
 def name_constraints(operation: Operation) -> bool:
     """Name the constraints that are made or dropped; return whether some had no name there."""
     found = False
     for one in operation.ops if isinstance(operation, ops.ModifyTableOps) else ():
-        if isinstance(one, (ops.AddConstraintOp, ops.DropConstraintOp)) and (
-            getattr(one, "constraint_name", "") is None
-        ):
-            found |= isinstance(one, ops.DropConstraintOp)
-            one.constraint_name = _name_of(one)  # type: ignore[union-attr]
+        if isinstance(one, (ops.AddConstraintOp, ops.DropConstraintOp)):
+            if getattr(one, "constraint_name", "") is None:
+                one.constraint_name = _name_of(one)  # type: ignore[union-attr]
+            back = getattr(one, "_reverse", None)
+            found |= back is not None and back.constraint_name is None
     return found
 
 
@@ -133,11 +138,19 @@ def _name_of(operation: ops.AddConstraintOp | ops.DropConstraintOp) -> str:
     return f"{kind}_{constraint.table.name}_{columns}"
 
 
-def _is_plain_column(operation: Operation) -> bool:
+def _is_plain_column(context: MigrationContext, operation: Operation) -> bool:
     """Whether a column is added that old rows can have, or one is only renamed."""
     if isinstance(operation, ops.AddColumnOp):
         column = operation.column
-        return bool(column.nullable) or column.server_default is not None
+        if column.computed is not None:
+            return not column.computed.persisted
+        default = column.server_default
+        if isinstance(default, DefaultClause):
+            constant = isinstance(default.arg, str) or CONSTANT.fullmatch(
+                sql_of(context, default.arg)
+            )
+            return bool(constant)
+        return bool(column.nullable)
     return (
         isinstance(operation, ops.AlterColumnOp)
         and operation.modify_name is not None
