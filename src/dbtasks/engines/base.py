@@ -81,6 +81,9 @@ class Backend(Storage, Statements, Locking, Redirection):
     hides_indexes: ClassVar[bool] = False
     """Whether there are indexes that SQLAlchemy does not reflect: `hidden_indexes` has them."""
 
+    casts_columns: ClassVar[bool] = False
+    """Whether a column gets a type of another kind only by a cast that is written."""
+
     streams_beside: ClassVar[bool] = True
     """Whether a connection can run a statement while it streams the rows of another."""
 

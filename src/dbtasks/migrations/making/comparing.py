@@ -9,7 +9,7 @@ from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
-from dbtasks.migrations.making import checks, computed, defaults, indexes, types
+from dbtasks.migrations.making import alterations, checks, computed, defaults, indexes, types
 from dbtasks.migrations.making.reflection import Reflection, tables_of
 
 Operation = ops.MigrateOperation
@@ -25,7 +25,7 @@ def compare(context: MigrationContext) -> list[Operation]:
         reflection = Reflection(context)
         tables = list(tables_of(metadata))
         operations = list(found.ops)
-        for add in (checks.add, indexes.add, computed.add, types.add):
+        for add in (checks.add, indexes.add, computed.add, types.add, alterations.add):
             operations = add(context, reflection, tables, operations)
     return [one for one in operations if not (isinstance(one, ops.ModifyTableOps) and not one.ops)]
 

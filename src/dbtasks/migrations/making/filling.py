@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from alembic.operations import ops
 from sqlalchemy import Column, Connection, DefaultClause, literal, text
 from sqlalchemy.exc import CompileError
+from sqlalchemy.types import TypeEngine
 
 from dbtasks.errors import UsageError
 from dbtasks.migrations.making.comparing import Operation
@@ -84,6 +85,13 @@ class Filling:
         statement = f"UPDATE {whole} SET {quoted} = {value}{where}"
         return ops.ExecuteSQLOp(re.sub(r":(?=\w)", r"\\:", statement))
 
+    def _model_type(self, name: str, column: Column[object]) -> TypeEngine[object]:
+        """Return the type that the models give a column: a database may tell less of it."""
+        key = name.rpartition(".")[0]
+        found = (one.tables.get(key) for one in self.project.metadata)
+        table = next((one for one in found if one is not None), None)
+        return column.type if table is None else table.c[column.name].type
+
     def _expression(self, name: str) -> str | None:
         found = self.answers.expressions.get(name)
         if found is not None:
@@ -94,7 +102,7 @@ class Filling:
         """Return the value that a person names, as SQL. Raises UsageError for one of no use."""
         flags = (f"--default {name}=VALUE", f"--default-sql {name}=EXPRESSION")
         given = self.answers.default(Question(Kind.DEFAULT, name, flags))
-        kind = self.project.backend.resolve_type(column.type)
+        kind = self.project.backend.resolve_type(self._model_type(name, column))
         value = convert_stored(given, kind, name, self.project.backend)
         try:
             return str(

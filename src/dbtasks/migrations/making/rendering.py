@@ -18,10 +18,14 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.postgresql import ENUM
+from sqlalchemy.types import ARRAY
 
-from dbtasks.migrations.making.comparing import Operation
+from dbtasks.migrations.making import alterations
+from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.layout import lay_out
 from dbtasks.migrations.making.reflection import Reflection, escape, sql_of
+from dbtasks.migrations.making.types import enum_of
 
 PLAIN = (ops.CreateIndexOp, ops.DropIndexOp, ops.CreateTableCommentOp, ops.DropTableCommentOp)
 """What changes a table without making it anew, also where ALTER can do little else."""
@@ -66,7 +70,9 @@ def render(context: MigrationContext, operations: Sequence[Operation], *, batch:
             lines += _render_anew(context, one, imports)
         else:
             name_constraints(one)
-            lines += render_op(_rendering(context, imports, batch=False), one)
+            rendering = _rendering(context, imports, batch=False)
+            for each in single([one]):
+                lines += alterations.render(rendering, each)
     return Code(lay_out("\n".join(lines)), frozenset(imports))
 
 
@@ -102,6 +108,11 @@ def _rendering(context: MigrationContext, imports: set[str], *, batch: bool) -> 
 
     def render_item(kind: str, item: Any, rendering: AutogenContext) -> Any:
         found = theirs(kind, item, rendering) if theirs else False
+        if found is False and kind == "type":
+            enum = enum_of(item, context.dialect)
+            if enum is not None and not isinstance(item.dialect_impl(context.dialect), ARRAY):
+                imports.add("from sqlalchemy.dialects import postgresql")
+                return _render_enum(enum)
         module = type(item).__module__
         own = kind == "type" and not module.startswith("sqlalchemy.")
         if found is False and own and rendering.opts["user_module_prefix"] is None:
@@ -112,6 +123,13 @@ def _rendering(context: MigrationContext, imports: set[str], *, batch: bool) -> 
     rendering = AutogenContext(context, opts=opts)
     rendering.imports = imports
     return rendering
+
+
+def _render_enum(enum: ENUM) -> str:
+    """Return an enum that is made by a statement of its own, before what uses it."""
+    values = "".join(f"{one!r}, " for one in enum.enums)
+    schema = f", schema={enum.schema!r}" if enum.schema else ""
+    return f"postgresql.ENUM({values}name={enum.name!r}{schema}, create_type=False)"
 
 
 def is_plain(context: MigrationContext, operation: ops.ModifyTableOps) -> bool:
