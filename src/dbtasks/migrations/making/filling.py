@@ -1,7 +1,7 @@
 """What the rows get that are there, where a column is new or takes NULL no more."""
 
-import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import Column, Connection, DefaultClause, literal, text
@@ -11,6 +11,9 @@ from sqlalchemy.types import TypeEngine
 from dbtasks.errors import UsageError
 from dbtasks.migrations.making.comparing import Operation
 from dbtasks.migrations.making.questions import Answers, Kind, Question
+from dbtasks.migrations.making.reflection import escape
+from dbtasks.migrations.making.statements import Statements
+from dbtasks.migrations.making.types import removed_values
 from dbtasks.project import Project
 from dbtasks.values import convert_stored
 
@@ -28,6 +31,10 @@ class Filling:
         return [each for one in operations for each in self._filled(one)]
 
     def _filled(self, operation: Operation) -> Iterator[Operation]:
+        if isinstance(operation, Statements):
+            for name, values in operation.removed.items():
+                table, _, column = name.rpartition(".")
+                yield self._replaced(ops.ModifyTableOps(table, []), Column(column), values)
         if not isinstance(operation, ops.ModifyTableOps):
             yield operation
             return
@@ -36,13 +43,22 @@ class Filling:
             if isinstance(one, ops.AddColumnOp) and _needs_value(one.column):
                 yield from self._added(operation, one.column)
                 rest.append(self._settled(operation, one.column))
-            elif isinstance(one, ops.AlterColumnOp) and one.modify_nullable is False:
-                yield self._update(operation, _column_of(one), only_null=True)
-                rest.append(one)
             else:
+                if isinstance(one, ops.AlterColumnOp):
+                    yield from self._prepared(operation, one)
                 rest.append(one)
         if rest:
             yield ops.ModifyTableOps(operation.table_name, rest, schema=operation.schema)
+
+    def _prepared(
+        self, table: ops.ModifyTableOps, operation: ops.AlterColumnOp
+    ) -> Iterator[Operation]:
+        """Yield what rows need before their column is altered."""
+        column = _column_of(operation)
+        if operation.modify_nullable is False:
+            yield self._update(table, column, f" WHERE {self.quote.quote(column.name)} IS NULL")
+        if values := removed_values(operation):
+            yield self._replaced(table, column, values)
 
     def _added(self, table: ops.ModifyTableOps, column: Column[object]) -> Iterator[Operation]:
         """Yield what adds a column that takes no NULL.
@@ -58,7 +74,7 @@ class Filling:
             new.nullable = True
         yield _modify(table, ops.AddColumnOp(table.table_name, new, schema=table.schema))
         if expression is not None:
-            yield self._update(table, column, only_null=False)
+            yield self._update(table, column, "")
 
     def _settled(self, table: ops.ModifyTableOps, column: Column[object]) -> ops.AlterColumnOp:
         """Return what takes the default off again, or lets the column take no NULL any more."""
@@ -72,18 +88,22 @@ class Filling:
             existing_nullable=not by_default,
         )
 
-    def _update(
-        self, table: ops.ModifyTableOps, column: Column[object], *, only_null: bool
+    def _replaced(
+        self, table: ops.ModifyTableOps, column: Column[Any], values: Sequence[str]
     ) -> Operation:
+        """Return what gives rows another value that have one that is gone from an enum."""
+        several = ", ".join("'" + one.replace("'", "''") + "'" for one in values)
+        where = f" WHERE {self.quote.quote(column.name)} IN ({several})"
+        return self._update(table, column, where)
+
+    def _update(self, table: ops.ModifyTableOps, column: Column[Any], where: str) -> Operation:
         name = f"{table.table_name}.{column.name}"
         value = self._expression(name) or self._literal(name, column)
         quoted = self.quote.quote(column.name)
         whole = self.quote.quote(table.table_name)
         if table.schema:
             whole = f"{self.quote.quote_schema(table.schema)}.{whole}"
-        where = f" WHERE {quoted} IS NULL" if only_null else ""
-        statement = f"UPDATE {whole} SET {quoted} = {value}{where}"
-        return ops.ExecuteSQLOp(re.sub(r":(?=\w)", r"\\:", statement))
+        return ops.ExecuteSQLOp(escape(f"UPDATE {whole} SET {quoted} = {value}{where}"))
 
     def _model_type(self, name: str, column: Column[object]) -> TypeEngine[object]:
         """Return the type that the models give a column: a database may tell less of it."""

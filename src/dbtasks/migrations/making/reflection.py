@@ -154,4 +154,4 @@ def told(value: object) -> str:
 
 def escape(sql: str) -> str:
     """Return SQL in which no colon is taken for a parameter."""
-    return re.sub(r":(?=\w)", r"\\:", sql)
+    return re.sub(r"(?<!:):(?=\w)", r"\\:", sql)

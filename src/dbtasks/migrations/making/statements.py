@@ -1,7 +1,7 @@
 """Operations that Alembic has no name for: they stand in a revision as their SQL."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 from alembic.autogenerate.api import AutogenContext
@@ -19,6 +19,8 @@ class Statements(ops.MigrateOperation):
     forth: Sequence[str]
     back: Sequence[str]
     words_back: str = ""
+    removed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Values that no row may have any more, by table and column."""
 
     def reverse(self) -> Self:
         """Return what takes it back."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
@@ -53,6 +53,16 @@ def enum_of(kind: TypeEngine[Any] | None, dialect: Dialect) -> ENUM | None:
     if isinstance(found, ARRAY):
         return enum_of(found.item_type, dialect)
     return found if isinstance(found, ENUM) else None
+
+
+class Place(NamedTuple):
+    """Say where a type is used: by name, and as it stands in SQL."""
+
+    name: str
+    table: str
+    column: str
+    brackets: str
+    default: str | None
 
 
 @dataclass
@@ -115,7 +125,10 @@ class Types:
             else list(self._remake(name, after, columns))
         )
         back = list(self._remake(name, before, columns))
-        return Statements(f"change type {name[1]}", forth, back, f"change type {name[1]}")
+        words = f"change type {name[1]}"
+        gone = [each for each in before if each not in after]
+        removed = {one.name: gone for one in columns if gone}
+        return Statements(words, forth, back, words, removed)
 
     def left_by(self, operation: ops.MigrateOperation) -> Iterator[Name]:
         """Yield the types of the columns that an operation drops, or gives another type."""
@@ -145,15 +158,16 @@ class Types:
         found = enum_of(kind, self.dialect)
         return found is not None and self._name(found.schema, str(found.name)) == name
 
-    def _columns(self, name: Name) -> Iterator[tuple[str, str, str, str | None]]:
-        """Yield table, column, brackets and default of all that is of a type."""
+    def _columns(self, name: Name) -> Iterator[Place]:
+        """Yield the columns that are of a type."""
         quote = self.dialect.identifier_preparer.quote
         for place in sorted(self.reflection.tables, key=str):
             for column in self.reflection.columns(place).values():
                 found = enum_of(column["type"], self.dialect)
                 if found is not None and self._name(found.schema, str(found.name)) == name:
                     brackets = "[]" if isinstance(column["type"], ARRAY) else ""
-                    yield (
+                    yield Place(
+                        f"{place[1]}.{column['name']}",
                         self._quote(place),
                         quote(column["name"]),
                         brackets,
@@ -174,13 +188,13 @@ class Types:
         self,
         name: Name,
         values: Sequence[str],
-        columns: Sequence[tuple[str, str, str, str | None]],
+        columns: Sequence[Place],
     ) -> Iterator[str]:
         """Yield what makes a type anew beside the old one, and lets the columns change over."""
         quoted, old = self._quote(name), (name[0], f"{name[1]}_before")
         yield f"ALTER TYPE {quoted} RENAME TO {self._quote((None, old[1]))}"
         yield self._create(quoted, values)
-        for table, column, brackets, default in columns:
+        for _, table, column, brackets, default in columns:
             alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
             if default:
                 yield f"{alter} DROP DEFAULT"
