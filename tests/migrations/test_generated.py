@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import create_engine, inspect, text
 
 from conftest import Database
 from dbtasks import Project, migrations
+from dbtasks.errors import UsageError
 from dbtasks.migrations.making.questions import Answers
 
 HEAD = """
@@ -665,3 +667,84 @@ def test_an_operation_is_made_applied_and_reversed(case: Case, world: World) -> 
     if world.database.kind == "sqlite" and case.batch is not None:
         upgrade = source.partition("def upgrade")[2].partition("def downgrade")[0]
         assert ("batch_alter_table" in upgrade) == case.batch
+
+
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_models_of_another_database_are_not_tried_out(world: World) -> None:
+    world.models('table("pay", key(), schema="hr")')
+    with world.project() as project, pytest.raises(UsageError) as refused:
+        migrations.makemigrations(project)
+    assert "another database (hr)" in refused.value.message
+    assert "--from-database" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE `hr`.pay (id INT)",
+        "INSERT IGNORE INTO hr.pay VALUES (1)",
+        "UPDATE hr.pay SET id = 2",
+        "DELETE FROM hr.pay",
+        "CREATE INDEX ix_pay ON hr.pay (id)",
+        "DROP TABLE IF EXISTS hr.pay",
+        "DROP DATABASE hr",
+        "CREATE TABLE pay (id INT REFERENCES hr.other (id))",
+    ],
+)
+def test_a_history_that_writes_to_another_database_is_not_replayed(
+    world: World, statement: str
+) -> None:
+    world.models(parent())
+    world.make()
+    (path,) = (world.root / "migrations" / "versions").glob("*.py")
+    path.write_text(
+        path.read_text().replace(
+            "op.create_table(", f"op.execute({statement!r})\n    op.create_table(", 1
+        )
+    )
+    with world.project() as project, pytest.raises(UsageError) as refused:
+        migrations.missing(project)
+    assert "another database (hr)" in refused.value.message
+
+
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_words_in_a_text_name_no_other_database(world: World) -> None:
+    world.models(parent('comment="INSERT INTO hr.pay"'))
+    world.make()
+    world.run([*ROWS, "UPDATE parent SET parent.name = 'into hr.pay' WHERE parent.id = 1"])
+
+
+VIEW = "CREATE VIEW names AS SELECT name FROM parent"
+
+
+def test_a_view_is_left_alone_though_its_table_is_made_anew(world: World) -> None:
+    world.models(parent())
+    world.make()
+    path = next((world.root / "migrations" / "versions").glob("*.py"))
+    source = path.read_text().replace(
+        "\n\n\ndef downgrade", f"\n    op.execute({VIEW!r})\n\n\ndef downgrade"
+    )
+    source = source.replace(
+        "def downgrade() -> None:", "def downgrade() -> None:\n    op.execute('DROP VIEW names')"
+    )
+    path.write_text(source)
+    world.run([VIEW, *ROWS])
+    with world.project() as project:
+        assert migrations.missing(project) == ()
+    world.models(parent('sa.Column("a", sa.Integer, sa.CheckConstraint("a > 0", name="positive"))'))
+    source = world.make()
+    assert "names" not in source
+    engine = create_engine(world.database.url)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM names")) == 2
+    engine.dispose()
+    world.migrate("-1")
+
+
+def test_a_view_among_the_models_is_no_table(world: World) -> None:
+    if not hasattr(sa, "CreateView"):
+        pytest.skip("SQLAlchemy 2.1 has them")
+    view = 'sa.CreateView(sa.select(Base.metadata.tables["parent"].c.name), "names",'
+    world.models(parent() + view + " metadata=Base.metadata)")
+    assert "names" not in world.make()
