@@ -734,7 +734,7 @@ def test_a_view_is_left_alone_though_its_table_is_made_anew(world: World) -> Non
         assert migrations.missing(project) == ()
     world.models(parent('sa.Column("a", sa.Integer, sa.CheckConstraint("a > 0", name="positive"))'))
     source = world.make()
-    assert "names" not in source
+    assert ("names" in source) == (world.database.kind == "sqlite")  # which renames none else
     engine = create_engine(world.database.url)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM names")) == 2

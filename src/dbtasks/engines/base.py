@@ -15,6 +15,7 @@ from dbtasks.engines.emptying import Emptying
 from dbtasks.engines.locking import Locking
 from dbtasks.engines.matching import ESCAPE, ignores_case, is_text, like_pattern
 from dbtasks.engines.plans import Plan, explain
+from dbtasks.engines.rebuilding import Dependent
 from dbtasks.engines.redirection import Redirection
 from dbtasks.engines.scratch import Scratch
 from dbtasks.engines.statements import Statements
@@ -115,6 +116,10 @@ class Backend(Storage, Statements, Locking, Redirection):
     def hidden_indexes(self, connection: Connection, table: str) -> Mapping[str, str]:
         """Return the statements of a table's indexes that SQLAlchemy does not reflect, by name."""
         return {}
+
+    def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
+        """Return what has to be dropped while a table is made anew, and made again after it."""
+        return ()
 
     @property
     def database_name(self) -> str:

@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,6 +33,7 @@ from dbtasks.engines.base import WRITES, Backend, Driver
 from dbtasks.engines.copying import SQLiteCopying, SQLiteLoading
 from dbtasks.engines.emptying import SQLiteEmptying
 from dbtasks.engines.matching import check_python_regex, escape_glob, ignores_case, lower
+from dbtasks.engines.rebuilding import Dependent, read_dependents, read_hidden_indexes
 from dbtasks.engines.redirection import LOCATION
 from dbtasks.engines.scratch import FileScratch
 from dbtasks.engines.statements import BLOCK, LINE, NAME, READS, STRING, TICKED, Syntax
@@ -49,11 +50,6 @@ from dbtasks.errors import (
 BUSY_SECONDS = 30
 BEGIN = re.compile(r"\s*BEGIN\b", re.IGNORECASE)
 GLOB_CHARACTERS = 1000  # SQLite refuses a pattern of more than 50,000 bytes
-
-HIDDEN_INDEXES = """
-SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL
-AND EXISTS (SELECT 1 FROM pragma_index_info(sqlite_master.name) AS part WHERE part.name IS NULL)
-"""
 
 
 class SQLite(Backend):
@@ -115,8 +111,11 @@ class SQLite(Backend):
 
     def hidden_indexes(self, connection: Connection, table: str) -> Mapping[str, str]:
         """Return the statements of the indexes on expressions."""
-        found = connection.exec_driver_sql(HIDDEN_INDEXES, (table,))
-        return {str(name): str(sql) for name, sql in found}
+        return read_hidden_indexes(connection, table)
+
+    def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
+        """Return the views and triggers that name a table."""
+        return read_dependents(connection, table)
 
     def engine_options(self) -> dict[str, Any]:
         """Wait for other writers, and share the one connection of a database in memory."""

@@ -95,10 +95,13 @@ def _render_anew(
     head = head.replace(", schema=None", "").replace(") as batch_op:", f"{given}) as batch_op:")
     own = {str(getattr(one, "index_name", "")) for one in operation.ops}
     lost = [sql for name, sql in reflection.hidden_indexes(place).items() if name not in own]
+    beside = reflection.backend.dependents(reflection.connection, operation.table_name)
     return [
+        *(f"op.execute({escape(one.drop)!r})" for one in reversed(beside)),
         head,  # what follows is within it, and Alembic leaves that to its printer
         *(f"    {line}" for line in body if line),
         *(f"op.execute({escape(one)!r})" for one in lost),
+        *(f"op.execute({escape(one.create)!r})" for one in beside),
     ]
 
 
