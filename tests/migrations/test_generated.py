@@ -748,3 +748,48 @@ def test_a_view_among_the_models_is_no_table(world: World) -> None:
     view = 'sa.CreateView(sa.select(Base.metadata.tables["parent"].c.name), "names",'
     world.models(parent() + view + " metadata=Base.metadata)")
     assert "names" not in world.make()
+
+
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_all_that_a_table_has_outlives_its_being_made_anew(world: World) -> None:
+    had = (
+        'sa.Column("boss_id", sa.ForeignKey("parent.id")), sa.CheckConstraint("boss_id <> id"),'
+        ' sa.Index("ix_lower", sa.text("lower(name)")), sa.UniqueConstraint("name", "id"),'
+        ' sa.Index("ix_part", "name", sqlite_where=sa.text("id > 1"))'
+    )
+    trigger = (
+        "CREATE TRIGGER no_bob AFTER INSERT ON parent WHEN NEW.name = 'at 10:30' "
+        "BEGIN DELETE FROM child; END"
+    )
+    world.models(parent(had))
+    world.make()
+    (path,) = (world.root / "migrations" / "versions").glob("*.py")
+    escaped = trigger.replace(":", "\\:")
+    path.write_text(
+        path.read_text().replace(
+            "\n\n\ndef downgrade", f"\n    op.execute({escaped!r})\n\n\ndef downgrade"
+        )
+    )
+    world.run([trigger.replace(":", "\\:"), *ROWS])
+    before = statements(world)
+    world.models(parent(f'{had}, sa.CheckConstraint("length(name) > 1", name="long")'))
+    world.make()
+    after = statements(world)
+    assert "CHECK (boss_id <> id)" in after["parent"]
+    assert "REFERENCES parent" in after["parent"].replace('"', "")
+    assert {**before, "parent": ""} == {**after, "parent": ""}
+    world.migrate("-1")
+    assert "CHECK (boss_id <> id)" in statements(world)["parent"]
+    assert {*statements(world)} == {*before}
+    assert world.counts() == {"parent": 2, "child": 3}
+
+
+def statements(world: World) -> dict[str, str]:
+    """Return what SQLite keeps of all that there is, without our own tables."""
+    engine = create_engine(world.database.url)
+    asked = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%dbtasks%' AND sql <> ''"
+    with engine.connect() as connection:
+        found = {str(name): str(sql) for name, sql in connection.exec_driver_sql(asked)}
+    engine.dispose()
+    return found
