@@ -15,6 +15,7 @@ from dbtasks.engines.emptying import Emptying
 from dbtasks.engines.locking import Locking
 from dbtasks.engines.matching import ESCAPE, ignores_case, is_text, like_pattern
 from dbtasks.engines.plans import Plan, explain
+from dbtasks.engines.rebuilding import Dependent
 from dbtasks.engines.redirection import Redirection
 from dbtasks.engines.scratch import Scratch
 from dbtasks.engines.statements import Statements
@@ -78,6 +79,12 @@ class Backend(Storage, Statements, Locking, Redirection):
     batch_migrations: ClassVar[bool] = False
     """Whether ALTER needs Alembic's batch mode: the table copied and renamed."""
 
+    hides_indexes: ClassVar[bool] = False
+    """Whether there are indexes that SQLAlchemy does not reflect: `hidden_indexes` has them."""
+
+    casts_columns: ClassVar[bool] = False
+    """Whether a column gets a type of another kind only by a cast that is written."""
+
     streams_beside: ClassVar[bool] = True
     """Whether a connection can run a statement while it streams the rows of another."""
 
@@ -105,6 +112,14 @@ class Backend(Storage, Statements, Locking, Redirection):
     def __init__(self, url: URL, root: Path) -> None:
         self.root = root
         self.url = url
+
+    def hidden_indexes(self, connection: Connection, table: str) -> Mapping[str, str]:
+        """Return the statements of a table's indexes that SQLAlchemy does not reflect, by name."""
+        return {}
+
+    def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
+        """Return what has to be dropped while a table is made anew, and made again after it."""
+        return ()
 
     @property
     def database_name(self) -> str:

@@ -73,6 +73,7 @@ class PostgreSQL(Backend):
     copying = PostgreSQLCopying
     loading = PostgreSQLLoading
     scratch = PostgreSQLScratch
+    casts_columns = True
     clock = "EXTRACT(EPOCH FROM clock_timestamp())"
     syntax = Syntax.of(LINE, BLOCK, ESCAPED, STRING, NAME, DOLLARS, nested_comments=True)
     transactional = None

@@ -5,11 +5,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import get_ident
 from time import time
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, NullPool, create_engine, inspect
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.errors import UsageError
@@ -21,6 +22,20 @@ PREFIX = "dbtasks_scratch_"
 NAME = re.compile(rf"{PREFIX}(\d+)_[0-9a-f]+\Z")
 ABANDONED_SECONDS = 3600
 """How old a scratch database is that a killed command has left, and the next one drops."""
+
+
+STRINGS = re.compile(r"'(?:[^'\\]|\\.|'')*'")
+ELSEWHERE = re.compile(
+    r"""
+    (?: \b (?:TABLE | VIEW | TRIGGER | SEQUENCE | INTO | UPDATE | DELETE\s+FROM | REFERENCES |
+           INDEX\s+\S+\s+ON)
+        \s+ (?:IF\s+(?:NOT\s+)?EXISTS\s+)? `?(?P<schema>[\w$]+)`? \s*\.\s* [`\w]
+    ) | ^\s* (?:USE | (?:CREATE | ALTER | DROP)\s+(?:DATABASE | SCHEMA))
+        \s+ (?:IF\s+(?:NOT\s+)?EXISTS\s+)? `?(?P<database>[\w$]+)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What of MySQL names the database that a statement writes to."""
 
 
 class Scratch:
@@ -170,3 +185,36 @@ class MySQLScratch(ServerScratch):
         WHERE routine_schema = database()
     """
     grant = "GRANT ALL ON `dbtasks\\_scratch\\_%`.* TO … lets the user make such databases"
+
+    @contextmanager
+    def opened(self) -> Iterator[URL]:
+        """Yield the URL of a new database; while it is open, no statement may name another.
+
+        A schema is a database here: the project's own would be written to.
+        """
+        with super().opened() as url, _kept_within(str(url.database)):
+            yield url
+
+
+@contextmanager
+def _kept_within(database: str) -> Iterator[None]:
+    """Raise UsageError in the block for what this thread would write to another database."""
+    thread = get_ident()
+
+    def check(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        if get_ident() != thread:
+            return
+        for found in ELSEWHERE.finditer(STRINGS.sub("''", statement)):
+            name = found["database"] or found["schema"]
+            if name.lower() not in (database, "information_schema"):
+                raise UsageError(
+                    f"the history, or a model, writes to another database ({name}), which no "
+                    "scratch database can stand for",
+                    hint="compare with the live database: add --from-database",
+                )
+
+    event.listen(Engine, "before_cursor_execute", check)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", check)

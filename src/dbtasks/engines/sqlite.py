@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,6 +33,7 @@ from dbtasks.engines.base import WRITES, Backend, Driver
 from dbtasks.engines.copying import SQLiteCopying, SQLiteLoading
 from dbtasks.engines.emptying import SQLiteEmptying
 from dbtasks.engines.matching import check_python_regex, escape_glob, ignores_case, lower
+from dbtasks.engines.rebuilding import Dependent, read_dependents, read_hidden_indexes
 from dbtasks.engines.redirection import LOCATION
 from dbtasks.engines.scratch import FileScratch
 from dbtasks.engines.statements import BLOCK, LINE, NAME, READS, STRING, TICKED, Syntax
@@ -64,6 +65,7 @@ class SQLite(Backend):
     loading = SQLiteLoading
     scratch = FileScratch
     batch_migrations = True
+    hides_indexes = True
     locks_by_transaction = True
     clock = "(julianday('now') - 2440587.5) * 86400.0"
     explain_prefix = "EXPLAIN QUERY PLAN"
@@ -106,6 +108,14 @@ class SQLite(Backend):
             database=f"file:{quote(str(self.path))}",
             query={**self.url.query, "mode": "rw", "uri": "true"},
         )
+
+    def hidden_indexes(self, connection: Connection, table: str) -> Mapping[str, str]:
+        """Return the statements of the indexes on expressions."""
+        return read_hidden_indexes(connection, table)
+
+    def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
+        """Return the views and triggers that name a table."""
+        return read_dependents(connection, table)
 
     def engine_options(self) -> dict[str, Any]:
         """Wait for other writers, and share the one connection of a database in memory."""

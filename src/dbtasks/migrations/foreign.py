@@ -23,6 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from dbtasks.engines import mask, parse
 from dbtasks.errors import DbtasksError, Refused, UsageError
+from dbtasks.migrations import schemas
 from dbtasks.migrations.environment import Handover, check_around
 from dbtasks.migrations.logs import own_logs
 from dbtasks.project import Project
@@ -107,6 +108,8 @@ class _Configuring:
         backend = handover.project.backend
         self.connections.logs()
         options["output_buffer"] = handover.output
+        options.setdefault("compare_server_default", True)
+        options |= schemas.included(options)
         options["on_version_apply"] = [*_listed(options.get("on_version_apply")), self._note]
         if backend.transactional_ddl is not None:
             options["transactional_ddl"] = backend.transactional_ddl

@@ -1,6 +1,6 @@
-"""What the models have and a database has not: Alembic's comparison, without its phantoms."""
+"""What the models have and a database has not: Alembic's comparison, and what it leaves out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from warnings import catch_warnings, filterwarnings
@@ -8,9 +8,10 @@ from warnings import catch_warnings, filterwarnings
 from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import CheckConstraint, MetaData, Table
 
 from dbtasks.errors import UsageError
+from dbtasks.migrations.making import alterations, checks, computed, defaults, indexes, types
+from dbtasks.migrations.making.reflection import Reflection, tables_of
 
 Operation = ops.MigrateOperation
 
@@ -24,11 +25,15 @@ def compare(context: MigrationContext) -> list[Operation]:
             hint="give it the metadata of the models: target_metadata=Base.metadata",
         )
     with _quiet():
-        found = produce_migrations(context, metadata).upgrade_ops
-    assert found is not None
-    unnamed = {one.key for one in _tables(metadata) if _has_unnamed_check(one)}
-    kept = (_without_checks(one, unnamed) for one in found.ops)
-    return [one for one in kept if not (isinstance(one, ops.ModifyTableOps) and not one.ops)]
+        with defaults.compared(context):
+            found = produce_migrations(context, metadata).upgrade_ops
+        assert found is not None
+        reflection = Reflection(context)
+        tables = list(tables_of(metadata))
+        operations = list(found.ops)
+        for add in (checks.add, indexes.add, computed.add, types.add, alterations.add):
+            operations = add(context, reflection, tables, operations)
+    return [one for one in operations if not (isinstance(one, ops.ModifyTableOps) and not one.ops)]
 
 
 def single(operations: Iterable[Operation]) -> Iterator[Operation]:
@@ -56,28 +61,6 @@ def _place(operation: Operation) -> tuple[str | None, str] | None:
     table = getattr(operation, "table_name", None) or getattr(operation, "source_table", None)
     schema = getattr(operation, "schema", None) or getattr(operation, "source_schema", None)
     return (schema, table) if table else None
-
-
-def _tables(metadata: MetaData | Sequence[MetaData]) -> Iterator[Table]:
-    for one in [metadata] if isinstance(metadata, MetaData) else metadata:
-        yield from one.tables.values()
-
-
-def _has_unnamed_check(table: Table) -> bool:
-    return any(isinstance(one, CheckConstraint) and one.name is None for one in table.constraints)
-
-
-def _without_checks(operation: Operation, tables: set[str]) -> Operation:
-    """Leave alone what may be a check that the models have without a name, and the server named."""
-    if isinstance(operation, ops.ModifyTableOps):
-        key = ".".join(one for one in (operation.schema, operation.table_name) if one)
-        if key in tables:
-            operation.ops = [
-                one
-                for one in operation.ops
-                if not (isinstance(one, ops.DropConstraintOp) and one.constraint_type == "check")
-            ]
-    return operation
 
 
 @contextmanager

@@ -1,17 +1,19 @@
 """What the rows get that are there, where a column is new or takes NULL no more."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Column, Connection, DefaultClause, TextClause, literal, text
+from sqlalchemy import Column, Connection, DefaultClause, String, TextClause, literal, text
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.errors import UsageError
 from dbtasks.migrations.making.comparing import Operation
 from dbtasks.migrations.making.questions import Answers, Kind, Question
+from dbtasks.migrations.making.reflection import escape
+from dbtasks.migrations.making.statements import Statements
+from dbtasks.migrations.making.types import removed_values
 from dbtasks.project import Project
 from dbtasks.values import convert_stored
 
@@ -31,6 +33,10 @@ class Filling:
         return [each for one in operations for each in self._filled(one)]
 
     def _filled(self, operation: Operation) -> Iterator[Operation]:
+        if isinstance(operation, Statements):
+            for name, values in operation.removed.items():
+                table, _, column = name.rpartition(".")
+                yield self._replaced(ops.ModifyTableOps(table, []), Column(column), values)
         if not isinstance(operation, ops.ModifyTableOps):
             yield operation
             return
@@ -39,13 +45,22 @@ class Filling:
             if isinstance(one, ops.AddColumnOp) and _needs_value(one.column):
                 yield from self._added(operation, one.column)
                 rest.append(self._settled(operation, one.column))
-            elif isinstance(one, ops.AlterColumnOp) and one.modify_nullable is False:
-                yield self._update(operation, _column_of(one), only_null=True)
-                rest.append(one)
             else:
+                if isinstance(one, ops.AlterColumnOp):
+                    yield from self._prepared(operation, one)
                 rest.append(one)
         if rest:
             yield ops.ModifyTableOps(operation.table_name, rest, schema=operation.schema)
+
+    def _prepared(
+        self, table: ops.ModifyTableOps, operation: ops.AlterColumnOp
+    ) -> Iterator[Operation]:
+        """Yield what rows need before their column is altered."""
+        column = _column_of(operation)
+        if operation.modify_nullable is False:
+            yield self._update(table, column, f" WHERE {self.quote.quote(column.name)} IS NULL")
+        if values := removed_values(operation):
+            yield self._replaced(table, column, values)
 
     def _added(self, table: ops.ModifyTableOps, column: Column[object]) -> Iterator[Operation]:
         """Yield what adds a column that takes no NULL.
@@ -61,7 +76,7 @@ class Filling:
             new.nullable = True
         yield _modify(table, ops.AddColumnOp(table.table_name, new, schema=table.schema))
         if expression is not None:
-            yield self._update(table, column, only_null=False)
+            yield self._update(table, column, "")
 
     def _settled(self, table: ops.ModifyTableOps, column: Column[object]) -> ops.AlterColumnOp:
         """Return what takes the default off again, or lets the column take no NULL any more."""
@@ -75,18 +90,29 @@ class Filling:
             existing_nullable=not by_default,
         )
 
-    def _update(
-        self, table: ops.ModifyTableOps, column: Column[object], *, only_null: bool
+    def _replaced(
+        self, table: ops.ModifyTableOps, column: Column[Any], values: Sequence[str]
     ) -> Operation:
+        """Return what gives rows another value that have one that is gone from an enum."""
+        several = ", ".join("'" + one.replace("'", "''") + "'" for one in values)
+        where = f" WHERE {self.quote.quote(column.name)} IN ({several})"
+        return self._update(table, column, where)
+
+    def _update(self, table: ops.ModifyTableOps, column: Column[Any], where: str) -> Operation:
         name = f"{table.table_name}.{column.name}"
         value = self._expression(name) or self._sql(name, *self._value(name, column))
         quoted = self.quote.quote(column.name)
         whole = self.quote.quote(table.table_name)
         if table.schema:
             whole = f"{self.quote.quote_schema(table.schema)}.{whole}"
-        where = f" WHERE {quoted} IS NULL" if only_null else ""
-        statement = f"UPDATE {whole} SET {quoted} = {value}{where}"
-        return ops.ExecuteSQLOp(_escaped(statement))
+        return ops.ExecuteSQLOp(escape(f"UPDATE {whole} SET {quoted} = {value}{where}"))
+
+    def _model_type(self, name: str, column: Column[object]) -> TypeEngine[object]:
+        """Return the type that the models give a column: a database may tell less of it."""
+        key = name.rpartition(".")[0]
+        found = (one.tables.get(key) for one in self.project.metadata)
+        table = next((one for one in found if one is not None), None)
+        return column.type if table is None else table.c[column.name].type
 
     def _expression(self, name: str) -> str | None:
         found = self.answers.expressions.get(name)
@@ -98,16 +124,16 @@ class Filling:
         """Return the value that a person names, and its type."""
         flags = (f"--default {name}=VALUE", f"--default-sql {name}=EXPRESSION")
         given = self.answers.default(Question(Kind.DEFAULT, name, flags))
-        kind = self.project.backend.resolve_type(column.type)
+        kind = self.project.backend.resolve_type(self._model_type(name, column))
         return convert_stored(given, kind, name, self.project.backend), kind
 
     def _default(self, name: str, column: Column[object]) -> str | TextClause:
         """Return a value as a default: a text is quoted where it is written."""
         value, kind = self._value(name, column)
-        if isinstance(value, str):
+        if isinstance(value, str) and isinstance(kind, String):
             return value
         sql = self._sql(name, value, kind)
-        return sql[1:-1] if sql.startswith("'") else text(_escaped(sql))
+        return sql[1:-1] if sql.startswith("'") else text(escape(sql))
 
     def _sql(self, name: str, value: Any, kind: TypeEngine[Any]) -> str:
         """Return a value as SQL. Raises UsageError for one that has no such form."""
@@ -123,11 +149,6 @@ class Filling:
                 hint=f"write it yourself: --default-sql {name}=EXPRESSION",
             ) from error
         return str(compiled)
-
-
-def _escaped(sql: str) -> str:
-    """Return SQL in which a colon is a colon, and begins no parameter."""
-    return re.sub(r":(?=\w)", r"\\:", sql)
 
 
 def _needs_value(column: Column[object]) -> bool:

@@ -9,6 +9,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import rev_id
 
 from dbtasks.migrations.making.comparing import Operation, single
+from dbtasks.migrations.making.statements import Statements
 
 LONGEST = 32
 """Characters that Alembic's version table takes."""
@@ -49,6 +50,8 @@ def slug(name: str) -> str:
 
 def tell(operation: Operation) -> str:
     """Return what an operation does, as a line for a person."""
+    if isinstance(operation, Statements):
+        return operation.words
     for kind, words in WORDS.items():
         if isinstance(operation, kind):
             return words(operation)

@@ -57,7 +57,7 @@ def _columns(
         new = [one.column for one in table.ops if isinstance(one, ops.AddColumnOp)]
         for column in new:
             for old in gone:
-                if not context.impl.compare_type(old, column):
+                if old.name != column.name and not context.impl.compare_type(old, column):
                     name = f"{table.table_name}.{{}}".format
                     notes = _notes(old.name, column.name)
                     question = _question(Kind.COLUMN, name(old.name), name(column.name), notes)

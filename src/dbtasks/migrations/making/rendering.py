@@ -1,5 +1,6 @@
 """The Python of operations, as it stands in a revision, and what runs it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +13,19 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import (
     CheckConstraint,
     Constraint,
+    DefaultClause,
     ForeignKeyConstraint,
     PrimaryKeyConstraint,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.postgresql import ENUM
+from sqlalchemy.types import ARRAY
 
-from dbtasks.migrations.making.comparing import Operation
+from dbtasks.migrations.making import alterations
+from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.layout import lay_out
+from dbtasks.migrations.making.reflection import Reflection, escape, sql_of
+from dbtasks.migrations.making.types import enum_of
 
 PLAIN = (ops.CreateIndexOp, ops.DropIndexOp, ops.CreateTableCommentOp, ops.DropTableCommentOp)
 """What changes a table without making it anew, also where ALTER can do little else."""
@@ -28,6 +35,9 @@ CONVENTION = {
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
 }
 """How constraints without a name are called while their table is made anew."""
+
+CONSTANT = re.compile(r"\(?(-?[\d.]+|'([^']|'')*'|true|false|null)\)?", re.IGNORECASE)
+"""A default that a column can be added with, where it has to be the same for all rows."""
 
 KINDS: Mapping[type[Constraint], str] = {
     ForeignKeyConstraint: "fk",
@@ -56,33 +66,89 @@ def render(context: MigrationContext, operations: Sequence[Operation], *, batch:
     lines: list[str] = []
     imports: set[str] = set()
     for one in operations:
-        unnamed = name_constraints(one)
-        anew = batch and isinstance(one, ops.ModifyTableOps) and not is_plain(one)
-        rendering = AutogenContext(context, opts={**context.opts, "render_as_batch": anew})
-        rendering.imports = imports
-        found = render_op(rendering, one)
-        if anew:  # what follows is within it, and Alembic leaves that to its printer
-            head = found[0].replace(", schema=None", "")
-            head = _with_convention(head) if unnamed else head
-            found = [head, *(f"    {line}" for line in found[1:] if line)]
-        lines += found
+        if batch and isinstance(one, ops.ModifyTableOps) and not is_plain(context, one):
+            lines += _render_anew(context, one, imports)
+        else:
+            name_constraints(one)
+            rendering = _rendering(context, imports, batch=False)
+            for each in single([one]):
+                lines += alterations.render(rendering, each)
     return Code(lay_out("\n".join(lines)), frozenset(imports))
 
 
-def is_plain(operation: ops.ModifyTableOps) -> bool:
+def _render_anew(
+    context: MigrationContext, operation: ops.ModifyTableOps, imports: set[str]
+) -> list[str]:
+    """Return what makes a table anew, with all that it has, also what Alembic does not know of."""
+    unnamed = name_constraints(operation)
+    head, *body = render_op(_rendering(context, imports, batch=True), operation)
+    keywords = {}
+    reflection = Reflection(context)
+    place = (operation.schema, operation.table_name)
+    checks = reflection.unnamed_checks(place)
+    if checks:
+        constraints = ", ".join(f"sa.CheckConstraint({escape(one)!r})" for one in checks)
+        keywords["table_args"] = f"[{constraints}]"
+    if unnamed:
+        keywords["naming_convention"] = repr(CONVENTION)
+    given = "".join(f", {name}={value}" for name, value in keywords.items())
+    head = head.replace(", schema=None", "").replace(") as batch_op:", f"{given}) as batch_op:")
+    own = {str(getattr(one, "index_name", "")) for one in operation.ops}
+    lost = [sql for name, sql in reflection.hidden_indexes(place).items() if name not in own]
+    beside = reflection.backend.dependents(reflection.connection, operation.table_name)
+    return [
+        *(f"op.execute({escape(one.drop)!r})" for one in reversed(beside)),
+        head,  # what follows is within it, and Alembic leaves that to its printer
+        *(f"    {line}" for line in body if line),
+        *(f"op.execute({escape(one)!r})" for one in lost),
+        *(f"op.execute({escape(one.create)!r})" for one in beside),
+    ]
+
+
+def _rendering(context: MigrationContext, imports: set[str], *, batch: bool) -> AutogenContext:
+    """Return what Alembic renders by; types of the project's own are imported."""
+    theirs = context.opts.get("render_item")
+
+    def render_item(kind: str, item: Any, rendering: AutogenContext) -> Any:
+        found = theirs(kind, item, rendering) if theirs else False
+        if found is False and kind == "type":
+            enum = enum_of(item, context.dialect)
+            if enum is not None and not isinstance(item.dialect_impl(context.dialect), ARRAY):
+                imports.add("from sqlalchemy.dialects import postgresql")
+                return _render_enum(enum)
+        module = type(item).__module__
+        own = kind == "type" and not module.startswith("sqlalchemy.")
+        if found is False and own and rendering.opts["user_module_prefix"] is None:
+            imports.add(f"import {module}")
+        return found
+
+    opts = {**context.opts, "render_as_batch": batch, "render_item": render_item}
+    rendering = AutogenContext(context, opts=opts)
+    rendering.imports = imports
+    return rendering
+
+
+def _render_enum(enum: ENUM) -> str:
+    """Return an enum that is made by a statement of its own, before what uses it."""
+    values = "".join(f"{one!r}, " for one in enum.enums)
+    schema = f", schema={enum.schema!r}" if enum.schema else ""
+    return f"postgresql.ENUM({values}name={enum.name!r}{schema}, create_type=False)"
+
+
+def is_plain(context: MigrationContext, operation: ops.ModifyTableOps) -> bool:
     """Whether a table can be changed without being made anew."""
-    return all(isinstance(one, PLAIN) or _is_plain_column(one) for one in operation.ops)
+    return all(isinstance(one, PLAIN) or _is_plain_column(context, one) for one in operation.ops)
 
 
 def name_constraints(operation: Operation) -> bool:
     """Name the constraints that are made or dropped; return whether some had no name there."""
     found = False
     for one in operation.ops if isinstance(operation, ops.ModifyTableOps) else ():
-        if isinstance(one, (ops.AddConstraintOp, ops.DropConstraintOp)) and (
-            getattr(one, "constraint_name", "") is None
-        ):
-            found |= isinstance(one, ops.DropConstraintOp)
-            one.constraint_name = _name_of(one)  # type: ignore[union-attr]
+        if isinstance(one, (ops.AddConstraintOp, ops.DropConstraintOp)):
+            if getattr(one, "constraint_name", "") is None:
+                one.constraint_name = _name_of(one)  # type: ignore[union-attr]
+            back = getattr(one, "_reverse", None)
+            found |= back is not None and back.constraint_name is None
     return found
 
 
@@ -93,11 +159,19 @@ def _name_of(operation: ops.AddConstraintOp | ops.DropConstraintOp) -> str:
     return f"{kind}_{constraint.table.name}_{columns}"
 
 
-def _is_plain_column(operation: Operation) -> bool:
+def _is_plain_column(context: MigrationContext, operation: Operation) -> bool:
     """Whether a column is added that old rows can have, or one is only renamed."""
     if isinstance(operation, ops.AddColumnOp):
         column = operation.column
-        return bool(column.nullable) or column.server_default is not None
+        if column.computed is not None:
+            return not column.computed.persisted
+        default = column.server_default
+        if isinstance(default, DefaultClause):
+            constant = isinstance(default.arg, str) or CONSTANT.fullmatch(
+                sql_of(context, default.arg)
+            )
+            return bool(constant)
+        return bool(column.nullable)
     return (
         isinstance(operation, ops.AlterColumnOp)
         and operation.modify_name is not None
@@ -106,10 +180,6 @@ def _is_plain_column(operation: Operation) -> bool:
         and operation.modify_server_default is False
         and operation.modify_comment is False
     )
-
-
-def _with_convention(line: str) -> str:
-    return line.replace(") as batch_op:", f", naming_convention={CONVENTION!r}) as batch_op:")
 
 
 def execute(context: MigrationContext, code: Code) -> None:

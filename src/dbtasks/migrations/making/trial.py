@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from alembic.runtime.migration import MigrationContext
 
 from dbtasks.migrations.making.comparing import Operation, compare, grouped, single
+from dbtasks.migrations.making.reflection import Reflection
 from dbtasks.migrations.making.rendering import Code, execute, render
 
 Change = Callable[[Sequence[Operation]], Sequence[Operation]]
@@ -32,14 +33,25 @@ class Trial:
     def real(self, operations: list[Operation], change: Change = list) -> list[Operation]:
         """Run operations, and return them without those that are asked for again afterwards.
 
-        Such a one is no change: the database tells a type or a default otherwise than the models.
-        `change` adds what rows need.
+        Such a one is no change where it has left the thing as it was: the database tells a type
+        or a default otherwise than the models. `change` adds what rows need.
         """
         if not operations:
             return []
+        before = self._subjects(operations)
         self.run(change(operations))
         again = {self._text(one) for one in single(self.compare())}
-        return [*grouped(one for one in single(operations) if self._text(one) not in again)]
+        after = self._subjects(operations)
+        kept = [
+            one
+            for one, old, new in zip(single(operations), before, after, strict=True)
+            if old != new or self._text(one) not in again
+        ]
+        return [*grouped(kept)]
+
+    def _subjects(self, operations: list[Operation]) -> list[object]:
+        reflection = Reflection(self.context)
+        return [reflection.subject(one) for one in single(operations)]
 
     def _text(self, operation: Operation) -> str:
         return self.code([*grouped([operation])]).text

@@ -1,0 +1,145 @@
+"""Columns altered: what PostgreSQL needs for another type, which Alembic leaves to a person."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import _render_server_default, render_op
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import DefaultClause, Identity, Table
+
+from dbtasks.migrations.making.reflection import Reflection, backend_of
+from dbtasks.migrations.making.statements import Statements
+from dbtasks.migrations.making.types import enum_of
+
+Operations = list[ops.MigrateOperation]
+
+
+def add(
+    context: MigrationContext,
+    reflection: Reflection,
+    tables: Iterable[Table],
+    operations: Operations,
+) -> Operations:
+    """Return the operations with defaults taken off while the type is another kind's."""
+    if not reflection.backend.casts_columns:
+        return operations
+    models = {reflection.place(one): one for one in tables}
+    for one in operations:
+        if isinstance(one, ops.ModifyTableOps):
+            table = models[one.schema, one.table_name]
+            one.ops = [
+                part
+                for each in one.ops
+                for part in _with_serial(context, reflection, each, _parts(context, table, each))
+            ]
+    return operations
+
+
+def render(rendering: AutogenContext, operation: ops.MigrateOperation) -> list[str]:
+    """Return the code of an operation, with the cast that PostgreSQL does not do by itself."""
+    lines = render_op(rendering, operation)
+    context = rendering.migration_context
+    if not isinstance(operation, ops.AlterColumnOp) or not backend_of(context).casts_columns:
+        return lines
+    more = ""
+    if _is_cast(context, operation):
+        more += f", postgresql_using={_cast(context, operation)!r}"
+    before = operation.existing_server_default
+    if isinstance(before, Identity) and operation.modify_server_default is not False:
+        more += f", existing_server_default={_render_server_default(before, rendering)}"
+    return [f"{lines[0][:-1]}{more})", *lines[1:]]
+
+
+def _parts(context: MigrationContext, table: Table, operation: ops.MigrateOperation) -> Operations:
+    """Return the steps of an alteration: the default off, another type, the default on."""
+    if not isinstance(operation, ops.AlterColumnOp) or not _is_cast(context, operation):
+        return [operation]
+    before, after = operation.existing_server_default, operation.modify_server_default
+    if after is False:
+        after = table.c[operation.column_name].server_default
+    if not any(isinstance(one, DefaultClause) for one in (before, after)):
+        return [operation]
+    off, on = _default(operation, before, None), _default(operation, None, after)
+    on.existing_type = operation.modify_type
+    operation.existing_server_default = None
+    operation.modify_server_default = False
+    return [*([off] if before else []), operation, *([on] if after else [])]
+
+
+def _default(operation: ops.AlterColumnOp, before: Any, after: Any) -> ops.AlterColumnOp:
+    return ops.AlterColumnOp(
+        operation.table_name,
+        operation.column_name,
+        schema=operation.schema,
+        existing_type=operation.existing_type,
+        existing_server_default=before or False,
+        modify_server_default=after,
+    )
+
+
+def _is_cast(context: MigrationContext, operation: ops.AlterColumnOp) -> bool:
+    old, new = operation.existing_type, operation.modify_type
+    if old is None or new is None:
+        return False
+    enums = enum_of(old, context.dialect), enum_of(new, context.dialect)
+    return any(enums) or old._type_affinity is not new._type_affinity
+
+
+def _cast(context: MigrationContext, operation: ops.AlterColumnOp) -> str:
+    old, new = operation.existing_type, operation.modify_type
+    assert new is not None
+    column = context.dialect.identifier_preparer.quote(operation.column_name)
+    kind = new.dialect_impl(context.dialect).compile(dialect=context.dialect)
+    by_text = enum_of(old, context.dialect) or enum_of(new, context.dialect)
+    return f"{column}::text::{kind}" if by_text else f"{column}::{kind}"
+
+
+def _with_serial(
+    context: MigrationContext,
+    reflection: Reflection,
+    operation: ops.MigrateOperation,
+    parts: Operations,
+) -> Operations:
+    before, after = _around_identity(context, reflection, operation)
+    return [*before, *parts, *after]
+
+
+def _around_identity(
+    context: MigrationContext, reflection: Reflection, operation: ops.MigrateOperation
+) -> tuple[Operations, Operations]:
+    """Return what stands around an alteration that makes an identity of a serial.
+
+    The sequence of the serial goes, and that of the identity goes on behind the rows.
+    """
+    if not isinstance(operation, ops.AlterColumnOp) or not isinstance(
+        operation.modify_server_default, Identity
+    ):
+        return [], []
+    place = (operation.schema, operation.table_name)
+    default = reflection.columns(place)[operation.column_name].get("default") or ""
+    sequence = re.fullmatch(r"nextval\('(.+)'::regclass\)", default)
+    if sequence is None:
+        return [], []
+    preparer = context.dialect.identifier_preparer
+    table = f"{preparer.quote_schema(place[0])}." if place[0] else ""
+    table, column = f"{table}{preparer.quote(place[1])}", preparer.quote(operation.column_name)
+    alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
+    start = operation.modify_server_default.start or 1
+    next_value = f"(SELECT GREATEST(MAX({column}) + 1, {start}) FROM {table})"
+    own = f"pg_get_serial_sequence('{table}', '{operation.column_name}')"
+    off = Statements(
+        f"let {table}.{column} be no serial",
+        [f"{alter} DROP DEFAULT", f"DROP SEQUENCE {sequence[1]}"],
+        [
+            f"CREATE SEQUENCE {sequence[1]} AS integer OWNED BY {table}.{column}",
+            f"SELECT setval('{sequence[1]}', {next_value}, false)",
+            f"{alter} SET DEFAULT {default}",
+        ],
+    )
+    on = Statements(
+        f"let {table}.{column} go on", [f"SELECT setval({own}, {next_value}, false)"], []
+    )
+    return [off], [on]

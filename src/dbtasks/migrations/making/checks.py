@@ -1,0 +1,141 @@
+"""CHECK constraints, compared by their names; those without a name are left alone."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from alembic.util import sqla_compat
+from sqlalchemy import CheckConstraint, Column, Table, text
+from sqlalchemy.types import Boolean, Enum, TypeEngine
+
+from dbtasks.migrations.making.reflection import (
+    Place,
+    Reflection,
+    alike,
+    escape,
+    sql_of,
+    table_op,
+)
+
+Operations = list[ops.MigrateOperation]
+
+
+def add(
+    context: MigrationContext,
+    reflection: Reflection,
+    tables: Iterable[Table],
+    operations: Operations,
+) -> Operations:
+    """Return the operations with those on checks that have a name.
+
+    Alembic compares them since 1.19 only, and never their texts. What drops and adds one whose
+    text the database only tells otherwise is no change, as a trial shows.
+    """
+    for one in operations:
+        if isinstance(one, ops.ModifyTableOps):
+            one.ops = [each for each in one.ops if not _is_check(each)]
+            for each in one.ops:
+                _untie(context, each)
+    for table in tables:
+        place = reflection.place(table)
+        if place in reflection.tables:
+            drops, adds = _changes(context, reflection, table, place)
+            if drops or adds:
+                found = table_op(operations, place)
+                found.ops = [*drops, *found.ops, *adds]
+    return operations
+
+
+def _changes(
+    context: MigrationContext, reflection: Reflection, table: Table, place: Place
+) -> tuple[Sequence[ops.MigrateOperation], Sequence[ops.MigrateOperation]]:
+    old, new = reflection.checks(place), _named(context, table)
+    unnamed = len(_unnamed(context, table))
+    drops, adds = [], []
+    for name, sqltext in old.items():
+        if name not in new:
+            # What the models have without a name, the server has named.
+            if not unnamed:
+                drops.append(_drop(table, name, sqltext))
+        elif not alike(sqltext, sql_of(context, new[name].sqltext)):
+            drops.append(_drop(table, name, sqltext))
+    for name, one in new.items():
+        if name not in old or not alike(old[name], sql_of(context, one.sqltext)):
+            adds.append(_add(context, table, name, one))
+    return drops, adds
+
+
+def _named(context: MigrationContext, table: Table) -> dict[str, CheckConstraint]:
+    """Return the checks of the models that have a name, by the name that the database sees."""
+    found = {}
+    for one in _checks(context, table):
+        name = sqla_compat._get_constraint_final_name(one, context.dialect)
+        if name and sqla_compat._constraint_is_named(one, context.dialect):
+            found[name] = one
+    return found
+
+
+def _unnamed(context: MigrationContext, table: Table) -> list[CheckConstraint]:
+    return [
+        one
+        for one in _checks(context, table)
+        if not sqla_compat._constraint_is_named(one, context.dialect)
+    ]
+
+
+def _checks(context: MigrationContext, table: Table) -> list[CheckConstraint]:
+    """Return the checks of the models that this database gets."""
+    compiler = context.dialect.ddl_compiler(context.dialect, None)  # type: ignore[arg-type]  # as Alembic
+    checks = {one for one in table.constraints if isinstance(one, CheckConstraint)}
+    checks |= {
+        one
+        for column in table.columns
+        for one in column.constraints
+        if isinstance(one, CheckConstraint)
+    }
+    kept = [one for one in checks if one._create_rule is None or one._create_rule(compiler)]
+    return sorted(kept, key=lambda one: sql_of(context, one.sqltext))
+
+
+def _drop(table: Table, name: str, sqltext: str) -> ops.DropConstraintOp:
+    add = ops.CreateCheckConstraintOp(name, table.name, text(escape(sqltext)), schema=table.schema)
+    return ops.DropConstraintOp(name, table.name, type_="check", schema=table.schema, _reverse=add)
+
+
+def _add(
+    context: MigrationContext, table: Table, name: str, check: CheckConstraint
+) -> ops.CreateCheckConstraintOp:
+    sqltext = text(escape(sql_of(context, check.sqltext)))
+    return ops.CreateCheckConstraintOp(name, table.name, sqltext, schema=table.schema)
+
+
+def _is_check(operation: ops.MigrateOperation) -> bool:
+    if isinstance(operation, ops.DropConstraintOp):
+        return operation.constraint_type == "check"
+    return isinstance(operation, ops.CreateCheckConstraintOp)
+
+
+def _untie(context: MigrationContext, operation: ops.MigrateOperation) -> None:
+    """Take from a new type the check that is made by its name, as any other."""
+    if isinstance(operation, ops.AddColumnOp):
+        column = operation.column
+        kind = _without_check(column.type)
+        if kind is not column.type:
+            operation.column = Column(
+                column.name,
+                kind,
+                nullable=column.nullable,
+                server_default=column.server_default,
+                comment=column.comment,
+            )
+    elif isinstance(operation, ops.AlterColumnOp) and operation.modify_type is not None:
+        operation.modify_type = _without_check(operation.modify_type)
+
+
+def _without_check(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    if not isinstance(kind, Enum | Boolean) or not (kind.create_constraint and kind.name):
+        return kind
+    plain: TypeEngine[Any] = kind.copy()  # type: ignore[no-untyped-call]
+    plain.create_constraint = False  # type: ignore[attr-defined]
+    return plain

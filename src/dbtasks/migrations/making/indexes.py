@@ -1,0 +1,163 @@
+"""Indexes of a part of the rows, and on expressions, where Alembic does not compare these."""
+
+from collections.abc import Iterable
+
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Index, MetaData, Table, UniqueConstraint, text
+from sqlalchemy.schema import CreateIndex
+
+from dbtasks.migrations.making.reflection import (
+    Place,
+    Reflection,
+    alike,
+    escape,
+    sql_of,
+    table_op,
+)
+
+Operations = list[ops.MigrateOperation]
+
+
+def add(
+    context: MigrationContext,
+    reflection: Reflection,
+    tables: Iterable[Table],
+    operations: Operations,
+) -> Operations:
+    """Return the operations with those on indexes whose WHERE, or whose expression, changed."""
+    for table in tables:
+        place = reflection.place(table)
+        known = {str(one.name): one for one in table.indexes}
+        if place in reflection.tables:
+            _add_hidden(context, reflection, place, known, operations)
+            _add_partial(context, reflection, place, known, operations)
+            _drop_unnamed(reflection, place, table, operations)
+        if reflection.backend.hides_indexes:
+            _add_new(reflection, place, known, operations)
+    return operations
+
+
+def _add_hidden(
+    context: MigrationContext,
+    reflection: Reflection,
+    place: Place,
+    known: dict[str, Index],
+    operations: Operations,
+) -> None:
+    """Add what concerns the indexes that are not reflected: compared by their statements."""
+    hidden = reflection.hidden_indexes(place)
+    for name, statement in hidden.items():
+        if name not in known:
+            table_op(operations, place).ops.insert(0, _drop_hidden(place, name, statement))
+        elif not alike(statement, _statement(context, known[name])):
+            found = table_op(operations, place)
+            found.ops = [one for one in found.ops if not _concerns(one, name)]
+            found.ops.insert(0, _drop_hidden(place, name, statement))
+            found.ops.append(ops.CreateIndexOp.from_index(known[name]))
+        else:
+            found = table_op(operations, place)
+            found.ops = [one for one in found.ops if not _concerns(one, name)]
+
+
+def _add_new(
+    reflection: Reflection, place: Place, known: dict[str, Index], operations: Operations
+) -> None:
+    """Add those that Alembic takes no notice of, also of a table that is new."""
+    there = reflection.indexes(place) if place in reflection.tables else {}
+    for name, one in known.items():
+        if name not in there:
+            found = table_op(operations, place)
+            if not any(_concerns(each, name) for each in found.ops):
+                found.ops.append(ops.CreateIndexOp.from_index(one))
+
+
+def _add_partial(
+    context: MigrationContext,
+    reflection: Reflection,
+    place: Place,
+    known: dict[str, Index],
+    operations: Operations,
+) -> None:
+    """Add what makes an index anew whose WHERE has changed."""
+    option = f"{context.dialect.name}_where"
+    for name, old in reflection.indexes(place).items():
+        if name not in known or isinstance(old, str):
+            continue
+        before = old.get("dialect_options", {}).get(option)
+        after = known[name].dialect_kwargs.get(option)
+        if not alike(_sql(context, before), _sql(context, after)):
+            found = table_op(operations, place)
+            if not any(_concerns(one, name) for one in found.ops):
+                reflected = _reflected(context, place, name)
+                found.ops += [
+                    ops.DropIndexOp.from_index(reflected),
+                    ops.CreateIndexOp.from_index(known[name]),
+                ]
+
+
+def _drop_unnamed(
+    reflection: Reflection, place: Place, table: Table, operations: Operations
+) -> None:
+    """Drop what is unique without a name and the models have not; Alembic drops by name only."""
+    unique = (one for one in table.constraints if isinstance(one, UniqueConstraint))
+    wanted = {frozenset(each.name for each in one.columns) for one in unique}
+    for columns in reflection.unnamed_uniques(place):
+        if frozenset(columns) not in wanted:
+            back = ops.CreateUniqueConstraintOp(None, place[1], columns, schema=place[0])
+            drop = ops.DropConstraintOp(
+                None, place[1], type_="unique", schema=place[0], _reverse=back
+            )
+            table_op(operations, place).ops.insert(0, drop)
+
+
+def _reflected(context: MigrationContext, place: Place, name: str) -> Index:
+    """Return an index of the database as Alembic would."""
+    assert context.connection is not None
+    table = Table(place[1], MetaData(), schema=place[0], autoload_with=context.connection)
+    return next(one for one in table.indexes if one.name == name)
+
+
+def _drop_hidden(place: Place, name: str, statement: str) -> ops.DropIndexOp:
+    """Return what drops an index of which only the statement is known."""
+    unique, expressions, where = _parts(statement)
+    back = ops.CreateIndexOp(
+        name,
+        place[1],
+        [text(escape(expressions))],
+        schema=place[0],
+        unique=unique,
+    )
+    if where:
+        back.kw["sqlite_where"] = text(escape(where))
+    return ops.DropIndexOp(name, place[1], schema=place[0], _reverse=back)
+
+
+def _parts(statement: str) -> tuple[bool, str, str]:
+    """Return whether an index is unique, its expressions and its WHERE."""
+    begin = statement.index("(")
+    depth, end = 0, begin
+    for place, sign in enumerate(statement[begin:], begin):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0:
+            end = place
+            break
+    rest = statement[end + 1 :].strip()
+    where = rest[len("WHERE") :].strip() if rest.upper().startswith("WHERE") else ""
+    unique = statement[:begin].upper().startswith("CREATE UNIQUE")
+    return unique, statement[begin + 1 : end].strip(), where
+
+
+def _statement(context: MigrationContext, index: Index) -> str:
+    return str(CreateIndex(index).compile(dialect=context.dialect))
+
+
+def _concerns(operation: ops.MigrateOperation, name: str) -> bool:
+    return (
+        isinstance(operation, ops.CreateIndexOp | ops.DropIndexOp)
+        and str(operation.index_name) == name
+    )
+
+
+def _sql(context: MigrationContext, element: object) -> str | None:
+    return None if element is None else sql_of(context, element)  # type: ignore[arg-type]

@@ -1,0 +1,157 @@
+"""What a database tells of its tables, also what Alembic does not ask for."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import MetaData, Table, inspect
+from sqlalchemy.sql.elements import ClauseElement
+
+from dbtasks.engines import Backend
+from dbtasks.migrations.environment import HANDOVER
+
+Place = tuple[str | None, str]
+"""A schema, None for the connection's own, and a table."""
+
+
+class Reflection:
+    """Look at a database as it is now; what was read once is not read again."""
+
+    def __init__(self, context: MigrationContext) -> None:
+        assert context.connection is not None
+        self.context = context
+        self.connection = context.connection
+        self.inspector = inspect(self.connection)
+        self.backend = backend_of(context)
+        self.dialect = context.dialect
+
+    def place(self, table: Table) -> Place:
+        """Return where the database has a table of the models."""
+        default = self.dialect.default_schema_name
+        return (None if table.schema == default else table.schema), table.name
+
+    @cached_property
+    def tables(self) -> frozenset[Place]:
+        """Return the tables there are."""
+        schemas: set[str | None] = {None}
+        if self.context.opts.get("include_schemas"):
+            schemas |= {*self.inspector.get_schema_names()} - {self.dialect.default_schema_name}
+        return frozenset(
+            (one, name) for one in schemas for name in self.inspector.get_table_names(schema=one)
+        )
+
+    def columns(self, place: Place) -> dict[str, Any]:
+        """Return the columns of a table by name."""
+        found = self.inspector.get_columns(place[1], schema=place[0])
+        return {one["name"]: one for one in found}
+
+    def checks(self, place: Place) -> dict[str, str]:
+        """Return the checks that have a name, as the database tells them."""
+        return {str(one["name"]): one["sqltext"] for one in self._checks(place) if one["name"]}
+
+    def unnamed_checks(self, place: Place) -> list[str]:
+        """Return the checks that have none."""
+        return [one["sqltext"] for one in self._checks(place) if not one["name"]]
+
+    def unnamed_uniques(self, place: Place) -> list[list[str]]:
+        """Return the columns of the unique constraints that have no name."""
+        found = self.inspector.get_unique_constraints(place[1], schema=place[0])
+        return [one["column_names"] for one in found if not one["name"]]
+
+    def indexes(self, place: Place) -> dict[str, Any]:
+        """Return the indexes by name, each with all that is known of it."""
+        known = self.inspector.get_indexes(place[1], schema=place[0])
+        return {**{str(one["name"]): one for one in known}, **self.hidden_indexes(place)}
+
+    def hidden_indexes(self, place: Place) -> Mapping[str, str]:
+        """Return the statements of the indexes that are not reflected."""
+        return self.backend.hidden_indexes(self.connection, place[1])
+
+    def subject(self, operation: ops.MigrateOperation) -> object:
+        """Return what the database tells of the thing that an operation changes."""
+        one: Any = operation
+        place = (getattr(one, "schema", None), getattr(one, "table_name", ""))
+        if place not in self.tables:
+            return None
+        if isinstance(one, ops.AlterColumnOp | ops.DropColumnOp):
+            return told(self.columns(place).get(one.column_name))
+        if isinstance(one, ops.AddColumnOp):
+            return told(self.columns(place).get(one.column.name))
+        if isinstance(one, ops.CreateIndexOp | ops.DropIndexOp):
+            return told(self.indexes(place).get(str(one.index_name)))
+        return sorted(map(told, self._constraints(place)))
+
+    def _checks(self, place: Place) -> Sequence[Any]:
+        try:
+            return self.inspector.get_check_constraints(place[1], schema=place[0])
+        except NotImplementedError:
+            return ()
+
+    def _constraints(self, place: Place) -> Iterator[Any]:
+        name, schema = place[1], place[0]
+        yield from self._checks(place)
+        yield from self.inspector.get_unique_constraints(name, schema=schema)
+        yield from self.inspector.get_foreign_keys(name, schema=schema)
+        if self.dialect.supports_comments:
+            yield self.inspector.get_table_comment(name, schema=schema)
+
+
+def backend_of(context: MigrationContext) -> Backend:
+    """Return the engine class of the project that a comparison is for."""
+    assert context.config is not None
+    backend: Backend = context.config.attributes[HANDOVER].project.backend
+    return backend
+
+
+def tables_of(metadata: MetaData | Sequence[MetaData]) -> Iterator[Table]:
+    """Yield the tables of the models, without views."""
+    for one in [metadata] if isinstance(metadata, MetaData) else metadata:
+        yield from (each for each in one.tables.values() if not getattr(each, "is_view", False))
+
+
+def sql_of(context: MigrationContext, element: ClauseElement | str) -> str:
+    """Return an expression of the models as this database is sent it."""
+    if isinstance(element, str):
+        return element
+    keywords = {"literal_binds": True, "include_table": False}
+    return str(element.compile(dialect=context.dialect, compile_kwargs=keywords))
+
+
+def alike(one: str | None, other: str | None) -> bool:
+    """Whether two texts are the same expression, as far as a glance tells."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(text: str | None) -> str | None:
+    """Return an expression without what databases add to it: casts, parentheses, quotes."""
+    if text is None:
+        return None
+    text = re.sub(
+        r"::\s*(\w+( varying| precision)?|\"\w+\")(\.\w+)?(\([\d, ]*\))?(\[\])?", "", text
+    )
+    return re.sub(r"[\s()\"`]", "", text).lower()
+
+
+def table_op(operations: list[ops.MigrateOperation], place: Place) -> ops.ModifyTableOps:
+    """Return what changes a table, a new one at the end where there is none yet."""
+    for one in operations:
+        if isinstance(one, ops.ModifyTableOps) and (one.schema, one.table_name) == place:
+            return one
+    new = ops.ModifyTableOps(place[1], [], schema=place[0])
+    operations.append(new)
+    return new
+
+
+def told(value: object) -> str:
+    """Return what a database tells as a text to compare."""
+    if isinstance(value, Mapping):
+        return repr(sorted((str(key), told(one)) for key, one in value.items()))
+    return str(value) if isinstance(value, ClauseElement) else repr(value)
+
+
+def escape(sql: str) -> str:
+    """Return SQL in which no colon is taken for a parameter."""
+    return re.sub(r"(?<!:):(?=\w)", r"\\:", sql)
