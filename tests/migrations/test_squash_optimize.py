@@ -184,6 +184,13 @@ KEPT = {
         'op.rename_table("v", "t")',
         'op.alter_column("t", "a", nullable=False)',
     ),
+    "a name that was another's": (
+        TABLE,
+        'op.create_index("i", "t", ["a"])',
+        'op.alter_column("t", "a", new_column_name="x")',
+        'op.create_index("j", "t", ["id"])',
+        'op.alter_column("t", "id", new_column_name="a")',
+    ),
     "a value of its own": (
         TABLE,
         "kind = sa.Integer()",

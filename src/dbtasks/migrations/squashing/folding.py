@@ -1,7 +1,7 @@
 """What a squash need not do one after the other: made and changed at once, or never made."""
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dbtasks.migrations.squashing.steps import COLUMN, INDEX, Code, Step, column_name
@@ -82,13 +82,22 @@ def _alter_made(made: Step, between: Sequence[Step], altered: Step) -> bool:
     given = {one.arg: one.value for one in altered.call.keywords if one.arg not in IGNORED}
     if column is None or not given.keys() <= CHANGED or _in_the_way(between, altered):
         return False
-    if "new_column_name" in given and made.words.count(altered.name) > 1:
+    if "new_column_name" in given and not _may_rename(made, between, altered, given):
         return False
     if not _change(column, {str(name): value for name, value in given.items()}):
         return False
     made.name = column_name(column) or "" if made.name else ""
     made.changed = altered.gone = True
     return True
+
+
+def _may_rename(
+    made: Step, between: Sequence[Step], altered: Step, given: Mapping[str | None, ast.expr]
+) -> bool:
+    """Whether a column may have its new name at once: nothing goes by the old, or had the new."""
+    new = ast.unparse(given["new_column_name"]).strip("'\"")
+    taken = new in made.words or any(one.mentions(altered.table, new) for one in between)
+    return made.words.count(altered.name) == 1 and not taken
 
 
 def _change(column: ast.Call, given: dict[str, ast.expr]) -> bool:
