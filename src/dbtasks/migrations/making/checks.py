@@ -115,9 +115,7 @@ def _checks(context: MigrationContext, table: Table) -> list[CheckConstraint]:
 
 
 def _drop(table: Table, name: str, sqltext: str) -> ops.DropConstraintOp:
-    add = ops.CreateCheckConstraintOp(
-        conv(name), table.name, text(escape(sqltext)), schema=table.schema
-    )
+    add = AddCheck(conv(name), table.name, text(escape(sqltext)), schema=table.schema)
     return DropCheck(conv(name), table.name, type_="check", schema=table.schema, _reverse=add)
 
 
