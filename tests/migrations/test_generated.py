@@ -36,6 +36,16 @@ def key():
     return sa.Column("id", sa.Integer, primary_key=True)
 """
 
+CONVENTION = """
+Base.metadata.naming_convention = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""
+
 ALL = ("sqlite", "postgresql", "mariadb")
 SERVERS = ("postgresql", "mariadb")
 
@@ -55,6 +65,7 @@ class Case:
     dropped: Sequence[str] = ()
     lost: Sequence[str] = ()  # tables whose rows are gone after the way back
     code: Sequence[str] = ()  # what stands in the revision
+    convention: bool = False  # whether the models name constraints by one
     batch: bool | None = None  # whether it makes the table anew on SQLite
 
 
@@ -267,6 +278,28 @@ CASES = (
         'sa.CheckConstraint("length(name) > 0")',
         'sa.CheckConstraint("length(name) > 0"), '
         'sa.CheckConstraint("length(name) < 9", name="small")',
+        batch=True,
+    ),
+    on_parent(
+        "check by a naming convention",
+        "",
+        'sa.CheckConstraint("length(name) > 0", name="long")',
+        convention=True,
+        batch=True,
+        code=["ck_parent_long"],
+    ),
+    on_parent(
+        "check by a naming convention dropped",
+        'sa.CheckConstraint("length(name) > 0", name="long")',
+        "",
+        convention=True,
+        batch=True,
+    ),
+    on_parent(
+        "unique and index by a naming convention",
+        'sa.UniqueConstraint("name")',
+        'sa.UniqueConstraint("name", "id"), sa.Column("a", sa.Integer, index=True)',
+        convention=True,
         batch=True,
     ),
     Case(
@@ -644,11 +677,12 @@ def world(company: Path, database: Database) -> World:
 def test_an_operation_is_made_applied_and_reversed(case: Case, world: World) -> None:
     if world.database.kind not in case.on:
         pytest.skip("there is none here")
-    world.models(case.before)
+    head = CONVENTION if case.convention else ""
+    world.models(head + case.before)
     world.make()
     world.run(case.rows)
     counted, schema = world.counts(), world.schema()
-    world.models(case.after)
+    world.models(head + case.after)
     answers = Answers(case.renames, case.dropped, case.defaults, case.expressions)
     source = world.make(answers)
     after, changed = world.counts(), world.schema()

@@ -55,6 +55,8 @@ def render(rendering: AutogenContext, operation: ops.MigrateOperation) -> list[s
 
 def _parts(context: MigrationContext, table: Table, operation: ops.MigrateOperation) -> Operations:
     """Return the steps of an alteration: the default off, another type, the default on."""
+    if isinstance(operation, ops.AlterColumnOp):
+        operation.kw.pop("autoincrement", None)  # for MySQL alone, and Alembic 1.16 warns of it
     if not isinstance(operation, ops.AlterColumnOp) or not _is_cast(context, operation):
         return [operation]
     before, after = operation.existing_server_default, operation.modify_server_default
