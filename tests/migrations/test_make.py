@@ -101,6 +101,54 @@ def test_children_stay_when_their_parent_is_renamed(
     assert is_clean(office)
 
 
+def test_a_column_is_renamed_and_of_another_length(
+    office: Inv, company: Path, database: Database
+) -> None:
+    change(company, NAME, "    full_name: Mapped[str | None] = mapped_column(String(120))\n")
+    refused = office("makemigrations", "--no-input")
+    assert refused.code == 3, refused
+    assert "--rename employee.name:employee.full_name" in refused.err
+    made = office("makemigrations", "--no-input", "--rename", "employee.name:employee.full_name")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT full_name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
+    assert is_clean(office)
+
+
+def test_a_table_is_renamed_and_its_column(office: Inv, company: Path, database: Database) -> None:
+    change(company, '"department.id"', '"unit.id"')
+    change(company, '"department"\n', '"unit"\n')
+    change(
+        company,
+        "name: Mapped[str] = mapped_column(String(50))",
+        "title: Mapped[str] = mapped_column(String(50))",
+    )
+    refused = office("makemigrations", "--no-input")
+    assert refused.code == 3, refused
+    assert "--rename department:unit or --drop department" in refused.err
+    made = office(
+        *("makemigrations", "--no-input", "--rename", "department:unit"),
+        *("--rename", "unit.name:unit.title"),
+    )
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    joined = "SELECT e.name, d.title FROM employee e JOIN unit d ON d.id = e.dept_id ORDER BY 1"
+    assert rows(database, joined) == [("Alice", "Engineering"), ("Bob", "Engineering")]
+    assert is_clean(office)
+    assert office("rollback", "--no-input").code == 0
+
+
+def test_a_table_is_dropped_that_another_referred_to(office: Inv, company: Path) -> None:
+    assert office("flush", "--no-input").code == 0
+    change(company, '"department.id"', '"unit.id"')
+    change(company, '"department"\n', '"unit"\n')
+    made = office("makemigrations", "--no-input", "--drop", "department")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert is_clean(office)
+    assert office("rollback", "--no-input").code == 0
+
+
 def test_nothing_is_dropped_and_added_silently(office: Inv, company: Path) -> None:
     change(
         company,
