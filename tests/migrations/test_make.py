@@ -326,6 +326,19 @@ def test_update_lets_the_newest_revision_do_more(
     assert is_clean(office)
 
 
+@on_sqlite
+def test_update_keeps_the_ends_of_lines(office: Inv, company: Path) -> None:
+    add_column(company, "nick: Mapped[str | None]")
+    assert office("makemigrations").code == 0
+    [path] = (company / "migrations" / "versions").glob("0002*")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    add_column(company, "age: Mapped[int | None]")
+    assert office("makemigrations", "--update").code == 0
+    text = path.read_bytes()
+    assert b'"age"' in text
+    assert text.count(b"\n") == text.count(b"\r\n") > 20
+
+
 def test_compared_with_the_database(office: Inv, company: Path, database: Database) -> None:
     engine = sa.create_engine(database.url)
     with engine.begin() as connection:

@@ -56,10 +56,11 @@ def extend(source: str, upgrade: Code, downgrade: Code) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file whole, or leave it as it was."""
+    """Write a file whole, or leave it as it was; its lines end as those of the one there."""
+    newline = "\r\n" if path.is_file() and b"\r\n" in path.read_bytes() else None
     beside = path.with_name(f".{path.name}.new")
     try:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(text, encoding="utf-8", newline=newline)
         os.replace(beside, path)
     except OSError as error:
         with suppress(OSError):
