@@ -352,6 +352,30 @@ def test_compared_with_the_database(office: Inv, company: Path, database: Databa
     assert (refused.code, "the newest is 0002_later" in refused.err) == (3, True)
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_user_who_may_make_no_database_is_told_what_helps(
+    inv: Inv, office: Inv, company: Path, database: Database
+) -> None:
+    engine = sa.create_engine(database.url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE ROLE scratchless LOGIN PASSWORD 'hush'"))
+        connection.execute(sa.text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO scratchless"))
+    url = engine.url.set(username="scratchless", password="hush")
+    env = {"DATABASE_URL": url.render_as_string(hide_password=False)}
+    try:
+        for more in ((), ("--from-database",)):
+            refused = inv("makemigrations", "--check", *more, env=env)
+            assert refused.code == 2, refused
+            assert "CREATEDB" in refused.err
+            assert "--from-database" not in refused.err
+            assert "hush" not in refused.err
+    finally:
+        with engine.begin() as connection:
+            connection.execute(sa.text("DROP OWNED BY scratchless"))
+            connection.execute(sa.text("DROP ROLE scratchless"))
+        engine.dispose()
+
+
 def test_migrate_says_what_has_no_migration(office: Inv, company: Path) -> None:
     add_column(company, "nick: Mapped[str | None] = mapped_column(String(50))")
     nothing = office("migrate")
