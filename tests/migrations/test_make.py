@@ -235,6 +235,8 @@ def test_a_column_that_takes_null_no_more(office: Inv, company: Path, database: 
         (("--rename", "employee.name"), "is not understood"),
         (("--default", "employee.extra=1", "--drop", "employee.nothing"), "nothing is asked about"),
         (("--check", "--empty"), "exclude each other"),
+        (("--check", "--rename", "employee.name:employee.extra"), "--check asks nothing"),
+        (("--empty", "--default", "employee.extra=1"), "--empty asks nothing"),
         (("--merge",), "one head"),
         (("--rebase", "0001"), "not two sides"),
     ],
@@ -423,7 +425,8 @@ def terminal(company: Path, database: Database) -> Callable[..., tuple[int, str]
         ("y\n", 0, "rename column employee.name to full_name"),
         ("n\nnobody\n", 0, "drop column employee.name"),
         ("n\n\n", 3, "what do the rows get"),
-        ("perhaps\n", 3, "was the column renamed"),
+        ("perhaps\ny\n", 0, "rename column employee.name to full_name"),
+        ("\n", 3, "was the column renamed"),
     ],
 )
 @on_sqlite
