@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -147,6 +148,30 @@ def test_a_table_is_dropped_that_another_referred_to(office: Inv, company: Path)
     assert office("migrate").code == 0
     assert is_clean(office)
     assert office("rollback", "--no-input").code == 0
+
+
+def test_a_table_with_an_index_is_renamed_and_dropped(
+    office: Inv, company: Path, database: Database
+) -> None:
+    change(company, NAME, "    name: Mapped[str] = mapped_column(String(100), index=True)\n")
+    assert office("makemigrations", "--no-input").code == 0
+    assert office("migrate").code == 0
+    change(company, '"employee"', '"staff"')
+    refused = office("makemigrations", "--no-input")
+    assert (refused.code, "--rename employee:staff" in refused.err) == (3, True), refused
+    assert office("makemigrations", "--no-input", "--rename", "employee:staff").code == 0
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT name FROM staff ORDER BY id") == [("Alice",), ("Bob",)]
+    assert is_clean(office)
+    models = company / "src" / "company" / "models.py"
+    text = models.read_text(encoding="utf-8").partition("class Employee")[0]
+    models.write_text(re.sub(r".*relationship\(.*", "", text), encoding="utf-8")
+    made = office("makemigrations", "--no-input")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert is_clean(office)
+    back = office("rollback", "--no-input", "--steps", "3")
+    assert back.code == 0, back
 
 
 def test_nothing_is_dropped_and_added_silently(office: Inv, company: Path) -> None:
