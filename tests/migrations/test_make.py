@@ -174,6 +174,26 @@ def test_a_table_with_an_index_is_renamed_and_dropped(
     assert back.code == 0, back
 
 
+def test_a_foreign_key_with_an_index_is_dropped(office: Inv, company: Path) -> None:
+    key = 'mapped_column(ForeignKey("department.id"))'
+    change(company, key, 'mapped_column(ForeignKey("department.id"), index=True)')
+    assert office("makemigrations", "--no-input").code == 0
+    assert office("migrate").code == 0
+    assert office("flush", "--no-input").code == 0
+    models = company / "src" / "company" / "models.py"
+    text = re.sub(r".* = relationship\(.*", "", models.read_text(encoding="utf-8"))
+    models.write_text(re.sub(r".*dept_id.*", "", text), encoding="utf-8")
+    for _ in ("the column", "the table"):
+        made = office("makemigrations", "--no-input")
+        assert made.code == 0, made
+        assert office("migrate").code == 0
+        assert is_clean(office)
+        back = office("rollback", "--no-input")
+        assert back.code == 0, back
+        models.write_text(text.partition("class Employee")[0], encoding="utf-8")
+        (company / "migrations" / "versions" / revisions(company)[-1]).unlink()
+
+
 def test_nothing_is_dropped_and_added_silently(office: Inv, company: Path) -> None:
     change(
         company,
