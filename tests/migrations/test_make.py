@@ -174,6 +174,32 @@ def test_a_table_with_an_index_is_renamed_and_dropped(
     assert back.code == 0, back
 
 
+@pytest.mark.parametrize("what", ["index", "unique"])
+def test_the_index_of_a_foreign_key_comes_and_goes(
+    office: Inv, company: Path, database: Database, what: str
+) -> None:
+    engine = sa.create_engine(database.url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM employee WHERE name = 'Bob'"))
+    plain = 'mapped_column(ForeignKey("department.id"))'
+    change(company, plain, f"{plain[:-1]}, {what}=True)")
+    assert office("makemigrations", "--no-input").code == 0
+    assert office("migrate").code == 0
+    back = office("rollback", "--no-input")
+    assert back.code == 0, back
+    assert office("migrate").code == 0
+    change(company, f"{plain[:-1]}, {what}=True)", plain)
+    made = office("makemigrations", "--no-input")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert is_clean(office)
+    [key] = sa.inspect(engine).get_foreign_keys("employee")
+    assert key["referred_table"] == "department"
+    engine.dispose()
+    assert office("rollback", "--no-input").code == 0
+    assert office("migrate", "--to", "base", "--no-input").code == 0
+
+
 def test_a_foreign_key_with_an_index_is_dropped(office: Inv, company: Path) -> None:
     key = 'mapped_column(ForeignKey("department.id"))'
     change(company, key, 'mapped_column(ForeignKey("department.id"), index=True)')

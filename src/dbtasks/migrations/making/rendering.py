@@ -23,6 +23,7 @@ from sqlalchemy.types import ARRAY
 
 from dbtasks.migrations.making import alterations
 from dbtasks.migrations.making.comparing import Operation, single
+from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.layout import lay_out
 from dbtasks.migrations.making.reflection import Reflection, escape, sql_of
 from dbtasks.migrations.making.types import enum_of
@@ -65,7 +66,7 @@ def render(context: MigrationContext, operations: Sequence[Operation], *, batch:
     """Return the code of operations; with `batch` tables are made anew where they have to be."""
     lines: list[str] = []
     imports: set[str] = set()
-    for one in _with_their_tables(operations):
+    for one in around_drops(context, [*_with_their_tables(operations)]):
         if batch and isinstance(one, ops.ModifyTableOps) and not is_plain(context, one):
             lines += _render_anew(context, one, imports)
         else:
