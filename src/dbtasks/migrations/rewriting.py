@@ -55,9 +55,9 @@ def extend(source: str, upgrade: Code, downgrade: Code) -> str:
     return _with_imports("\n".join(lines), upgrade.imports | downgrade.imports)
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file whole, or leave it as it was; its lines end as those of the one there."""
-    newline = "\r\n" if path.is_file() and b"\r\n" in path.read_bytes() else None
+def write(path: Path, text: str, *, like: Path) -> None:
+    """Write a file whole, or leave it as it was; its lines end as those of the one it was."""
+    newline = "\r\n" if b"\r\n" in like.read_bytes() else None
     beside = path.with_name(f".{path.name}.new")
     try:
         beside.write_text(text, encoding="utf-8", newline=newline)

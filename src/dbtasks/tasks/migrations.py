@@ -273,8 +273,10 @@ def _rebase(run: Run, revision: str) -> None:
     from dbtasks import migrations
 
     plan = migrations.plan_rebase(run.project, revision)
+    after = plan.onto
     for one in plan.moves:
-        run.output.line(f"{one.old} → {one.new}, after {plan.onto}")
+        run.output.line(f"{one.old} → {one.new}, after {after}")
+        after = one.new
     if run.dry_run:
         return
     if plan.applied:
