@@ -150,6 +150,18 @@ def test_a_table_is_dropped_that_another_referred_to(office: Inv, company: Path)
     assert office("rollback", "--no-input").code == 0
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_table_in_another_schema_is_not_dropped_silently(office: Inv, company: Path) -> None:
+    name = '    __tablename__ = "employee"\n'
+    change(company, name, f'{name}    __table_args__ = {{"schema": "hr"}}\n')
+    refused = office("makemigrations", "--no-input")
+    assert (refused.code, "--drop employee" in refused.err) == (3, True), refused
+    by_hand = office("makemigrations", "--no-input", "--rename", "employee:hr.employee")
+    assert (by_hand.code, "SET SCHEMA" in by_hand.err) == (2, True), by_hand
+    assert len(revisions(company)) == 1
+    assert office("makemigrations", "--no-input", "--drop", "employee").code == 0
+
+
 def test_a_table_with_an_index_is_renamed_and_dropped(
     office: Inv, company: Path, database: Database
 ) -> None:

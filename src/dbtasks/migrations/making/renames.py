@@ -6,6 +6,7 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Table
 
+from dbtasks.errors import UsageError
 from dbtasks.migrations.making.comparing import Operation
 from dbtasks.migrations.making.questions import Answers, Kind, Question
 
@@ -19,6 +20,12 @@ def find_rename(
 
     Tables come before columns: of a table that is new nothing else can be said.
     """
+    for question in _moved(operations):
+        if answers.renamed(question):
+            raise UsageError(
+                f"{question.old} goes to another schema, which is written by hand",
+                hint="inv makemigrations --empty --name NAME, as ALTER TABLE … SET SCHEMA …",
+            )
     tables, columns = _tables(operations, answers), _columns(context, operations, answers)
     for question, pair in [*tables, *columns]:
         if answers.renamed(question):
@@ -40,6 +47,21 @@ def _tables(
                     forth = ops.RenameTableOp(old.table_name, new.table_name, schema=new.schema)
                     back = ops.RenameTableOp(new.table_name, old.table_name, schema=new.schema)
                     yield question, (forth, back)
+
+
+def _moved(operations: Sequence[Operation]) -> Iterator[Question]:
+    """Yield what may be a table that is in another schema now."""
+    gone = [one for one in operations if isinstance(one, ops.DropTableOp)]
+    for new in operations:
+        if isinstance(new, ops.CreateTableOp):
+            for old in gone:
+                if old.schema != new.schema and _alike(old.to_table(), new.to_table()):
+                    yield _question(Kind.TABLE, _full_name(old), _full_name(new), ())
+
+
+def _full_name(operation: ops.CreateTableOp | ops.DropTableOp) -> str:
+    name = operation.table_name
+    return f"{operation.schema}.{name}" if operation.schema else name
 
 
 def _alike(old: Table, new: Table) -> bool:
