@@ -104,6 +104,14 @@ def test_project_of_alembic_init(copy: Callable[[str], Path], run: Inv, database
     walk_through(copy("generic"), run, database)
 
 
+def test_our_tables_are_not_dropped_when_compared_with_the_database(
+    copy: Callable[[str], Path], run: Inv, database: Database
+) -> None:
+    root = copy("generic")
+    run(root, "migrate")
+    assert run(root, "makemigrations", "--check", "--from-database").out == "No changes.\n"
+
+
 @asynchronous
 def test_asynchronous_env_in_another_folder(
     copy: Callable[[str], Path], run: Inv, database: Database

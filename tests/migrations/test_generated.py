@@ -722,7 +722,7 @@ def test_models_of_another_database_are_not_tried_out(world: World) -> None:
     with world.project() as project, pytest.raises(UsageError) as refused:
         migrations.makemigrations(project)
     assert "another database (hr)" in refused.value.message
-    assert "--from-database" in str(refused.value.hint)
+    assert "--empty --name NAME" in str(refused.value.hint)
 
 
 @pytest.mark.parametrize("database", ["mariadb"], indirect=True)

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -101,6 +102,136 @@ def test_children_stay_when_their_parent_is_renamed(
     assert is_clean(office)
 
 
+def test_a_column_is_renamed_and_of_another_length(
+    office: Inv, company: Path, database: Database
+) -> None:
+    change(company, NAME, "    full_name: Mapped[str | None] = mapped_column(String(120))\n")
+    refused = office("makemigrations", "--no-input")
+    assert refused.code == 3, refused
+    assert "--rename employee.name:employee.full_name" in refused.err
+    made = office("makemigrations", "--no-input", "--rename", "employee.name:employee.full_name")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT full_name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
+    assert is_clean(office)
+
+
+def test_a_table_is_renamed_and_its_column(office: Inv, company: Path, database: Database) -> None:
+    change(company, '"department.id"', '"unit.id"')
+    change(company, '"department"\n', '"unit"\n')
+    change(
+        company,
+        "name: Mapped[str] = mapped_column(String(50))",
+        "title: Mapped[str] = mapped_column(String(50))",
+    )
+    refused = office("makemigrations", "--no-input")
+    assert refused.code == 3, refused
+    assert "--rename department:unit or --drop department" in refused.err
+    made = office(
+        *("makemigrations", "--no-input", "--rename", "department:unit"),
+        *("--rename", "unit.name:unit.title"),
+    )
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    joined = "SELECT e.name, d.title FROM employee e JOIN unit d ON d.id = e.dept_id ORDER BY 1"
+    assert rows(database, joined) == [("Alice", "Engineering"), ("Bob", "Engineering")]
+    assert is_clean(office)
+    assert office("rollback", "--no-input").code == 0
+
+
+def test_a_table_is_dropped_that_another_referred_to(office: Inv, company: Path) -> None:
+    assert office("flush", "--no-input").code == 0
+    change(company, '"department.id"', '"unit.id"')
+    change(company, '"department"\n', '"unit"\n')
+    made = office("makemigrations", "--no-input", "--drop", "department")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert is_clean(office)
+    assert office("rollback", "--no-input").code == 0
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_table_in_another_schema_is_not_dropped_silently(office: Inv, company: Path) -> None:
+    name = '    __tablename__ = "employee"\n'
+    change(company, name, f'{name}    __table_args__ = {{"schema": "hr"}}\n')
+    refused = office("makemigrations", "--no-input")
+    assert (refused.code, "--drop employee" in refused.err) == (3, True), refused
+    by_hand = office("makemigrations", "--no-input", "--rename", "employee:hr.employee")
+    assert (by_hand.code, "SET SCHEMA" in by_hand.err) == (2, True), by_hand
+    assert len(revisions(company)) == 1
+    assert office("makemigrations", "--no-input", "--drop", "employee").code == 0
+
+
+def test_a_table_with_an_index_is_renamed_and_dropped(
+    office: Inv, company: Path, database: Database
+) -> None:
+    change(company, NAME, "    name: Mapped[str] = mapped_column(String(100), index=True)\n")
+    assert office("makemigrations", "--no-input").code == 0
+    assert office("migrate").code == 0
+    change(company, '"employee"', '"staff"')
+    refused = office("makemigrations", "--no-input")
+    assert (refused.code, "--rename employee:staff" in refused.err) == (3, True), refused
+    assert office("makemigrations", "--no-input", "--rename", "employee:staff").code == 0
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT name FROM staff ORDER BY id") == [("Alice",), ("Bob",)]
+    assert is_clean(office)
+    models = company / "src" / "company" / "models.py"
+    text = models.read_text(encoding="utf-8").partition("class Employee")[0]
+    models.write_text(re.sub(r".*relationship\(.*", "", text), encoding="utf-8")
+    made = office("makemigrations", "--no-input")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert is_clean(office)
+    back = office("rollback", "--no-input", "--steps", "3")
+    assert back.code == 0, back
+
+
+@pytest.mark.parametrize("what", ["index", "unique"])
+def test_the_index_of_a_foreign_key_comes_and_goes(
+    office: Inv, company: Path, database: Database, what: str
+) -> None:
+    engine = sa.create_engine(database.url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM employee WHERE name = 'Bob'"))
+    plain = 'mapped_column(ForeignKey("department.id"))'
+    change(company, plain, f"{plain[:-1]}, {what}=True)")
+    assert office("makemigrations", "--no-input").code == 0
+    assert office("migrate").code == 0
+    back = office("rollback", "--no-input")
+    assert back.code == 0, back
+    assert office("migrate").code == 0
+    change(company, f"{plain[:-1]}, {what}=True)", plain)
+    made = office("makemigrations", "--no-input")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert is_clean(office)
+    [key] = sa.inspect(engine).get_foreign_keys("employee")
+    assert key["referred_table"] == "department"
+    engine.dispose()
+    assert office("rollback", "--no-input").code == 0
+    assert office("migrate", "--to", "base", "--no-input").code == 0
+
+
+def test_a_foreign_key_with_an_index_is_dropped(office: Inv, company: Path) -> None:
+    key = 'mapped_column(ForeignKey("department.id"))'
+    change(company, key, 'mapped_column(ForeignKey("department.id"), index=True)')
+    assert office("makemigrations", "--no-input").code == 0
+    assert office("migrate").code == 0
+    assert office("flush", "--no-input").code == 0
+    models = company / "src" / "company" / "models.py"
+    text = re.sub(r".* = relationship\(.*", "", models.read_text(encoding="utf-8"))
+    models.write_text(re.sub(r".*dept_id.*", "", text), encoding="utf-8")
+    for _ in ("the column", "the table"):
+        made = office("makemigrations", "--no-input")
+        assert made.code == 0, made
+        assert office("migrate").code == 0
+        assert is_clean(office)
+        back = office("rollback", "--no-input")
+        assert back.code == 0, back
+        models.write_text(text.partition("class Employee")[0], encoding="utf-8")
+        (company / "migrations" / "versions" / revisions(company)[-1]).unlink()
+
+
 def test_nothing_is_dropped_and_added_silently(office: Inv, company: Path) -> None:
     change(
         company,
@@ -187,6 +318,8 @@ def test_a_column_that_takes_null_no_more(office: Inv, company: Path, database: 
         (("--rename", "employee.name"), "is not understood"),
         (("--default", "employee.extra=1", "--drop", "employee.nothing"), "nothing is asked about"),
         (("--check", "--empty"), "exclude each other"),
+        (("--check", "--rename", "employee.name:employee.extra"), "--check asks nothing"),
+        (("--empty", "--default", "employee.extra=1"), "--empty asks nothing"),
         (("--merge",), "one head"),
         (("--rebase", "0001"), "not two sides"),
     ],
@@ -278,6 +411,19 @@ def test_update_lets_the_newest_revision_do_more(
     assert is_clean(office)
 
 
+@on_sqlite
+def test_update_keeps_the_ends_of_lines(office: Inv, company: Path) -> None:
+    add_column(company, "nick: Mapped[str | None]")
+    assert office("makemigrations").code == 0
+    [path] = (company / "migrations" / "versions").glob("0002*")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    add_column(company, "age: Mapped[int | None]")
+    assert office("makemigrations", "--update").code == 0
+    text = path.read_bytes()
+    assert b'"age"' in text
+    assert text.count(b"\n") == text.count(b"\r\n") > 20
+
+
 def test_compared_with_the_database(office: Inv, company: Path, database: Database) -> None:
     engine = sa.create_engine(database.url)
     with engine.begin() as connection:
@@ -289,6 +435,30 @@ def test_compared_with_the_database(office: Inv, company: Path, database: Databa
     add_revision(company, "0002_later")
     refused = office("makemigrations", "--check", "--from-database")
     assert (refused.code, "the newest is 0002_later" in refused.err) == (3, True)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_user_who_may_make_no_database_is_told_what_helps(
+    inv: Inv, office: Inv, company: Path, database: Database
+) -> None:
+    engine = sa.create_engine(database.url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE ROLE scratchless LOGIN PASSWORD 'hush'"))
+        connection.execute(sa.text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO scratchless"))
+    url = engine.url.set(username="scratchless", password="hush")
+    env = {"DATABASE_URL": url.render_as_string(hide_password=False)}
+    try:
+        for more in ((), ("--from-database",)):
+            refused = inv("makemigrations", "--check", *more, env=env)
+            assert refused.code == 2, refused
+            assert "CREATEDB" in refused.err
+            assert "--from-database" not in refused.err
+            assert "hush" not in refused.err
+    finally:
+        with engine.begin() as connection:
+            connection.execute(sa.text("DROP OWNED BY scratchless"))
+            connection.execute(sa.text("DROP ROLE scratchless"))
+        engine.dispose()
 
 
 def test_migrate_says_what_has_no_migration(office: Inv, company: Path) -> None:
@@ -338,7 +508,8 @@ def terminal(company: Path, database: Database) -> Callable[..., tuple[int, str]
         ("y\n", 0, "rename column employee.name to full_name"),
         ("n\nnobody\n", 0, "drop column employee.name"),
         ("n\n\n", 3, "what do the rows get"),
-        ("perhaps\n", 3, "was the column renamed"),
+        ("perhaps\ny\n", 0, "rename column employee.name to full_name"),
+        ("\n", 3, "was the column renamed"),
     ],
 )
 @on_sqlite

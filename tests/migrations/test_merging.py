@@ -88,13 +88,18 @@ def test_rebased(office: Inv, company: Path) -> None:
     part(company)
     shown = office("makemigrations", "--rebase", "0003_phone", "--dry-run")
     assert shown.out == (
-        "0002_nick → 0003_nick, after 0002_floor\n0003_phone → 0004_phone, after 0002_floor\n"
+        "0002_nick → 0003_nick, after 0002_floor\n0003_phone → 0004_phone, after 0003_nick\n"
     )
     assert [*company.rglob("0004*")] == []
+    versions = company / "migrations" / "versions"
+    windows = (versions / "0002_nick.py").read_bytes().replace(b"\n", b"\r\n")
+    (versions / "0002_nick.py").write_bytes(windows)
     done = office("makemigrations", "--rebase", "0002_nick")
     assert done.code == 0, done
-    names = sorted(one.name for one in (company / "migrations" / "versions").glob("0*.py"))
+    names = sorted(one.name for one in versions.glob("0*.py"))
     assert names[1:] == ["0002_floor.py", "0003_nick.py", "0004_phone.py"]
+    moved = (versions / "0003_nick.py").read_bytes()
+    assert moved.count(b"\n") == moved.count(b"\r\n") == windows.count(b"\n")
     assert office("migrate").code == 0
     assert "Applying" not in office("migrate").out
     assert office("migrate", "--to", "base", "--no-input").code == 0
@@ -127,3 +132,6 @@ def test_not_where_others_rely_on_it(inv: Inv, company: Path, database: Database
     refused = inv("makemigrations", "--rebase", "0002_nick", "--no-input", env=env)
     assert (refused.code, "is marked as staging" in refused.err) == (3, True), refused
     assert [*company.rglob("0004*")] == []
+    versions = company / "migrations" / "versions"
+    windows = (versions / "0002_nick.py").read_bytes().replace(b"\n", b"\r\n")
+    (versions / "0002_nick.py").write_bytes(windows)

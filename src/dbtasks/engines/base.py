@@ -85,6 +85,9 @@ class Backend(Storage, Statements, Locking, Redirection):
     casts_columns: ClassVar[bool] = False
     """Whether a column gets a type of another kind only by a cast that is written."""
 
+    keys_need_indexes: ClassVar[bool] = False
+    """Whether an index cannot be dropped while a foreign key of its columns is there."""
+
     streams_beside: ClassVar[bool] = True
     """Whether a connection can run a statement while it streams the rows of another."""
 

@@ -90,6 +90,7 @@ class MySQL(Backend):
     copying = MySQLCopying
     loading = MySQLLoading
     scratch = MySQLScratch
+    keys_need_indexes = True
     syntax = Syntax.of(COMMENT, ESCAPED, QUOTED, TICKED)
     transactional = ROWS | CHANGES | READS | {"SET", "DO"}
     stores_nul = True

@@ -23,6 +23,8 @@ NAME = re.compile(rf"{PREFIX}(\d+)_[0-9a-f]+\Z")
 ABANDONED_SECONDS = 3600
 """How old a scratch database is that a killed command has left, and the next one drops."""
 
+BY_HAND = "write the revision by hand: inv makemigrations --empty --name NAME"
+"""What can be done where none can be made: --from-database needs one too."""
 
 STRINGS = re.compile(r"'(?:[^'\\]|\\.|'')*'")
 ELSEWHERE = re.compile(
@@ -52,7 +54,7 @@ class Scratch:
         """Yield the URL of an empty database. Raises UsageError where none can be made."""
         raise UsageError(
             f"no scratch database can be made on {self.backend.title}",
-            hint="compare with the live database: add --from-database",
+            hint=BY_HAND,
         )
         yield self.backend.url  # what makes it a generator
 
@@ -107,7 +109,7 @@ class ServerScratch(Scratch):
             except DBAPIError as error:
                 raise UsageError(
                     f"no scratch database can be made: {self.backend.message_of(error)}",
-                    hint=f"{self.grant}; or compare with the live database: --from-database",
+                    hint=f"{self.grant}; or name another server in DATABASE_URL",
                 ) from error
         try:
             yield self.backend.url.set(database=name)
@@ -210,7 +212,7 @@ def _kept_within(database: str) -> Iterator[None]:
                 raise UsageError(
                     f"the history, or a model, writes to another database ({name}), which no "
                     "scratch database can stand for",
-                    hint="compare with the live database: add --from-database",
+                    hint=BY_HAND,
                 )
 
     event.listen(Engine, "before_cursor_execute", check)

@@ -180,7 +180,8 @@ def _amend(project: Project, draft: Draft) -> Revision:
     script = scripts.get_revision("head")
     path = Path(script.path)
     source = path.read_text(encoding="utf-8")
-    rewriting.write(path, rewriting.extend(source, draft.upgrade, draft.downgrade))
+    text = rewriting.extend(source, draft.upgrade, draft.downgrade)
+    rewriting.write(path, text, like=path)
     return describe(script)
 
 

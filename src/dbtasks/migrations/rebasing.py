@@ -145,7 +145,7 @@ def _rewrite(plan: Rebase) -> None:
         source = one.old_path.read_text(encoding="utf-8")
         told = names if plan.fork is None else {**names, plan.fork: plan.onto}
         text = rewriting.rename(source, told, revision=one.new, down_revision=after)
-        rewriting.write(one.path, text)
+        rewriting.write(one.path, text, like=one.old_path)
         if one.old_path != one.path:
             one.old_path.unlink()
         after = one.new

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dbtasks.errors import DbtasksError, Refused, Rejected
 from dbtasks.migrations.cache import Kept
+from dbtasks.migrations.environment import OWN_TABLES
 from dbtasks.migrations.opening import StepsOf, open_environment, read_heads
 from dbtasks.migrations.scripts import Amend
 from dbtasks.project import Project
@@ -75,10 +76,15 @@ def copied(project: Project) -> Iterator[Project]:
         with project.connect() as connection, catch_warnings():
             filterwarnings("ignore")  # of what reflection does not know, nothing is compared
             for schema in {None, *(one.schema for one in declared)}:
-                tables.reflect(connection, schema=schema)
+                tables.reflect(connection, schema=schema, only=_is_not_ours)
         with scratch.migrating(writes=True) as connection, connection.begin():
             tables.create_all(connection)
         yield scratch
+
+
+def _is_not_ours(name: str, tables: MetaData) -> bool:
+    """Whether a table is the project's, and not one that an env.py of its own takes for gone."""
+    return not name.startswith(OWN_TABLES)
 
 
 def replay(scratch: Project, to: str = EVERYTHING, amend: Amend | None = None) -> None:

@@ -55,11 +55,12 @@ def extend(source: str, upgrade: Code, downgrade: Code) -> str:
     return _with_imports("\n".join(lines), upgrade.imports | downgrade.imports)
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file whole, or leave it as it was."""
+def write(path: Path, text: str, *, like: Path) -> None:
+    """Write a file whole, or leave it as it was; its lines end as those of the one it was."""
+    newline = "\r\n" if b"\r\n" in like.read_bytes() else None
     beside = path.with_name(f".{path.name}.new")
     try:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(text, encoding="utf-8", newline=newline)
         os.replace(beside, path)
     except OSError as error:
         with suppress(OSError):

@@ -19,6 +19,7 @@ from dbtasks.tasks.progress import Progress
 from dbtasks.tasks.questions import (
     read_answers,
     refuse_several,
+    refuse_useless,
     show_made,
     show_merge,
     show_missing,
@@ -187,6 +188,8 @@ def makemigrations(
     from dbtasks import migrations
 
     refuse_several(empty=empty, check=check, update=update, merge=merge, rebase=rebase is not None)
+    answers = read_answers(run, rename, drop, default, default_sql)
+    refuse_useless(answers, empty=empty, check=check, merge=merge, rebase=rebase is not None)
     if merge:
         show_merge(run, migrations.merge(run.project, name=name, dry_run=run.dry_run))
     elif rebase is not None:
@@ -200,7 +203,7 @@ def makemigrations(
             empty=empty,
             update=update,
             from_database=from_database,
-            answers=read_answers(run, rename, drop, default, default_sql),
+            answers=answers,
             dry_run=run.dry_run,
         )
         show_made(run, made)
@@ -270,8 +273,10 @@ def _rebase(run: Run, revision: str) -> None:
     from dbtasks import migrations
 
     plan = migrations.plan_rebase(run.project, revision)
+    after = plan.onto
     for one in plan.moves:
-        run.output.line(f"{one.old} → {one.new}, after {plan.onto}")
+        run.output.line(f"{one.old} → {one.new}, after {after}")
+        after = one.new
     if run.dry_run:
         return
     if plan.applied:

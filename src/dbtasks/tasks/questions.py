@@ -38,9 +38,22 @@ def read_answers(
 
 
 def _ask_renamed(run: Run, question: "Question") -> str | None:
-    answer = run.answer(f"Was {question.old} renamed to {question.new}? [y/n] ")
     known = {"y": "yes", "yes": "yes", "n": "no", "no": "no"}
-    return known.get((answer or "").lower())
+    while answer := run.answer(f"Was {question.old} renamed to {question.new}? [y/n] "):
+        if answer.lower() in known:
+            return known[answer.lower()]
+    return None
+
+
+def refuse_useless(answers: "Answers", **chosen: bool) -> None:
+    """Refuse answers where nothing is asked."""
+    given = [*answers.renames, *answers.dropped, *answers.defaults, *answers.expressions]
+    for name, value in chosen.items():
+        if value and given:
+            raise UsageError(
+                f"--{name} asks nothing, and {given[0]} would be no answer",
+                hint=f"leave out --{name}, or --rename, --drop, --default and --default-sql",
+            )
 
 
 def refuse_several(**chosen: bool) -> None:

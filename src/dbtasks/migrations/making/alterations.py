@@ -29,7 +29,9 @@ def add(
     models = {reflection.place(one): one for one in tables}
     for one in operations:
         if isinstance(one, ops.ModifyTableOps):
-            table = models[one.schema, one.table_name]
+            table = models.get((one.schema, one.table_name))
+            if table is None:  # it is dropped, and its indexes before it
+                continue
             one.ops = [
                 part
                 for each in one.ops

@@ -30,10 +30,22 @@ def compare(context: MigrationContext) -> list[Operation]:
         assert found is not None
         reflection = Reflection(context)
         tables = list(tables_of(metadata))
-        operations = list(found.ops)
+        operations = _drops_last(found.ops)
         for add in (checks.add, indexes.add, computed.add, types.add, alterations.add):
             operations = add(context, reflection, tables, operations)
+    for one in operations:
+        if isinstance(one, ops.ModifyTableOps):  # MySQL: a foreign key needs its index
+            one.ops = sorted(one.ops, key=lambda each: not _drops_foreign_key(each))
     return [one for one in operations if not (isinstance(one, ops.ModifyTableOps) and not one.ops)]
+
+
+def _drops_last(operations: Iterable[Operation]) -> list[Operation]:
+    """Return the operations with tables dropped when no other refers to them any more."""
+    return sorted(operations, key=lambda one: isinstance(one, ops.DropTableOp))
+
+
+def _drops_foreign_key(operation: Operation) -> bool:
+    return isinstance(operation, ops.DropConstraintOp) and operation.constraint_type == "foreignkey"
 
 
 def single(operations: Iterable[Operation]) -> Iterator[Operation]:

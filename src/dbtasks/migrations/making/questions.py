@@ -62,6 +62,10 @@ class Answers:
             return False
         return self._answer(question) == "yes"
 
+    def names(self, question: Question) -> bool:
+        """Whether a flag says that just this was renamed, however little the two look alike."""
+        return self.renames.get(question.old) == question.new
+
     def default(self, question: Question) -> str:
         """Return the literal for the rows that are there. Raises Refused where nobody can tell."""
         if question.new in self.defaults:

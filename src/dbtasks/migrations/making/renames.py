@@ -6,6 +6,7 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Table
 
+from dbtasks.errors import UsageError
 from dbtasks.migrations.making.comparing import Operation
 from dbtasks.migrations.making.questions import Answers, Kind, Question
 
@@ -19,37 +20,61 @@ def find_rename(
 
     Tables come before columns: of a table that is new nothing else can be said.
     """
-    for question, pair in [*_tables(context, operations), *_columns(context, operations)]:
+    for question in _moved(operations):
+        if answers.renamed(question):
+            raise UsageError(
+                f"{question.old} goes to another schema, which is written by hand",
+                hint="inv makemigrations --empty --name NAME, as ALTER TABLE … SET SCHEMA …",
+            )
+    tables, columns = _tables(operations, answers), _columns(context, operations, answers)
+    for question, pair in [*tables, *columns]:
         if answers.renamed(question):
             return pair
     return None
 
 
 def _tables(
-    context: MigrationContext, operations: Sequence[Operation]
+    operations: Sequence[Operation], answers: Answers
 ) -> Iterator[tuple[Question, tuple[Operation, Operation]]]:
-    """Yield what may be the rename of a table: one is gone, and another has its columns."""
+    """Yield what may be the rename of a table: one is gone, and another has such columns."""
     gone = [one for one in operations if isinstance(one, ops.DropTableOp)]
     for new in operations:
         if isinstance(new, ops.CreateTableOp):
             for old in gone:
-                if old.schema == new.schema and _alike(old.to_table(), new.to_table()):
-                    question = _question(Kind.TABLE, old.table_name, new.table_name, ())
+                question = _question(Kind.TABLE, old.table_name, new.table_name, ())
+                alike = _alike(old.to_table(), new.to_table())
+                if old.schema == new.schema and (alike or answers.names(question)):
                     forth = ops.RenameTableOp(old.table_name, new.table_name, schema=new.schema)
                     back = ops.RenameTableOp(new.table_name, old.table_name, schema=new.schema)
                     yield question, (forth, back)
 
 
+def _moved(operations: Sequence[Operation]) -> Iterator[Question]:
+    """Yield what may be a table that is in another schema now."""
+    gone = [one for one in operations if isinstance(one, ops.DropTableOp)]
+    for new in operations:
+        if isinstance(new, ops.CreateTableOp):
+            for old in gone:
+                if old.schema != new.schema and _alike(old.to_table(), new.to_table()):
+                    yield _question(Kind.TABLE, _full_name(old), _full_name(new), ())
+
+
+def _full_name(operation: ops.CreateTableOp | ops.DropTableOp) -> str:
+    name = operation.table_name
+    return f"{operation.schema}.{name}" if operation.schema else name
+
+
 def _alike(old: Table, new: Table) -> bool:
-    """Whether two tables have most of their columns in common."""
+    """Whether two tables have half of their columns in common, or as many of the same kinds."""
     names, others = {one.name for one in old.columns}, {one.name for one in new.columns}
-    return len(names & others) * 2 > max(len(names), len(others))
+    kinds, other_kinds = ([one.type._type_affinity for one in t.columns] for t in (old, new))
+    return len(names & others) * 2 >= max(len(names), len(others)) or kinds == other_kinds
 
 
 def _columns(
-    context: MigrationContext, operations: Sequence[Operation]
+    context: MigrationContext, operations: Sequence[Operation], answers: Answers
 ) -> Iterator[tuple[Question, tuple[Operation, Operation]]]:
-    """Yield what may be the rename of a column: one is gone, and another of its type is new."""
+    """Yield what may be the rename of a column: one is gone, and another of its kind is new."""
     for table in operations:
         if not isinstance(table, ops.ModifyTableOps):
             continue
@@ -57,11 +82,19 @@ def _columns(
         new = [one.column for one in table.ops if isinstance(one, ops.AddColumnOp)]
         for column in new:
             for old in gone:
-                if old.name != column.name and not context.impl.compare_type(old, column):
-                    name = f"{table.table_name}.{{}}".format
-                    notes = _notes(old.name, column.name)
-                    question = _question(Kind.COLUMN, name(old.name), name(column.name), notes)
+                if old.name == column.name:
+                    continue
+                name = f"{table.table_name}.{{}}".format
+                notes = _notes(old.name, column.name)
+                question = _question(Kind.COLUMN, name(old.name), name(column.name), notes)
+                if _is_kin(context, old, column) or answers.names(question):
                     yield question, _renamed(table, old, column.name)
+
+
+def _is_kin(context: MigrationContext, old: Column[object], new: Column[object]) -> bool:
+    """Whether a column may be another by a new name: of the same type, longer or shorter, or so."""
+    same = not context.impl.compare_type(old, new)
+    return same or old.type._type_affinity is new.type._type_affinity
 
 
 def _renamed(

@@ -1,7 +1,7 @@
 """The Python of operations, as it stands in a revision, and what runs it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from sqlalchemy.types import ARRAY
 
 from dbtasks.migrations.making import alterations
 from dbtasks.migrations.making.comparing import Operation, single
+from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.layout import lay_out
 from dbtasks.migrations.making.reflection import Reflection, escape, sql_of
 from dbtasks.migrations.making.types import enum_of
@@ -65,7 +66,7 @@ def render(context: MigrationContext, operations: Sequence[Operation], *, batch:
     """Return the code of operations; with `batch` tables are made anew where they have to be."""
     lines: list[str] = []
     imports: set[str] = set()
-    for one in operations:
+    for one in around_drops(context, [*_with_their_tables(operations)]):
         if batch and isinstance(one, ops.ModifyTableOps) and not is_plain(context, one):
             lines += _render_anew(context, one, imports)
         else:
@@ -74,6 +75,21 @@ def render(context: MigrationContext, operations: Sequence[Operation], *, batch:
             for each in single([one]):
                 lines += alterations.render(rendering, each)
     return Code(lay_out("\n".join(lines)), frozenset(imports))
+
+
+def _with_their_tables(operations: Sequence[Operation]) -> Iterator[Operation]:
+    """Yield the operations without the indexes that go with a table that is dropped.
+
+    On MySQL one that a foreign key needs could not be dropped before.
+    """
+    gone = {(one.schema, one.table_name) for one in operations if isinstance(one, ops.DropTableOp)}
+    for one in operations:
+        if isinstance(one, ops.DropIndexOp) and (one.schema, one.table_name) in gone:
+            continue
+        if isinstance(one, ops.ModifyTableOps) and (one.schema, one.table_name) in gone:
+            rest = [each for each in one.ops if not isinstance(each, ops.DropIndexOp)]
+            one = ops.ModifyTableOps(one.table_name, rest, schema=one.schema)
+        yield one
 
 
 def _render_anew(

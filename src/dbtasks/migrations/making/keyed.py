@@ -1,0 +1,84 @@
+"""Indexes that a foreign key needs, as on MySQL: the key is off while one of them is dropped."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+
+from dbtasks.migrations.making.reflection import Reflection, backend_of
+
+Operation = ops.MigrateOperation
+
+
+def around_drops(context: MigrationContext, operations: Sequence[Operation]) -> Iterator[Operation]:
+    """Yield the operations, with foreign keys taken off and put on where they need an index."""
+    if not backend_of(context).keys_need_indexes:
+        yield from operations
+        return
+    reflection = Reflection(context)
+    for one in operations:
+        if isinstance(one, ops.ModifyTableOps):
+            keys = _Keys(reflection, one)
+            parts = [part for each in one.ops for part in keys.around(each)]
+            one = ops.ModifyTableOps(one.table_name, parts, schema=one.schema)
+        yield one
+
+
+class _Keys:
+    """Know the foreign keys of a table that stay, and the indexes that serve them meanwhile."""
+
+    def __init__(self, reflection: Reflection, table: ops.ModifyTableOps) -> None:
+        self.inspector: Any = reflection.inspector
+        self.name, self.schema = table.table_name, table.schema
+        changed = {_name(one) for one in table.ops}
+        self.keys: list[Any] = []
+        self.indexes: list[list[str | None]] = []
+        there = (self.schema, self.name) in reflection.tables
+        if there and any(map(_columns, table.ops)):
+            found = self.inspector.get_foreign_keys(self.name, schema=self.schema)
+            self.keys = [one for one in found if one["name"] not in changed]
+            # The server has made one of a key's name where there was no other.
+            changed |= {one["name"] for one in found}
+            known = self.inspector.get_indexes(self.name, schema=self.schema)
+            self.indexes = [one["column_names"] for one in known if one["name"] not in changed]
+
+    def around(self, operation: Operation) -> Iterator[Operation]:
+        columns = _columns(operation)
+        needing = [one for one in self.keys if self._is_needed(columns, one["constrained_columns"])]
+        for one in needing:
+            yield ops.DropConstraintOp(
+                one["name"], self.name, type_="foreignkey", schema=self.schema
+            )
+        yield operation
+        for one in needing:
+            yield ops.CreateForeignKeyOp(
+                one["name"],
+                self.name,
+                one["referred_table"],
+                one["constrained_columns"],
+                one["referred_columns"],
+                source_schema=self.schema,
+                referent_schema=one["referred_schema"],
+                **one["options"],
+            )
+
+    def _is_needed(self, columns: list[str], key: list[str]) -> bool:
+        first = len(key)
+        others = any(one[:first] == key for one in self.indexes)
+        return columns[:first] == key and not others
+
+
+def _name(operation: Operation) -> str | None:
+    name = getattr(operation, "index_name", None) or getattr(operation, "constraint_name", None)
+    return str(name) if name else None
+
+
+def _columns(operation: Operation) -> list[str]:
+    """Return the columns of an index, or of a unique constraint, that is dropped."""
+    if isinstance(operation, ops.DropIndexOp):
+        return [one.name for one in operation.to_index().columns]
+    if isinstance(operation, ops.DropConstraintOp) and operation.constraint_type == "unique":
+        constraint: Any = operation.to_constraint()
+        return [one.name for one in constraint.columns]
+    return []
