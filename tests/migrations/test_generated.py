@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import alembic
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import create_engine, inspect, text
@@ -46,6 +47,7 @@ Base.metadata.naming_convention = {
 }
 """
 
+ALEMBIC = tuple(map(int, alembic.__version__.split(".")[:2]))
 ALL = ("sqlite", "postgresql", "mariadb")
 SERVERS = ("postgresql", "mariadb")
 
@@ -429,7 +431,7 @@ CASES = (
         parent()
         + 'table("other", sa.Column("id", sa.Integer, sa.Identity(start=7), primary_key=True))',
         (*ROWS, "INSERT INTO other (id) VALUES (1)"),
-        on=["postgresql"],
+        on=["postgresql"] if ALEMBIC >= (1, 20) else [],  # older ones alter it as if it were one
     ),
     Case(
         "identity changed",
