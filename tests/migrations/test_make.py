@@ -559,3 +559,24 @@ def test_the_replayed_history_is_kept_until_a_file_of_it_changes(
     assert kept() == [second]
     file.write_text(text.replace("nick", "phone"))
     assert inv("makemigrations", "--check", env=env).out == "drop column employee.phone\n"
+
+
+@on_sqlite
+def test_the_hook_of_env_py_has_the_last_word(office: Inv, company: Path) -> None:
+    env = company / "migrations" / "env.py"
+    hook = (
+        "def only_nick(context, heads, directives):\n"
+        "    for table in directives[0].upgrade_ops.ops:\n"
+        "        table.ops = [one for one in table.ops if one.column.name == 'nick']\n\n\n"
+    )
+    text = env.read_text().replace(
+        "environment.run(Base.metadata)",
+        f"{hook}environment.run(Base.metadata, process_revision_directives=only_nick)",
+    )
+    env.write_text(text)
+    add_column(company, "nick: Mapped[str | None] = mapped_column(String(50))")
+    add_column(company, "phone: Mapped[str | None] = mapped_column(String(50))")
+    made = office("makemigrations", "--no-input")
+    assert made.code == 0, made
+    assert "add column employee.nick" in made.err
+    assert "phone" not in made.err

@@ -72,6 +72,13 @@ def test_merged(office: Inv, company: Path) -> None:
     done = office("migrate")
     assert done.code == 0, done
     assert office("migrate", "--check").code == 0
+    back = office("rollback", "--no-input")
+    assert (back.code, "Reverting 0004_merge" in back.out, back.out.count("OK")) == (0, True, 1)
+    assert office("migrate").code == 0
+    again = office("redo", "--no-input")
+    assert (again.code, again.out.count("0004_merge")) == (0, 2), again
+    further = office("rollback", "--steps", "2", "--no-input")
+    assert (further.code, "inv migrate --to" in further.err) == (2, True)
     assert office("migrate", "--to", "0001", "--no-input").code == 0
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import rev_id
 
 from dbtasks.errors import Refused, UsageError
 from dbtasks.migrations import rewriting
@@ -105,17 +106,35 @@ def _draft(project: Project, answers: Answers, from_database: bool) -> Draft:
         forth, back = _rename(trial, answers)
         rest = trial.real(trial.compare(), filling.fill)
         reverse = ops.UpgradeOps(list(rest)).reverse()
-        forth += filling.fill(rest)
+        forth, back = _directed(context, [*forth, *filling.fill(rest)], [*reverse.ops, *back])
         return Draft(
             naming.describe(forth),
             tuple(naming.tell(one) for one in single(forth)),
             trial.code(forth),
-            trial.code([*reverse.ops, *back]),
+            trial.code(back),
         )
 
     draft = _on_scratch(project, work, from_database)
     answers.check_used()
     return draft
+
+
+def _directed(
+    context: MigrationContext, forth: list[Operation], back: list[Operation]
+) -> tuple[list[Operation], list[Operation]]:
+    """Return the operations as the project's own process_revision_directives leaves them."""
+    hook = context.opts.get("process_revision_directives")
+    if hook is None or not forth:
+        return forth, back
+    script = ops.MigrationScript(rev_id(), ops.UpgradeOps(forth), ops.DowngradeOps(back))
+    directives = [script]
+    hook(context, context.get_current_heads(), directives)
+    upgrades = [one.upgrade_ops for one in directives if one.upgrade_ops is not None]
+    downgrades = [one.downgrade_ops for one in directives if one.downgrade_ops is not None]
+    return (
+        [each for one in upgrades for each in one.ops],
+        [each for one in downgrades for each in one.ops],
+    )
 
 
 def _rename(trial: Trial, answers: Answers) -> tuple[list[Operation], list[Operation]]:

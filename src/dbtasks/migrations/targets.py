@@ -29,13 +29,9 @@ def steps_to(
     `several` is the number of heads that the project declares. Raises Refused where more stand
     side by side, and where a revision on the way back has no downgrade().
     """
-    if to.startswith("-") and len(heads) > 1:
-        raise UsageError(
-            f"the database has {len(heads)} heads, and {to} does not say from which: "
-            f"{', '.join(heads)}",
-            hint=f"name it: inv migrate --to {heads[0]}@{to}",
-        )
-    if to == BASE or to.startswith("-"):
+    if to.startswith("-"):
+        return _back_by(scripts, to, heads)
+    if to == BASE:
         return _back(scripts, to, heads)
     if to in (HEADS, "head"):
         check_heads(scripts, several)
@@ -51,6 +47,30 @@ def steps_to(
     if wanted.revision in applied_of(scripts, heads):
         return _back(scripts, wanted.revision, heads)
     return _up(scripts, wanted.revision, heads)
+
+
+def _back_by(scripts: ScriptDirectory, to: str, heads: Heads) -> list[RevisionStep]:
+    """Return the steps back by a number, where it is clear on which side."""
+    if len(heads) > 1:
+        raise UsageError(
+            f"the database has {len(heads)} heads, and {to} does not say from which: "
+            f"{', '.join(heads)}",
+            hint=f"name it: inv migrate --to {heads[0]}@{to}",
+        )
+    parents = _joined(scripts, heads)
+    if parents and to != "-1":
+        raise UsageError(
+            f"{heads[0]} joins several revisions, and {to} does not say on which side",
+            hint=f"name where to go back to: inv migrate --to {parents[0]}",
+        )
+    return _back(scripts, parents[0] if parents else to, heads)
+
+
+def _joined(scripts: ScriptDirectory, heads: Heads) -> tuple[str, ...]:
+    """Return what the newest revision joins, where it is a merge."""
+    script = scripts.get_revision(heads[0]) if heads and exists(scripts, heads[0]) else None
+    down = script.down_revision if script is not None else None
+    return tuple(down) if isinstance(down, (tuple, list)) else ()
 
 
 def find_revision(scripts: ScriptDirectory, name: str) -> Script:
