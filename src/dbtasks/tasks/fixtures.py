@@ -13,6 +13,7 @@ from dbtasks.tasks.records import check_first
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
+    from dbtasks import Project
     from dbtasks.fixtures import Emptied, Flushed, Received
 
 SEEDS = 1_000_000
@@ -160,6 +161,8 @@ def copydata(
     source = run.other_project(_alias(from_, "--from"))
     run.turn_to(_alias(to, "--to"))
     run.announce()
+    if not run.dry_run:
+        _confirm_leaving(run, source)
     if truncate and not (run.dry_run or resume):
         run.confirm(f"copying into {run.project.name} empties its tables first")
     with run.output.progress() as tell:
@@ -257,6 +260,18 @@ def _confirm_dump(run: Run) -> None:
     if not run.terminal:
         raise guards.refuse_without_terminal(action)
     run.ask(action)
+
+
+def _confirm_leaving(run: Run, source: "Project") -> None:
+    """Ask before the rows of a production database go into another."""
+    from dbtasks import guards
+
+    if run.no_input or not guards.is_production(source):
+        return
+    action = f"copying takes real data out of {source.name}, which is production"
+    if not run.terminal:
+        raise guards.refuse_without_terminal(action)
+    run.ask_yes(action)
 
 
 def _show_received(run: Run, received: "Iterable[Received]", existing: str) -> None:
