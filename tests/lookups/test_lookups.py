@@ -439,6 +439,8 @@ FIELDS = [
 @example("size__in=1,,2")
 @example("price__gt=1E999999")
 @example("day__range=0001-01-01,9999-12-31")
+@example("span=-62135596801")
+@example("span=0.5")
 def test_any_condition_works_or_is_refused(things: Project, text: str) -> None:
     try:
         asked = query(things, "Thing", where=[text])

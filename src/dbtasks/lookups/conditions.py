@@ -158,7 +158,7 @@ def _equals(backend: Backend, column: ColumnElement[Any], text: str, field: str)
 
 
 def convert_known(backend: Backend, text: str, kind: TypeEngine[Any], field: str) -> Any:
-    """Return the value of a text; a number that no such column has is refused by some drivers."""
+    """Return the value of a text; what no such column has is refused by some drivers."""
     value = convert(text, kind, field)
     if isinstance(kind, Integer):
         smallest, largest = backend.integer_range(kind)
@@ -167,6 +167,14 @@ def convert_known(backend: Backend, text: str, kind: TypeEngine[Any], field: str
                 f"{field}={text!r} is not a value of type {type(kind).__name__}",
                 hint=f"it is from {smallest} to {largest}",
             )
+    if isinstance(kind, Interval) and not (backend.native_intervals and kind.native):
+        try:  # it is a date, so long after 1970
+            kind.epoch + value
+        except OverflowError as error:
+            raise UsageError(
+                f"{field}={text!r} is longer than {backend.title} holds",
+                hint="counted from 1970 it is in the years 1 to 9999",
+            ) from error
     return value
 
 
