@@ -1,6 +1,7 @@
 """Copy the rows of a table in and out by SQLAlchemy Core, as any database allows."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -8,6 +9,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Select,
     Table,
     Text,
     bindparam,
@@ -99,8 +101,7 @@ class Copying:
             self._selected(one, kind) for one, kind in zip(self.columns, self.types, strict=True)
         ]
         statement = select(*chosen).where(*criteria).order_by(*self.table.primary_key)
-        result = self.connection.execute(statement.execution_options(yield_per=BATCH))
-        for rows in result.partitions():
+        for rows in self._fetched(statement):
             yield self._in_utc(encode_rows(rows))
 
     def arrow_columns(self) -> Columns:
@@ -150,6 +151,24 @@ class Copying:
         if isinstance(kind, Document):
             return cast(one, Text)
         return type_coerce(one, kind)
+
+    def _fetched(self, statement: Select[Any]) -> Iterator[Rows]:
+        """Yield lists of the rows that are selected."""
+        result = self.connection.execute(statement.execution_options(yield_per=BATCH))
+        yield from result.partitions()
+
+    @contextmanager
+    def _wrapped(self, statement: str) -> Iterator[None]:
+        """Turn the driver's errors into SQLAlchemy's, where it is called without SQLAlchemy."""
+        dialect = self.connection.dialect
+        base = dialect.loaded_dbapi.Error
+        try:
+            yield
+        except base as error:
+            lost = dialect.is_disconnect(error, None, None)
+            raise DBAPIError.instance(
+                statement, None, error, base, True, lost, dialect=dialect
+            ) from error
 
     def _in_utc(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Say that instants are UTC, where the database has no offset and is given UTC only."""

@@ -4,7 +4,6 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -134,7 +133,7 @@ class PostgreSQLCopying(Copying):
         from dbtasks.engines.copying.libpq import read_blocks  # psycopg may not be there
 
         self._settle()
-        with self._wrapped():
+        with self._wrapped("COPY"):
             yield from read_blocks(self._libpq, self._statement(form), most)
 
     def _settle(self) -> None:
@@ -153,7 +152,7 @@ class PostgreSQLCopying(Copying):
         sender = _Sender(batches, [_sent_of(kind) for kind in self.types])
         cursor = self.connection.connection.cursor()
         try:
-            with self._wrapped():
+            with self._wrapped("COPY"):
                 if hasattr(cursor, "copy_expert"):
                     cursor.copy_expert(sql, sender)
                 else:
@@ -192,19 +191,6 @@ class PostgreSQLCopying(Copying):
             isinstance(one, TypeDecorator) and not isinstance(one, Interval) for one in self.types
         )
         return self._libpq is not None and not any(decorated)
-
-    @contextmanager
-    def _wrapped(self) -> Iterator[None]:
-        """Turn the driver's errors into SQLAlchemy's, which do not see what it sends itself."""
-        dialect = self.connection.dialect
-        base = dialect.loaded_dbapi.Error
-        try:
-            yield
-        except base as error:
-            lost = dialect.is_disconnect(error, None, None)
-            raise DBAPIError.instance(
-                "COPY", None, error, base, True, lost, dialect=dialect
-            ) from error
 
     def _selected(self, one: Column[Any], kind: Any) -> ColumnElement[Any]:
         """Ask for text, also of types that only PostgreSQL has."""

@@ -36,7 +36,7 @@ def find_rename(
 def _tables(
     operations: Sequence[Operation], answers: Answers
 ) -> Iterator[tuple[Question, tuple[Operation, Operation]]]:
-    """Yield what may be the rename of a table: one is gone, and another has such columns."""
+    """Yield what may be the rename of a table: one is gone, and another has some of its columns."""
     gone = [one for one in operations if isinstance(one, ops.DropTableOp)]
     for new in operations:
         if isinstance(new, ops.CreateTableOp):
@@ -65,30 +65,33 @@ def _full_name(operation: ops.CreateTableOp | ops.DropTableOp) -> str:
 
 
 def _alike(old: Table, new: Table) -> bool:
-    """Whether two tables have half of their columns in common, or as many of the same kinds."""
-    names, others = {one.name for one in old.columns}, {one.name for one in new.columns}
+    """Whether two tables have columns in common besides their keys, or as many of the same kinds.
+
+    With less in common a rename would keep nothing but the keys.
+    """
+    names, others = ({one.name for one in t.columns if not one.primary_key} for t in (old, new))
     kinds, other_kinds = ([one.type._type_affinity for one in t.columns] for t in (old, new))
-    return len(names & others) * 2 >= max(len(names), len(others)) or kinds == other_kinds
+    return bool(names & others) or kinds == other_kinds
 
 
 def _columns(
     context: MigrationContext, operations: Sequence[Operation], answers: Answers
 ) -> Iterator[tuple[Question, tuple[Operation, Operation]]]:
-    """Yield what may be the rename of a column: one is gone, and another of its kind is new."""
+    """Yield what may be the rename of a column: one is gone, and another is new in its table.
+
+    Those of one kind come first. Of the others is asked too: what is dropped is lost.
+    """
     for table in operations:
         if not isinstance(table, ops.ModifyTableOps):
             continue
         gone = [one.to_column() for one in table.ops if isinstance(one, ops.DropColumnOp)]
         new = [one.column for one in table.ops if isinstance(one, ops.AddColumnOp)]
-        for column in new:
-            for old in gone:
-                if old.name == column.name:
-                    continue
-                name = f"{table.table_name}.{{}}".format
-                notes = _notes(old.name, column.name)
-                question = _question(Kind.COLUMN, name(old.name), name(column.name), notes)
-                if _is_kin(context, old, column) or answers.names(question):
-                    yield question, _renamed(table, old, column.name)
+        pairs = [(old, one) for one in new for old in gone if old.name != one.name]
+        for old, one in sorted(pairs, key=lambda pair: not _is_kin(context, *pair)):
+            name = f"{table.table_name}.{{}}".format
+            notes = _notes(context, old, one)
+            question = _question(Kind.COLUMN, name(old.name), name(one.name), notes)
+            yield question, _renamed(table, old, one.name)
 
 
 def _is_kin(context: MigrationContext, old: Column[object], new: Column[object]) -> bool:
@@ -120,8 +123,10 @@ def _question(kind: Kind, old: str, new: str, notes: tuple[str, ...]) -> Questio
     return Question(kind, new, (f"--rename {old}:{new}", f"--drop {old}"), old, notes)
 
 
-def _notes(old: str, new: str) -> tuple[str, ...]:
-    return (
-        f'without a migration: {new} = mapped_column("{old}", …) leaves the column as it is',
-        f"while old code still runs, it asks for {old}, and fails from the migration on",
-    )
+def _notes(context: MigrationContext, old: Column[object], new: Column[object]) -> tuple[str, ...]:
+    breaks = f"while old code still runs, it asks for {old.name}, and fails from the migration on"
+    if _is_kin(context, old, new):
+        keeps = f'{new.name} = mapped_column("{old.name}", …) leaves the column as it is'
+        return f"without a migration: {keeps}", breaks
+    types = (one.type.compile(context.dialect) for one in (old, new))
+    return f"its type changes too, from {' to '.join(types)}", breaks
