@@ -7,6 +7,7 @@ without the first connection.
 import argparse
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -44,6 +45,9 @@ def _by_dbtasks(options: argparse.Namespace) -> Callable[[], int]:
         metadata="company.models:Base",
     )
     fixtures.find_tables(project)
+    if options.format == "parquet":
+        for one in ("csv", "compute", "parquet"):
+            import_module(f"pyarrow.{one}")
     with project.connect():
         pass
     if options.verb == "load":
