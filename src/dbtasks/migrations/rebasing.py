@@ -51,10 +51,7 @@ def plan_rebase(project: Project, revision: str) -> Rebase:
     """
     scripts = read_scripts(read_config(project))
     heads = sorted(scripts.get_heads())
-    if len(heads) != 2:
-        raise UsageError(
-            f"there are {len(heads)} heads, and not two sides", hint="see: inv showmigrations"
-        )
+    _check_two(heads)
     wanted = find_revision(scripts, revision).revision
     sides = sides_of(scripts, heads)
     mine = next((head for head in heads if wanted in {one.revision for one in sides[head]}), None)
@@ -102,6 +99,18 @@ def _applied(project: Project, side: Sequence[Script]) -> tuple[str, ...]:
             hint="others rely on these: join the heads with --merge",
         )
     return found
+
+
+def _check_two(heads: Sequence[str]) -> None:
+    if len(heads) < 2:
+        raise UsageError(
+            "there is one head, and nothing to put after another", hint="see: inv showmigrations"
+        )
+    if len(heads) > 2:
+        raise UsageError(
+            f"there are {len(heads)} heads, {', '.join(heads)}, and a line is made of two",
+            hint="join them with: inv makemigrations --merge",
+        )
 
 
 def _check_line(side: Sequence[Script]) -> None:

@@ -53,16 +53,21 @@ class RowError(Exception):
 
     It is None where the database does not tell; it may name the row by some of its values then,
     as `key` has them: the columns and the values, each with commas between. `error` is the
-    driver's.
+    driver's, and `values` are the row's own, where they are at hand.
     """
 
     def __init__(
-        self, row: int | None, error: DBAPIError, key: tuple[str, str] | None = None
+        self,
+        row: int | None,
+        error: DBAPIError,
+        key: tuple[str, str] | None = None,
+        values: Sequence[Any] = (),
     ) -> None:
         super().__init__(str(error))
         self.row = row
         self.error = error
         self.key = key
+        self.values = values
 
 
 class Copying:
@@ -201,7 +206,7 @@ class Copying:
             try:
                 self._send([row])
             except DBAPIError as error:
-                return RowError(number, error)
+                return RowError(number, error, values=row)
         return RowError(None, refused)
 
     def _is_gone(self, error: DBAPIError) -> bool:

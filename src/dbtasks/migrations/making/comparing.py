@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
+from typing import Any
 from warnings import catch_warnings, filterwarnings
 
 from alembic.autogenerate import produce_migrations
@@ -55,6 +56,12 @@ def single(operations: Iterable[Operation]) -> Iterator[Operation]:
             yield from one.ops
         else:
             yield one
+
+
+def full_name(operation: Any) -> str:
+    """Return the name of the table of an operation, with the schema that it names."""
+    name: str = operation.table_name
+    return f"{operation.schema}.{name}" if operation.schema else name
 
 
 def grouped(operations: Iterable[Operation]) -> Iterator[Operation]:

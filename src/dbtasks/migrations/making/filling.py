@@ -9,7 +9,7 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.errors import UsageError
-from dbtasks.migrations.making.comparing import Operation
+from dbtasks.migrations.making.comparing import Operation, full_name
 from dbtasks.migrations.making.questions import Answers, Kind, Question
 from dbtasks.migrations.making.reflection import escape
 from dbtasks.migrations.making.statements import Statements
@@ -35,8 +35,10 @@ class Filling:
     def _filled(self, operation: Operation) -> Iterator[Operation]:
         if isinstance(operation, Statements):
             for name, values in operation.removed.items():
-                table, _, column = name.rpartition(".")
-                yield self._replaced(ops.ModifyTableOps(table, []), Column(column), values)
+                path, _, column = name.rpartition(".")
+                schema, _, table = path.rpartition(".")
+                place = ops.ModifyTableOps(table, [], schema=schema or None)
+                yield self._replaced(place, Column(column), values)
         if not isinstance(operation, ops.ModifyTableOps):
             yield operation
             return
@@ -67,7 +69,7 @@ class Filling:
 
         With a default for as long, which costs nothing, or with an UPDATE for an expression.
         """
-        name = f"{table.table_name}.{column.name}"
+        name = f"{full_name(table)}.{column.name}"
         expression = self._expression(name)
         new = column._copy()
         if expression is None:
@@ -80,7 +82,7 @@ class Filling:
 
     def _settled(self, table: ops.ModifyTableOps, column: Column[object]) -> ops.AlterColumnOp:
         """Return what takes the default off again, or lets the column take no NULL any more."""
-        by_default = f"{table.table_name}.{column.name}" not in self.answers.expressions
+        by_default = f"{full_name(table)}.{column.name}" not in self.answers.expressions
         return ops.AlterColumnOp(
             *(table.table_name, column.name),
             schema=table.schema,
@@ -99,7 +101,7 @@ class Filling:
         return self._update(table, column, where)
 
     def _update(self, table: ops.ModifyTableOps, column: Column[Any], where: str) -> Operation:
-        name = f"{table.table_name}.{column.name}"
+        name = f"{full_name(table)}.{column.name}"
         value = self._expression(name) or self._sql(name, *self._value(name, column))
         quoted = self.quote.quote(column.name)
         whole = self.quote.quote(table.table_name)

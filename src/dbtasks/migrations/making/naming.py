@@ -26,13 +26,17 @@ def describe(operations: Sequence[Operation]) -> str:
 
 
 def new_id(scripts: ScriptDirectory, name: str, *, number: int | None = None) -> str:
-    """Return the id of a new revision: a number and its name, where the others have numbers."""
+    """Return the id of a new revision: a number and its name, where the others have numbers.
+
+    The first one has none if its file has the name besides, as Alembic's own template has it.
+    """
     numbers = [NUMBERED.match(one.revision) for one in scripts.walk_revisions()]
-    if numbers and not all(numbers):
+    if not all(numbers) or (not numbers and "slug" in scripts.file_template):
         return str(rev_id())
     width = max((len(one[1]) for one in numbers if one), default=4)
     highest = max((int(one[1]) for one in numbers if one), default=0)
-    return f"{number or highest + 1:0{width}}_{slug(name)}"[:LONGEST].rstrip("_")
+    start = f"{number or highest + 1:0{width}}_"
+    return start + _shortened(slug(name), LONGEST - len(start))
 
 
 def numbered_after(other: str, revision: str, place: int) -> str:
@@ -41,6 +45,13 @@ def numbered_after(other: str, revision: str, place: int) -> str:
     if theirs is None or ours is None:
         return revision
     return f"{int(theirs[1]) + place:0{len(ours[1])}}{revision[len(ours[1]) :]}"
+
+
+def _shortened(name: str, most: int) -> str:
+    """Return a name without the words that are too many: one that is too long is cut."""
+    if len(name) <= most:
+        return name
+    return name[: most + 1].rpartition("_")[0] or name[:most]
 
 
 def slug(name: str) -> str:

@@ -7,7 +7,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Table
 
 from dbtasks.errors import UsageError
-from dbtasks.migrations.making.comparing import Operation
+from dbtasks.migrations.making.comparing import Operation, full_name
 from dbtasks.migrations.making.questions import Answers, Kind, Question
 
 Rename = ops.RenameTableOp | ops.ModifyTableOps
@@ -41,7 +41,7 @@ def _tables(
     for new in operations:
         if isinstance(new, ops.CreateTableOp):
             for old in gone:
-                question = _question(Kind.TABLE, old.table_name, new.table_name, ())
+                question = _question(Kind.TABLE, full_name(old), full_name(new), ())
                 alike = _alike(old.to_table(), new.to_table())
                 if old.schema == new.schema and (alike or answers.names(question)):
                     forth = ops.RenameTableOp(old.table_name, new.table_name, schema=new.schema)
@@ -56,12 +56,7 @@ def _moved(operations: Sequence[Operation]) -> Iterator[Question]:
         if isinstance(new, ops.CreateTableOp):
             for old in gone:
                 if old.schema != new.schema and _alike(old.to_table(), new.to_table()):
-                    yield _question(Kind.TABLE, _full_name(old), _full_name(new), ())
-
-
-def _full_name(operation: ops.CreateTableOp | ops.DropTableOp) -> str:
-    name = operation.table_name
-    return f"{operation.schema}.{name}" if operation.schema else name
+                    yield _question(Kind.TABLE, full_name(old), full_name(new), ())
 
 
 def _alike(old: Table, new: Table) -> bool:
@@ -88,7 +83,7 @@ def _columns(
         new = [one.column for one in table.ops if isinstance(one, ops.AddColumnOp)]
         pairs = [(old, one) for one in new for old in gone if old.name != one.name]
         for old, one in sorted(pairs, key=lambda pair: not _is_kin(context, *pair)):
-            name = f"{table.table_name}.{{}}".format
+            name = f"{full_name(table)}.{{}}".format
             notes = _notes(context, old, one)
             question = _question(Kind.COLUMN, name(old.name), name(one.name), notes)
             yield question, _renamed(table, old, one.name)

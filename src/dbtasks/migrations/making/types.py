@@ -167,7 +167,7 @@ class Types:
                 if found is not None and self._name(found.schema, str(found.name)) == name:
                     brackets = "[]" if isinstance(column["type"], ARRAY) else ""
                     yield Place(
-                        f"{place[1]}.{column['name']}",
+                        ".".join((*filter(None, place), column["name"])),
                         self._quote(place),
                         quote(column["name"]),
                         brackets,

@@ -63,7 +63,12 @@ def find_range(scripts: ScriptDirectory, first: str, last: str) -> Range:
     for one in order:
         if not inside.keys().isdisjoint(_parents(one)):
             inside[one.revision] = one
-    if newest.revision not in inside or oldest is newest:
+    if oldest is newest:
+        raise UsageError(
+            f"{oldest.revision} is one revision, and nothing to squash",
+            hint="--from names the older one of two, --to the newer; see inv showmigrations",
+        )
+    if newest.revision not in inside:
         raise UsageError(
             f"{newest.revision} does not come after {oldest.revision}",
             hint="--from names the older one, --to the newer; see inv showmigrations --graph",
