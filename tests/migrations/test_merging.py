@@ -3,22 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from conftest import Database, Result
 from trees import add_revision
 
 Inv = Callable[..., Result]
-
-
-@pytest.fixture
-def office(inv: Inv, database: Database) -> Inv:
-    """Return `inv` on the database."""
-
-    def run(*args: str, **options: object) -> Result:
-        return inv(*args, env={"DATABASE_URL": database.url}, **options)
-
-    return run
 
 
 ADD = 'op.add_column("{}", sa.Column("{}", sa.String(20)))'
