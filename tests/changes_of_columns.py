@@ -9,6 +9,7 @@ ALEMBIC = tuple(map(int, alembic.__version__.split(".")[:2]))
 STORED = (
     'sa.Column("b", sa.Integer), sa.Column("a", sa.Integer, sa.Computed("b + {}", persisted=True))'
 )
+PAY = 'table("pay", key(), {}, schema="hr")'
 
 CHANGES = (
     Case("table", parent(), parent() + 'table("other", key())', ROWS, batch=False),
@@ -231,6 +232,44 @@ CHANGES = (
         ' schema="hr")), sa.Column("b", sa.Integer), schema="hr")',
         (*ROWS, "INSERT INTO hr.pay (id, a) VALUES (1, 'x')"),
         on=["postgresql"],
+    ),
+    Case(
+        "column of a schema renamed",
+        parent() + PAY.format('sa.Column("a", sa.Integer)'),
+        parent() + PAY.format('sa.Column("b", sa.Integer)'),
+        (*ROWS, "INSERT INTO hr.pay (id, a) VALUES (1, 5)"),
+        on=["postgresql"],
+        renames={"hr.pay.a": "hr.pay.b"},
+    ),
+    Case(
+        "columns of a schema that take no NULL",
+        parent() + PAY.format('sa.Column("a", sa.Integer)'),
+        parent()
+        + PAY.format(
+            'sa.Column("a", sa.Integer, nullable=False), '
+            'sa.Column("b", sa.String(5), nullable=False), '
+            'sa.Column("c", sa.Integer, nullable=False)'
+        ),
+        (*ROWS, "INSERT INTO hr.pay (id) VALUES (1)"),
+        on=["postgresql"],
+        defaults={"hr.pay.a": "7", "hr.pay.b": "x"},
+        expressions={"hr.pay.c": "id + 1"},
+    ),
+    Case(
+        "enum value of a schema removed",
+        parent() + PAY.format('sa.Column("a", sa.Enum("x", "y", "z", name="kind", schema="hr"))'),
+        parent() + PAY.format('sa.Column("a", sa.Enum("x", "y", name="kind", schema="hr"))'),
+        (*ROWS, "INSERT INTO hr.pay (id, a) VALUES (1, 'z')"),
+        on=["postgresql"],
+        defaults={"hr.pay.a": "y"},
+    ),
+    Case(
+        "table of a schema renamed",
+        parent() + PAY.format('sa.Column("a", sa.Integer)'),
+        parent() + PAY.format('sa.Column("a", sa.Integer)').replace('"pay"', '"wage"'),
+        (*ROWS, "INSERT INTO hr.pay (id, a) VALUES (1, 5)"),
+        on=["postgresql"],
+        renames={"hr.pay": "hr.wage"},
     ),
     on_parent(
         "types of PostgreSQL",

@@ -35,6 +35,13 @@ def rows(database: Database, statement: str) -> list[tuple[object, ...]]:
     return found
 
 
+def execute(database: Database, statement: str) -> None:
+    engine = sa.create_engine(database.url)
+    with engine.begin() as connection:
+        connection.execute(sa.text(statement))
+    engine.dispose()
+
+
 def revisions(company: Path) -> list[str]:
     return sorted(one.name for one in (company / "migrations" / "versions").glob("*.py"))
 
