@@ -187,6 +187,46 @@ def test_an_empty_revision(office: Inv, company: Path) -> None:
     assert office("migrate").code == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("the address of everyone at work", "0002_the_address_of_everyone_at"),
+        ("the address of everyone out there", "0002_the_address_of_everyone_out"),
+        ("Donaudampfschifffahrtsgesellschaft", "0002_donaudampfschifffahrtsgesel"),
+    ],
+)
+@on_sqlite
+def test_an_id_that_is_too_long_is_cut_between_words(
+    office: Inv, company: Path, name: str, expected: str
+) -> None:
+    assert office("makemigrations", "--empty", "--name", name).code == 0
+    assert revisions(company)[1:] == [f"{expected}.py"]
+    assert len(expected) <= 32
+    assert office("migrate").code == 0
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("", r"([0-9a-f]{12})_department_and_1_more\.py"),
+        ("file_template = %%(rev)s\n", r"(0001_department_and_1_more)\.py"),
+    ],
+)
+def test_a_first_revision_is_called_as_the_template_has_it(
+    inv: Inv, company: Path, template: str, name: str
+) -> None:
+    ini = company / "alembic.ini"
+    ini.write_text(ini.read_text().replace("file_template = %%(rev)s\n", template))
+    [first] = (company / "migrations" / "versions").glob("*.py")
+    first.unlink()
+    made = inv("makemigrations", "--no-input")
+    assert made.code == 0, made
+    [file] = revisions(company)
+    match = re.fullmatch(name, file)
+    assert match is not None, file
+    assert f"Applying {match[1]} ... OK" in inv("migrate").out
+
+
 def test_update_lets_the_newest_revision_do_more(
     office: Inv, company: Path, database: Database
 ) -> None:
