@@ -1,6 +1,7 @@
 """What the tests run on: real databases of every kind, the reference project, and `inv` itself."""
 
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -195,6 +196,47 @@ def inv(company: Path) -> Callable[..., Result]:
             **given,
         )
         return Result(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def office(inv: Callable[..., Result], database: Database) -> Callable[..., Result]:
+    """Return `inv` on a database with the reference project's rows."""
+
+    def run(*args: str, env: Mapping[str, str] | None = None, **options: object) -> Result:
+        return inv(*args, env={"DATABASE_URL": database.url, **(env or {})}, **options)
+
+    done = run("migrate", "seed")
+    assert done.code == 0, done
+    return run
+
+
+@pytest.fixture
+def terminal(company: Path, database: Database) -> Callable[..., tuple[int, str]]:
+    """Return a function that runs `inv` on a terminal, answers, and returns all it showed."""
+
+    def run(*arguments: str, answer: str = "") -> tuple[int, str]:
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "invoke", *arguments],
+            cwd=company,
+            env=clean_environment() | {"DATABASE_URL": database.url},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        os.write(ours, answer.encode())
+        shown = b""
+        try:
+            while part := os.read(ours, 4096):
+                shown += part
+        except OSError:  # the other side is closed
+            pass
+        finally:
+            os.close(ours)
+        return process.wait(), shown.decode().replace("\r\n", "\n")
 
     return run
 

@@ -42,3 +42,9 @@ def add_revision(
         )
     )
     return path
+
+
+def revisions(company: Path) -> list[str]:
+    """Return the files that stand in the folder of the revisions, whatever they are."""
+    folder = company / "migrations" / "versions"
+    return sorted(one.name for one in folder.iterdir() if one.is_file())

@@ -1,189 +1,14 @@
 """makemigrations: what the models are missing is written, and what is unclear is asked."""
 
-import os
-import pty
 import re
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from conftest import Database, Result, clean_environment
+from conftest import Database
+from office import Inv, add_column, change, is_clean, on_sqlite, revisions, rows
 from trees import add_revision
-
-Inv = Callable[..., Result]
-
-NAME = "    name: Mapped[str] = mapped_column(String(100))\n"
-on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def office(inv: Inv, database: Database) -> Inv:
-    """Return `inv` on the database, which has the reference project's rows."""
-
-    def run(*args: str, **options: object) -> Result:
-        return inv(*args, env={"DATABASE_URL": database.url}, **options)
-
-    done = run("migrate", "seed")
-    assert done.code == 0, done
-    return run
-
-
-def change(company: Path, old: str, new: str) -> None:
-    """Change the models; the later line where there are several."""
-    models = company / "src" / "company" / "models.py"
-    text = models.read_text(encoding="utf-8")
-    assert old in text
-    before, _, after = text.rpartition(old)
-    models.write_text(f"{before}{new}{after}", encoding="utf-8")
-
-
-def add_column(company: Path, line: str) -> None:
-    change(company, NAME, f"{NAME}    {line}\n")
-
-
-def rows(database: Database, statement: str) -> list[tuple[object, ...]]:
-    engine = sa.create_engine(database.url)
-    with engine.connect() as connection:
-        found = [tuple(row) for row in connection.execute(sa.text(statement))]
-    engine.dispose()
-    return found
-
-
-def revisions(company: Path) -> list[str]:
-    return sorted(one.name for one in (company / "migrations" / "versions").glob("*.py"))
-
-
-def is_clean(office: Inv) -> bool:
-    checked = office("makemigrations", "--check")
-    return (checked.code, checked.out) == (0, "No changes.\n")
-
-
-def test_a_renamed_column_keeps_its_rows(office: Inv, company: Path, database: Database) -> None:
-    change(
-        company,
-        "    name: Mapped[str] = mapped_column(S",
-        "    full_name: Mapped[str] = mapped_column(S",
-    )
-    made = office("makemigrations", "--no-input", "--rename", "employee.name:employee.full_name")
-    assert made.code == 0, made
-    assert revisions(company)[1:] == ["0002_rename_column_employee_name.py"]
-    assert office("migrate").code == 0
-    assert rows(database, "SELECT full_name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
-    assert is_clean(office)
-    assert office("rollback", "--no-input").code == 0
-    assert rows(database, "SELECT name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
-
-
-def test_a_renamed_table_keeps_its_rows(office: Inv, company: Path, database: Database) -> None:
-    change(company, '"employee"', '"staff"')
-    made = office("makemigrations", "--no-input", "--rename", "employee:staff")
-    assert made.code == 0, made
-    assert office("migrate").code == 0
-    assert rows(database, "SELECT name FROM staff ORDER BY id") == [("Alice",), ("Bob",)]
-    assert is_clean(office)
-    assert office("rollback", "--no-input").code == 0
-    assert rows(database, "SELECT name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
-
-
-def test_children_stay_when_their_parent_is_renamed(
-    office: Inv, company: Path, database: Database
-) -> None:
-    change(company, '"department.id"', '"division.id"')
-    change(company, '"department"\n', '"division"\n')
-    made = office("makemigrations", "--no-input", "--rename", "department:division")
-    assert made.code == 0, made
-    assert office("migrate").code == 0
-    joined = "SELECT e.name, d.name FROM employee e JOIN division d ON d.id = e.dept_id ORDER BY 1"
-    assert rows(database, joined) == [("Alice", "Engineering"), ("Bob", "Engineering")]
-    assert is_clean(office)
-
-
-def test_a_column_is_renamed_and_of_another_length(
-    office: Inv, company: Path, database: Database
-) -> None:
-    change(company, NAME, "    full_name: Mapped[str | None] = mapped_column(String(120))\n")
-    refused = office("makemigrations", "--no-input")
-    assert refused.code == 3, refused
-    assert "--rename employee.name:employee.full_name" in refused.err
-    made = office("makemigrations", "--no-input", "--rename", "employee.name:employee.full_name")
-    assert made.code == 0, made
-    assert office("migrate").code == 0
-    assert rows(database, "SELECT full_name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
-    assert is_clean(office)
-
-
-def test_a_table_is_renamed_and_its_column(office: Inv, company: Path, database: Database) -> None:
-    change(company, '"department.id"', '"unit.id"')
-    change(company, '"department"\n', '"unit"\n')
-    change(
-        company,
-        "name: Mapped[str] = mapped_column(String(50))",
-        "title: Mapped[str] = mapped_column(String(50))",
-    )
-    refused = office("makemigrations", "--no-input")
-    assert refused.code == 3, refused
-    assert "--rename department:unit or --drop department" in refused.err
-    made = office(
-        *("makemigrations", "--no-input", "--rename", "department:unit"),
-        *("--rename", "unit.name:unit.title"),
-    )
-    assert made.code == 0, made
-    assert office("migrate").code == 0
-    joined = "SELECT e.name, d.title FROM employee e JOIN unit d ON d.id = e.dept_id ORDER BY 1"
-    assert rows(database, joined) == [("Alice", "Engineering"), ("Bob", "Engineering")]
-    assert is_clean(office)
-    assert office("rollback", "--no-input").code == 0
-
-
-def test_a_table_is_dropped_that_another_referred_to(office: Inv, company: Path) -> None:
-    assert office("flush", "--no-input").code == 0
-    change(company, '"department.id"', '"unit.id"')
-    change(company, '"department"\n', '"unit"\n')
-    made = office("makemigrations", "--no-input", "--drop", "department")
-    assert made.code == 0, made
-    assert office("migrate").code == 0
-    assert is_clean(office)
-    assert office("rollback", "--no-input").code == 0
-
-
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_a_table_in_another_schema_is_not_dropped_silently(office: Inv, company: Path) -> None:
-    name = '    __tablename__ = "employee"\n'
-    change(company, name, f'{name}    __table_args__ = {{"schema": "hr"}}\n')
-    refused = office("makemigrations", "--no-input")
-    assert (refused.code, "--drop employee" in refused.err) == (3, True), refused
-    by_hand = office("makemigrations", "--no-input", "--rename", "employee:hr.employee")
-    assert (by_hand.code, "SET SCHEMA" in by_hand.err) == (2, True), by_hand
-    assert len(revisions(company)) == 1
-    assert office("makemigrations", "--no-input", "--drop", "employee").code == 0
-
-
-def test_a_table_with_an_index_is_renamed_and_dropped(
-    office: Inv, company: Path, database: Database
-) -> None:
-    change(company, NAME, "    name: Mapped[str] = mapped_column(String(100), index=True)\n")
-    assert office("makemigrations", "--no-input").code == 0
-    assert office("migrate").code == 0
-    change(company, '"employee"', '"staff"')
-    refused = office("makemigrations", "--no-input")
-    assert (refused.code, "--rename employee:staff" in refused.err) == (3, True), refused
-    assert office("makemigrations", "--no-input", "--rename", "employee:staff").code == 0
-    assert office("migrate").code == 0
-    assert rows(database, "SELECT name FROM staff ORDER BY id") == [("Alice",), ("Bob",)]
-    assert is_clean(office)
-    models = company / "src" / "company" / "models.py"
-    text = models.read_text(encoding="utf-8").partition("class Employee")[0]
-    models.write_text(re.sub(r".*relationship\(.*", "", text), encoding="utf-8")
-    made = office("makemigrations", "--no-input")
-    assert made.code == 0, made
-    assert office("migrate").code == 0
-    assert is_clean(office)
-    back = office("rollback", "--no-input", "--steps", "3")
-    assert back.code == 0, back
 
 
 @pytest.mark.parametrize("what", ["index", "unique"])
@@ -230,29 +55,6 @@ def test_a_foreign_key_with_an_index_is_dropped(office: Inv, company: Path) -> N
         assert back.code == 0, back
         models.write_text(text.partition("class Employee")[0], encoding="utf-8")
         (company / "migrations" / "versions" / revisions(company)[-1]).unlink()
-
-
-def test_nothing_is_dropped_and_added_silently(office: Inv, company: Path) -> None:
-    change(
-        company,
-        "    name: Mapped[str] = mapped_column(S",
-        "    full_name: Mapped[str] = mapped_column(S",
-    )
-    refused = office("makemigrations", "--no-input")
-    assert refused.code == 3
-    assert "was the column renamed?" in refused.err
-    assert "--rename employee.name:employee.full_name or --drop employee.name" in refused.err
-    assert revisions(company) == ["0001_department_employee.py"]
-    without = office("makemigrations", "--no-input", "--drop", "employee.name")
-    assert without.code == 3
-    assert "--default employee.full_name=VALUE" in without.err
-    made = office(
-        *("makemigrations", "--no-input", "--drop", "employee.name"),
-        *("--default", "employee.full_name=it's: \\ 100%"),
-    )
-    assert made.code == 0, made
-    assert office("migrate").code == 0
-    assert is_clean(office)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +123,7 @@ def test_a_column_that_takes_null_no_more(office: Inv, company: Path, database: 
         (("--check", "--rename", "employee.name:employee.extra"), "--check asks nothing"),
         (("--empty", "--default", "employee.extra=1"), "--empty asks nothing"),
         (("--merge",), "one head"),
-        (("--rebase", "0001"), "not two sides"),
+        (("--rebase", "0001"), "there is one head, and nothing to put after another"),
     ],
 )
 @on_sqlite
@@ -383,6 +185,46 @@ def test_an_empty_revision(office: Inv, company: Path) -> None:
     text = (company / "migrations" / "versions" / "0002_fill_in.py").read_text()
     assert text.count("    pass\n") == 2
     assert office("migrate").code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("the address of everyone at work", "0002_the_address_of_everyone_at"),
+        ("the address of everyone out there", "0002_the_address_of_everyone_out"),
+        ("Donaudampfschifffahrtsgesellschaft", "0002_donaudampfschifffahrtsgesel"),
+    ],
+)
+@on_sqlite
+def test_an_id_that_is_too_long_is_cut_between_words(
+    office: Inv, company: Path, name: str, expected: str
+) -> None:
+    assert office("makemigrations", "--empty", "--name", name).code == 0
+    assert revisions(company)[1:] == [f"{expected}.py"]
+    assert len(expected) <= 32
+    assert office("migrate").code == 0
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("", r"([0-9a-f]{12})_department_and_1_more\.py"),
+        ("file_template = %%(rev)s\n", r"(0001_department_and_1_more)\.py"),
+    ],
+)
+def test_a_first_revision_is_called_as_the_template_has_it(
+    inv: Inv, company: Path, template: str, name: str
+) -> None:
+    ini = company / "alembic.ini"
+    ini.write_text(ini.read_text().replace("file_template = %%(rev)s\n", template))
+    [first] = (company / "migrations" / "versions").glob("*.py")
+    first.unlink()
+    made = inv("makemigrations", "--no-input")
+    assert made.code == 0, made
+    [file] = revisions(company)
+    match = re.fullmatch(name, file)
+    assert match is not None, file
+    assert f"Applying {match[1]} ... OK" in inv("migrate").out
 
 
 def test_update_lets_the_newest_revision_do_more(
@@ -471,67 +313,6 @@ def test_migrate_says_what_has_no_migration(office: Inv, company: Path) -> None:
     assert "changes without a migration: add column employee.nick" in applied.err
     assert office("makemigrations", "--no-input").code == 0
     assert "without a migration" not in office("migrate").err
-
-
-@pytest.fixture
-def terminal(company: Path, database: Database) -> Callable[..., tuple[int, str]]:
-    """Return a function that runs `inv` on a terminal, answers, and returns all it showed."""
-
-    def run(*arguments: str, answer: str) -> tuple[int, str]:
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "invoke", *arguments],
-            cwd=company,
-            env=clean_environment() | {"DATABASE_URL": database.url},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        )
-        os.close(theirs)
-        os.write(ours, answer.encode())
-        shown = b""
-        try:
-            while part := os.read(ours, 4096):
-                shown += part
-        except OSError:  # the other side is closed
-            pass
-        finally:
-            os.close(ours)
-        return process.wait(), shown.decode().replace("\r\n", "\n")
-
-    return run
-
-
-@pytest.mark.parametrize(
-    ("answer", "code", "expected"),
-    [
-        ("y\n", 0, "rename column employee.name to full_name"),
-        ("n\nnobody\n", 0, "drop column employee.name"),
-        ("n\n\n", 3, "what do the rows get"),
-        ("perhaps\ny\n", 0, "rename column employee.name to full_name"),
-        ("\n", 3, "was the column renamed"),
-    ],
-)
-@on_sqlite
-def test_a_person_is_asked(
-    office: Inv,
-    company: Path,
-    terminal: Callable[..., tuple[int, str]],
-    answer: str,
-    code: int,
-    expected: str,
-) -> None:
-    change(
-        company,
-        "    name: Mapped[str] = mapped_column(S",
-        "    full_name: Mapped[str] = mapped_column(S",
-    )
-    done, shown = terminal("makemigrations", answer=answer)
-    assert (done, expected in shown) == (code, True), shown
-    assert "Was employee.name renamed to employee.full_name? [y/n]" in shown
-    assert 'full_name = mapped_column("name", …)' in shown
-    assert "while old code still runs" in shown
-    assert len(revisions(company)) == (2 if code == 0 else 1)
 
 
 @on_sqlite

@@ -3,22 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from conftest import Database, Result
+from office import on_sqlite
 from trees import add_revision
 
 Inv = Callable[..., Result]
-
-
-@pytest.fixture
-def office(inv: Inv, database: Database) -> Inv:
-    """Return `inv` on the database."""
-
-    def run(*args: str, **options: object) -> Result:
-        return inv(*args, env={"DATABASE_URL": database.url}, **options)
-
-    return run
 
 
 ADD = 'op.add_column("{}", sa.Column("{}", sa.String(20)))'
@@ -110,6 +99,16 @@ def test_rebased(office: Inv, company: Path) -> None:
     assert office("migrate").code == 0
     assert "Applying" not in office("migrate").out
     assert office("migrate", "--to", "base", "--no-input").code == 0
+
+
+@on_sqlite
+def test_three_heads_cannot_be_a_line(office: Inv, company: Path) -> None:
+    part(company)
+    add_revision(company, "0002_third", ADD.format("department", "third"))
+    refused = office("makemigrations", "--rebase", "0002_third")
+    assert refused.code == 2, refused
+    assert "there are 3 heads, 0002_floor, 0002_third, 0003_phone" in refused.err
+    assert "hint: join them with: inv makemigrations --merge" in refused.err
 
 
 def test_rebased_on_a_database_that_has_mine(office: Inv, company: Path) -> None:

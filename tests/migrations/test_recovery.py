@@ -1,4 +1,4 @@
-"""What a run leaves that fails or is killed part way, what is said of it, and every way out."""
+"""What a run leaves that fails or is interrupted part way, what is said, and every way out."""
 
 import os
 import signal
@@ -9,63 +9,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import NullPool, create_engine, inspect
+from sqlalchemy import NullPool, create_engine
 
 from conftest import Database, Result, clean_environment
 from dbtasks import Project, migrations
-from dbtasks.errors import DbtasksError, PartlyApplied, Refused, Rejected
-from kills import arm, kill_on
+from dbtasks.errors import PartlyApplied, Refused, Rejected
+from places import (
+    BROKEN,
+    COLUMN,
+    INDEX,
+    INSERT,
+    PLACE,
+    STEPS,
+    applied,
+    failed,
+    indexes,
+    rows,
+    tables,
+    write,
+)
 from trees import FIRST, add_revision
 
 Inv = Callable[..., Result]
 
 mariadb = pytest.mark.parametrize("database", ["mariadb"], indirect=True)
 postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-
-PLACE = 'op.create_table("place", sa.Column("id", sa.Integer(), primary_key=True), '
-PLACE += 'sa.Column("name", sa.String(50)))'
-INSERT = "op.execute(\"INSERT INTO place (name) VALUES ('Oslo')\")"
-INDEX = 'op.create_index("ix_place_name", "place", ["name"])'
-COLUMN = 'op.add_column("place", sa.Column("code", sa.Integer()))'
-BROKEN = 'op.execute("UPDATE nowhere SET a = 1")'
-STEPS = [PLACE, INSERT, INDEX, BROKEN, COLUMN]
-
-
-def tables(project: Project) -> set[str]:
-    with project.connect() as connection:
-        names = inspect(connection).get_table_names()
-    return {name for name in names if not name.startswith("dbtasks_")}
-
-
-def rows(project: Project, sql: str = "SELECT name FROM place ORDER BY id") -> list[object]:
-    with project.connect() as connection:
-        return [tuple(row) for row in connection.exec_driver_sql(sql)]
-
-
-def indexes(project: Project) -> set[str | None]:
-    with project.connect() as connection:
-        return {one["name"] for one in inspect(connection).get_indexes("place")}
-
-
-def applied(project: Project) -> list[str]:
-    return [one.revision.id for one in migrations.showmigrations(project) if one.applied]
-
-
-def write(company: Path, *operations: str, downgrade: str = "pass") -> Path:
-    return add_revision(company, "0002_more", "\n".join(operations), downgrade=downgrade)
-
-
-def failed(project: Project, **options: bool) -> DbtasksError:
-    with pytest.raises(DbtasksError) as caught:
-        migrations.migrate(project, **options)
-    return caught.value
-
-
-@pytest.fixture
-def kill(company: Path, database: Database) -> Callable[..., None]:
-    """Return a function that runs `inv migrate`, killed before or after a statement."""
-    arm(company)
-    return lambda when, words: kill_on(company, database.url, clean_environment(), when, words)
 
 
 # -- without transactional DDL -------------------------------------------------------------------
@@ -277,96 +245,6 @@ def test_way_back_that_fails(company: Path, project: Project, way: str) -> None:
     else:
         migrations.resolve(project, revision="0002", **{way: True})
     assert applied(project) == ([FIRST, "0002_more"] if way == "rolled_back" else [FIRST])
-
-
-# -- killed --------------------------------------------------------------------------------------
-
-
-@mariadb
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(
-    ("words", "number"),
-    [("CREATE TABLE place", 1), ("INSERT INTO place", 2), ("CREATE INDEX", 3), ("ADD COLUMN", 4)],
-)
-def test_operation_in_doubt_is_looked_up(
-    company: Path,
-    project: Project,
-    kill: Callable[..., None],
-    when: str,
-    words: str,
-    number: int,
-) -> None:
-    write(company, PLACE, INSERT, INDEX, COLUMN)
-    kill(when, words)
-    refused = failed(project)
-    assert isinstance(refused, Refused)
-    assert f"stopped at operation {number} of 4 (" in refused.message
-    assert "), which may or may not be done; " in refused.message
-    migrations.migrate(project, resume=True)
-    assert rows(project, "SELECT name, code FROM place") == [("Oslo", None)]
-    assert indexes(project) == {"ix_place_name"}
-
-
-@mariadb
-@pytest.mark.parametrize(
-    ("operations", "words"),
-    [
-        ((PLACE, 'op.execute("ALTER TABLE place ADD code INT")'), "ALTER TABLE place ADD"),
-        ((f'{PLACE[:-1]}, mysql_engine="MyISAM")', INSERT), "INSERT INTO place"),
-        ((f'{PLACE[:-1]}, mysql_engine="Aria")', INSERT), "INSERT INTO place"),
-    ],
-    ids=["raw DDL", "MyISAM", "Aria"],
-)
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_doubt_that_cannot_be_cleared_refuses_every_time(
-    company: Path,
-    project: Project,
-    kill: Callable[..., None],
-    operations: tuple[str, ...],
-    words: str,
-    when: str,
-) -> None:
-    write(company, *operations)
-    kill(when, words)
-    for _ in range(2):
-        refused = failed(project, resume=True)
-        assert isinstance(refused, Refused)
-        assert "whether operation 2 of 0002_more was done" in refused.message
-        assert "cannot be seen" in refused.message
-        assert "--applied | --rolled-back" in (refused.hint or "")
-    assert "which may or may not be done; operation 1 is applied" in failed(project).message
-    with pytest.raises(Refused, match="cannot be seen"):
-        migrations.resolve(project, revision="0002", undo=True)
-    migrations.resolve(project, revision="0002", applied=True)
-    assert migrations.migrate(project).steps == ()
-
-
-@mariadb
-def test_undo_clears_the_doubt_too(
-    company: Path, project: Project, kill: Callable[..., None]
-) -> None:
-    write(company, PLACE, INDEX, COLUMN)
-    kill("after", "ADD COLUMN")
-    taken = migrations.resolve(project, revision="0002", undo=True)
-    assert taken == [
-        "add_column place.code",
-        "create_index ix_place_name on place",
-        "create_table place",
-    ]
-    migrations.migrate(project)
-    assert rows(project, "SELECT code FROM place") == []
-
-
-@mariadb
-def test_an_operation_in_doubt_must_not_be_another(
-    company: Path, project: Project, kill: Callable[..., None]
-) -> None:
-    path = write(company, PLACE, INDEX, COLUMN)
-    kill("after", "CREATE INDEX")
-    path.write_text(path.read_text().replace(INDEX, "pass"))
-    error = failed(project, resume=True)
-    assert isinstance(error, Refused)
-    assert "operation 2 of 0002_more was create_index ix_place_name on place" in error.message
 
 
 # -- any engine ----------------------------------------------------------------------------------

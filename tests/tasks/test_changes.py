@@ -1,11 +1,9 @@
 """add, update and delete as a user types them: with and without a terminal, and interrupted."""
 
-import os
-import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,47 +15,6 @@ Terminal = Callable[..., tuple[int, str]]
 
 PRODUCTION = {"DBTASKS_ENV": "production"}
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def office(inv: Inv, database: Database) -> Inv:
-    """Return `inv` on a database with the reference project's rows."""
-
-    def run(*args: str, env: Mapping[str, str] | None = None, **options: object) -> Result:
-        return inv(*args, env={"DATABASE_URL": database.url, **(env or {})}, **options)
-
-    done = run("migrate", "seed")
-    assert done.code == 0, done
-    return run
-
-
-@pytest.fixture
-def terminal(company: Path, database: Database) -> Terminal:
-    """Return a function that runs `inv` on a terminal, answers, and returns all it showed."""
-
-    def run(*arguments: str, answer: str = "") -> tuple[int, str]:
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "invoke", *arguments],
-            cwd=company,
-            env=clean_environment() | {"DATABASE_URL": database.url},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        )
-        os.close(theirs)
-        os.write(ours, answer.encode())
-        shown = b""
-        try:
-            while part := os.read(ours, 4096):
-                shown += part
-        except OSError:  # the other side is closed
-            pass
-        finally:
-            os.close(ours)
-        return process.wait(), shown.decode().replace("\r\n", "\n")
-
-    return run
 
 
 def names(office: Inv) -> list[str]:

@@ -1,0 +1,154 @@
+"""The changes that indexes, constraints and foreign keys may see."""
+
+from cases import ROWS, Case, on_parent, parent
+
+CHANGES = (
+    on_parent("index", "", 'sa.Index("ix_name", "name")', batch=False),
+    on_parent("index dropped", 'sa.Index("ix_name", "name")', "", batch=False),
+    on_parent(
+        "index made unique",
+        'sa.Index("ix_name", "name")',
+        'sa.Index("ix_name", "name", unique=True)',
+        batch=False,
+    ),
+    on_parent(
+        "index with other columns",
+        'sa.Index("ix_name", "name")',
+        'sa.Index("ix_name", "name", "id")',
+        batch=False,
+    ),
+    on_parent(
+        "partial index",
+        "",
+        'sa.Index("ix_name", "name", unique=True, sqlite_where=sa.text("id > 1"), '
+        'postgresql_where=sa.text("id > 1"))',
+        batch=False,
+    ),
+    on_parent(
+        "partial index dropped",
+        'sa.Index("ix_name", "name", sqlite_where=sa.text("id > 1"), '
+        'postgresql_where=sa.text("id > 1"))',
+        "",
+        batch=False,
+        on=["sqlite", "postgresql"],
+    ),
+    on_parent(
+        "partial index turned whole",
+        'sa.Index("ix_name", "name", sqlite_where=sa.text("id > 1"), '
+        'postgresql_where=sa.text("id > 1"))',
+        'sa.Index("ix_name", "name")',
+        batch=False,
+        on=["sqlite", "postgresql"],
+    ),
+    on_parent(
+        "index on an expression",
+        "",
+        'sa.Index("ix_name", sa.text("lower(name)"))',
+        batch=False,
+        on=["sqlite", "postgresql"],
+    ),
+    on_parent(
+        "index on an expression dropped",
+        'sa.Index("ix_name", sa.text("lower(name)"))',
+        "",
+        batch=False,
+        on=["sqlite", "postgresql"],
+    ),
+    on_parent(
+        "index on another expression",
+        'sa.Index("ix_name", sa.text("lower(name)"))',
+        'sa.Index("ix_name", sa.text("upper(name)"))',
+        batch=False,
+        on=["sqlite", "postgresql"],
+    ),
+    on_parent("unique", "", 'sa.UniqueConstraint("name", name="uq_name")', batch=True),
+    on_parent("unique dropped", 'sa.UniqueConstraint("name", name="uq_name")', "", batch=True),
+    on_parent("unique without a name", "", 'sa.UniqueConstraint("name")', batch=True),
+    on_parent("unique without a name dropped", 'sa.UniqueConstraint("name")', "", batch=True),
+    on_parent(
+        "unique with other columns",
+        'sa.UniqueConstraint("name", name="uq_name")',
+        'sa.UniqueConstraint("name", "id", name="uq_name")',
+    ),
+    on_parent("check", "", "sa.CheckConstraint('length(name) > 0', name='positive')", batch=True),
+    on_parent(
+        "check dropped", "sa.CheckConstraint('length(name) > 0', name='positive')", "", batch=True
+    ),
+    on_parent(
+        "check changed",
+        "sa.CheckConstraint('length(name) > 0', name='positive')",
+        'sa.CheckConstraint("length(name) > 1", name="positive")',
+        batch=True,
+    ),
+    on_parent(
+        "check without a name stays",
+        'sa.CheckConstraint("length(name) > 0")',
+        'sa.CheckConstraint("length(name) > 0"), sa.Column("a", sa.Integer)',
+        batch=False,
+    ),
+    on_parent(
+        "check without a name stays beside one with a name",
+        'sa.CheckConstraint("length(name) > 0")',
+        'sa.CheckConstraint("length(name) > 0"), '
+        'sa.CheckConstraint("length(name) < 9", name="small")',
+        batch=True,
+    ),
+    on_parent(
+        "check by a naming convention",
+        "",
+        'sa.CheckConstraint("length(name) > 0", name="long")',
+        convention=True,
+        batch=True,
+        code=["ck_parent_long"],
+    ),
+    on_parent(
+        "check by a naming convention dropped",
+        'sa.CheckConstraint("length(name) > 0", name="long")',
+        "",
+        convention=True,
+        batch=True,
+    ),
+    on_parent(
+        "unique and index by a naming convention",
+        'sa.UniqueConstraint("name")',
+        'sa.UniqueConstraint("name", "id"), sa.Column("a", sa.Integer, index=True)',
+        convention=True,
+        batch=True,
+    ),
+    Case(
+        "foreign key",
+        parent() + 'table("pet", key(), sa.Column("parent_id", sa.Integer))',
+        parent() + 'table("pet", key(), sa.Column("parent_id", sa.ForeignKey("parent.id")))',
+        (*ROWS, "INSERT INTO pet (id, parent_id) VALUES (1, 2)"),
+        batch=True,
+    ),
+    Case(
+        "foreign key dropped",
+        parent() + 'table("pet", key(), sa.Column("parent_id", sa.ForeignKey("parent.id")))',
+        parent() + 'table("pet", key(), sa.Column("parent_id", sa.Integer))',
+        (*ROWS, "INSERT INTO pet (id, parent_id) VALUES (1, 2)"),
+        batch=True,
+    ),
+    Case(
+        "foreign key on delete",
+        parent(),
+        parent().replace("CASCADE", "RESTRICT"),
+        ROWS,
+        batch=True,
+    ),
+    Case(
+        "foreign key deferrable",
+        parent(),
+        parent().replace(
+            'ondelete="CASCADE"', 'ondelete="CASCADE", deferrable=True, initially="DEFERRED"'
+        ),
+        ROWS,
+        on=["sqlite", "postgresql"],
+        batch=True,
+    ),
+    on_parent(
+        "column with a foreign key",
+        "",
+        'sa.Column("boss_id", sa.ForeignKey("parent.id", ondelete="SET NULL", name="fk_boss"))',
+    ),
+)

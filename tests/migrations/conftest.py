@@ -1,0 +1,36 @@
+"""What the tests of several kinds of projects run on."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, Database, Result
+from foreign import Inv
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that copies one of tests/projects."""
+
+    def make(name: str) -> Path:
+        unwanted = shutil.ignore_patterns("__pycache__")
+        return Path(
+            shutil.copytree(ROOT / "tests" / "projects" / name, tmp_path / name, ignore=unwanted)
+        )
+
+    return make
+
+
+@pytest.fixture
+def run(inv: Inv, database: Database) -> Inv:
+    """Return `inv` on the database, which has to succeed unless a code is given."""
+
+    def run(root: Path, *arguments: str, code: int = 0, url: str = database.url) -> Result:
+        result = inv(*arguments, cwd=root, env={"DATABASE_URL": url})
+        assert result.code == code, result.err
+        assert "Traceback" not in result.err
+        return result
+
+    return run

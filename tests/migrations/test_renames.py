@@ -1,0 +1,346 @@
+"""makemigrations: what is gone where something is new is renamed or dropped, as is said."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import Database
+from office import (
+    NAME,
+    Inv,
+    add_column,
+    change,
+    execute,
+    is_clean,
+    on_sqlite,
+    revisions,
+    rows,
+)
+
+
+def test_a_renamed_column_keeps_its_rows(office: Inv, company: Path, database: Database) -> None:
+    change(
+        company,
+        "    name: Mapped[str] = mapped_column(S",
+        "    full_name: Mapped[str] = mapped_column(S",
+    )
+    made = office("makemigrations", "--no-input", "--rename", "employee.name:employee.full_name")
+    assert made.code == 0, made
+    assert revisions(company)[1:] == ["0002_rename_column_employee_name.py"]
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT full_name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
+    assert is_clean(office)
+    assert office("rollback", "--no-input").code == 0
+    assert rows(database, "SELECT name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
+
+
+def test_a_renamed_table_keeps_its_rows(office: Inv, company: Path, database: Database) -> None:
+    change(company, '"employee"', '"staff"')
+    made = office("makemigrations", "--no-input", "--rename", "employee:staff")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT name FROM staff ORDER BY id") == [("Alice",), ("Bob",)]
+    assert is_clean(office)
+    assert office("rollback", "--no-input").code == 0
+    assert rows(database, "SELECT name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
+
+
+def test_children_stay_when_their_parent_is_renamed(
+    office: Inv, company: Path, database: Database
+) -> None:
+    change(company, '"department.id"', '"division.id"')
+    change(company, '"department"\n', '"division"\n')
+    made = office("makemigrations", "--no-input", "--rename", "department:division")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    joined = "SELECT e.name, d.name FROM employee e JOIN division d ON d.id = e.dept_id ORDER BY 1"
+    assert rows(database, joined) == [("Alice", "Engineering"), ("Bob", "Engineering")]
+    assert is_clean(office)
+
+
+def test_a_column_is_renamed_and_of_another_length(
+    office: Inv, company: Path, database: Database
+) -> None:
+    change(company, NAME, "    full_name: Mapped[str | None] = mapped_column(String(120))\n")
+    refused = office("makemigrations", "--no-input")
+    assert refused.code == 3, refused
+    assert "--rename employee.name:employee.full_name" in refused.err
+    made = office("makemigrations", "--no-input", "--rename", "employee.name:employee.full_name")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT full_name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
+    assert is_clean(office)
+
+
+def test_a_table_is_renamed_and_its_column(office: Inv, company: Path, database: Database) -> None:
+    change(company, '"department.id"', '"unit.id"')
+    change(company, '"department"\n', '"unit"\n')
+    change(
+        company,
+        "name: Mapped[str] = mapped_column(String(50))",
+        "title: Mapped[str] = mapped_column(String(50))",
+    )
+    refused = office("makemigrations", "--no-input")
+    assert refused.code == 3, refused
+    assert "--rename department:unit or --drop department" in refused.err
+    made = office(
+        *("makemigrations", "--no-input", "--rename", "department:unit"),
+        *("--rename", "unit.name:unit.title"),
+    )
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    joined = "SELECT e.name, d.title FROM employee e JOIN unit d ON d.id = e.dept_id ORDER BY 1"
+    assert rows(database, joined) == [("Alice", "Engineering"), ("Bob", "Engineering")]
+    assert is_clean(office)
+    assert office("rollback", "--no-input").code == 0
+
+
+def test_a_table_is_dropped_that_another_referred_to(office: Inv, company: Path) -> None:
+    assert office("flush", "--no-input").code == 0
+    change(company, '"department.id"', '"unit.id"')
+    change(company, '"department"\n', '"unit"\n')
+    made = office("makemigrations", "--no-input", "--drop", "department")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert is_clean(office)
+    assert office("rollback", "--no-input").code == 0
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_table_in_another_schema_is_not_dropped_silently(office: Inv, company: Path) -> None:
+    name = '    __tablename__ = "employee"\n'
+    change(company, name, f'{name}    __table_args__ = {{"schema": "hr"}}\n')
+    refused = office("makemigrations", "--no-input")
+    assert (refused.code, "--drop employee" in refused.err) == (3, True), refused
+    by_hand = office("makemigrations", "--no-input", "--rename", "employee:hr.employee")
+    assert (by_hand.code, "SET SCHEMA" in by_hand.err) == (2, True), by_hand
+    assert len(revisions(company)) == 1
+    assert office("makemigrations", "--no-input", "--drop", "employee").code == 0
+
+
+def test_a_table_with_an_index_is_renamed_and_dropped(
+    office: Inv, company: Path, database: Database
+) -> None:
+    change(company, NAME, "    name: Mapped[str] = mapped_column(String(100), index=True)\n")
+    assert office("makemigrations", "--no-input").code == 0
+    assert office("migrate").code == 0
+    change(company, '"employee"', '"staff"')
+    refused = office("makemigrations", "--no-input")
+    assert (refused.code, "--rename employee:staff" in refused.err) == (3, True), refused
+    assert office("makemigrations", "--no-input", "--rename", "employee:staff").code == 0
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT name FROM staff ORDER BY id") == [("Alice",), ("Bob",)]
+    assert is_clean(office)
+    models = company / "src" / "company" / "models.py"
+    text = models.read_text(encoding="utf-8").partition("class Employee")[0]
+    models.write_text(re.sub(r".*relationship\(.*", "", text), encoding="utf-8")
+    made = office("makemigrations", "--no-input")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert is_clean(office)
+    back = office("rollback", "--no-input", "--steps", "3")
+    assert back.code == 0, back
+
+
+def test_nothing_is_dropped_and_added_silently(office: Inv, company: Path) -> None:
+    change(
+        company,
+        "    name: Mapped[str] = mapped_column(S",
+        "    full_name: Mapped[str] = mapped_column(S",
+    )
+    refused = office("makemigrations", "--no-input")
+    assert refused.code == 3
+    assert "was the column renamed?" in refused.err
+    assert "--rename employee.name:employee.full_name or --drop employee.name" in refused.err
+    assert revisions(company) == ["0001_department_employee.py"]
+    without = office("makemigrations", "--no-input", "--drop", "employee.name")
+    assert without.code == 3
+    assert "--default employee.full_name=VALUE" in without.err
+    made = office(
+        *("makemigrations", "--no-input", "--drop", "employee.name"),
+        *("--default", "employee.full_name=it's: \\ 100%"),
+    )
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert is_clean(office)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "expected"),
+    [
+        ("y\n", 0, "rename column employee.name to full_name"),
+        ("n\nnobody\n", 0, "drop column employee.name"),
+        ("n\n\n", 3, "what do the rows get"),
+        ("perhaps\ny\n", 0, "rename column employee.name to full_name"),
+        ("\n", 3, "was the column renamed"),
+    ],
+)
+@on_sqlite
+def test_a_person_is_asked(
+    office: Inv,
+    company: Path,
+    terminal: Callable[..., tuple[int, str]],
+    answer: str,
+    code: int,
+    expected: str,
+) -> None:
+    change(
+        company,
+        "    name: Mapped[str] = mapped_column(S",
+        "    full_name: Mapped[str] = mapped_column(S",
+    )
+    done, shown = terminal("makemigrations", answer=answer)
+    assert (done, expected in shown) == (code, True), shown
+    assert "Was employee.name renamed to employee.full_name? [y/n]" in shown
+    assert 'full_name = mapped_column("name", …)' in shown
+    assert "while old code still runs" in shown
+    assert len(revisions(company)) == (2 if code == 0 else 1)
+
+
+AGE = "age: Mapped[int | None] = mapped_column(Integer)"
+NICK = "nick: Mapped[str | None] = mapped_column(String(30))"
+GRADE = "grade: Mapped[str | None] = mapped_column(String(20))"
+
+
+@pytest.fixture
+def aged(office: Inv, company: Path, database: Database) -> Inv:
+    """Return `inv` on a database with people's ages, which the models have as their grades now."""
+    change(company, "import ForeignKey, String", "import ForeignKey, Integer, String")
+    add_column(company, AGE)
+    assert office("makemigrations", "--no-input").code == 0
+    assert office("migrate").code == 0
+    execute(database, "UPDATE employee SET age = 7")
+    change(company, AGE, GRADE)
+    return office
+
+
+def test_a_column_of_another_kind_is_asked_about(
+    aged: Inv, company: Path, database: Database
+) -> None:
+    refused = aged("makemigrations", "--no-input")
+    assert refused.code == 3, refused
+    assert "--rename employee.age:employee.grade or --drop employee.age" in refused.err
+    assert len(revisions(company)) == 2
+    made = aged("makemigrations", "--no-input", "--rename", "employee.age:employee.grade")
+    assert made.code == 0, made
+    assert aged("migrate").code == 0
+    assert rows(database, "SELECT grade FROM employee") == [("7",), ("7",)]
+    assert is_clean(aged)
+    assert aged("rollback", "--no-input").code == 0
+    assert rows(database, "SELECT age FROM employee") == [(7,), (7,)]
+
+
+def test_a_column_of_another_kind_is_dropped_where_it_is_said(
+    aged: Inv, database: Database
+) -> None:
+    made = aged("makemigrations", "--no-input", "--drop", "employee.age")
+    assert made.code == 0, made
+    assert aged("migrate").code == 0
+    assert rows(database, "SELECT grade FROM employee") == [(None,), (None,)]
+    assert is_clean(aged)
+
+
+@on_sqlite
+def test_a_person_is_told_that_the_type_changes_too(
+    aged: Inv, terminal: Callable[..., tuple[int, str]]
+) -> None:
+    code, shown = terminal("makemigrations", answer="y\n")
+    assert (code, "rename column employee.age to grade" in shown) == (0, True), shown
+    assert "its type changes too, from INTEGER to VARCHAR(20)" in shown
+    assert "while old code still runs, it asks for age" in shown
+    assert "without a migration" not in shown
+
+
+@on_sqlite
+def test_a_column_of_the_same_kind_is_asked_about_first(
+    aged: Inv, company: Path, terminal: Callable[..., tuple[int, str]]
+) -> None:
+    change(company, GRADE, f"{AGE}\n    {NICK}")
+    assert aged("makemigrations", "--no-input").code == 0
+    change(company, f"{AGE}\n    {NICK}", GRADE)
+    code, shown = terminal("makemigrations", answer="n\nn\n")
+    assert code == 0, shown
+    assert re.findall(r"Was (\S+) renamed to (\S+)\?", shown) == [
+        ("employee.nick", "employee.grade"),
+        ("employee.age", "employee.grade"),
+    ]
+
+
+BADGE = """
+
+class {name}(Base):
+    __tablename__ = "{table}"
+    id: Mapped[int] = mapped_column(primary_key=True)
+"""
+
+
+def test_a_table_with_one_column_in_common_is_asked_about(
+    office: Inv, company: Path, database: Database
+) -> None:
+    models = company / "src" / "company" / "models.py"
+    before = models.read_text(encoding="utf-8")
+
+    def write(name: str, *columns: str) -> None:
+        lines = "".join(
+            f"    {one}: Mapped[str | None] = mapped_column(String(9))\n" for one in columns
+        )
+        badge = BADGE.format(name=name, table=name.lower())
+        models.write_text(before + badge + lines, encoding="utf-8")
+
+    write("Badge", "code", "color", "shape", "size", "weight")
+    assert office("makemigrations", "--no-input").code == 0
+    assert office("migrate").code == 0
+    execute(database, "INSERT INTO badge (id, code) VALUES (1, 'A1')")
+    write("Card", "bank", "code", "expires")
+    refused = office("makemigrations", "--no-input")
+    assert (refused.code, "--rename badge:card or --drop badge" in refused.err) == (3, True), (
+        refused
+    )
+    columns = [f"--drop=card.{one}" for one in ("color", "shape", "size", "weight")]
+    made = office("makemigrations", "--no-input", "--rename", "badge:card", *columns)
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT code, bank FROM card") == [("A1", None)]
+    assert is_clean(office)
+    write("Desk", "height")
+    nothing_in_common = office("makemigrations", "--no-input")
+    assert nothing_in_common.code == 0, nothing_in_common
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_names_in_a_schema_have_it_in_every_flag(
+    office: Inv, company: Path, database: Database
+) -> None:
+    models = company / "src" / "company" / "models.py"
+    before = models.read_text(encoding="utf-8").replace("import ", "import Enum, ", 1)
+
+    def write(*columns: str) -> None:
+        pay = BADGE.format(name="Pay", table="pay")
+        lines = "".join(f"    {one}\n" for one in ('__table_args__ = {"schema": "hr"}', *columns))
+        models.write_text(before + pay + lines, encoding="utf-8")
+
+    kind = "kind: Mapped[str] = mapped_column(Enum({}, name='kind', schema='hr'))"
+    write("amount: Mapped[int | None]", kind.format("'low', 'high'"))
+    assert office("makemigrations", "--no-input").code == 0
+    assert office("migrate").code == 0
+    execute(database, "INSERT INTO hr.pay (id, amount, kind) VALUES (1, 5, 'high')")
+    write("salary: Mapped[int | None]", "year: Mapped[int]", kind.format("'low', 'mean'"))
+    flags: list[str] = []
+    for asked, answer in (
+        (
+            "--rename hr.pay.amount:hr.pay.salary or --drop hr.pay.amount",
+            "hr.pay.amount:hr.pay.salary",
+        ),
+        ("--default hr.pay.kind=VALUE or --default-sql hr.pay.kind=EXPRESSION", "hr.pay.kind=mean"),
+        ("--default hr.pay.year=VALUE or --default-sql hr.pay.year=EXPRESSION", "hr.pay.year=2026"),
+    ):
+        refused = office("makemigrations", "--no-input", *flags)
+        assert (refused.code, asked in refused.err) == (3, True), refused
+        flags += [asked.split()[0], answer]
+    made = office("makemigrations", "--no-input", *flags)
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT salary, year, kind FROM hr.pay") == [(5, 2026, "mean")]
+    assert is_clean(office)
