@@ -57,33 +57,36 @@ def test_a_foreign_key_with_an_index_is_dropped(office: Inv, company: Path) -> N
         (company / "migrations" / "versions" / revisions(company)[-1]).unlink()
 
 
-@pytest.mark.parametrize(
-    ("kind", "value", "stored"),
-    [
-        ("String(50)", "", {""}),
-        ("String(50)", "it's :x \\n 100%", {"it's :x \\n 100%"}),
-        ("Integer", "-7", {"-7"}),
-        ("Boolean", "true", {"True", "1"}),
-        ("Date", "2026-11-25", {"2026-11-25"}),
-        ("Numeric(6, 2)", "1.50", {"1.50", "1.5"}),
-    ],
-)
+DEFAULTS = {
+    "empty": ("String(50)", "", {""}),
+    "text": ("String(50)", "it's :x \\n 100%", {"it's :x \\n 100%"}),
+    "number": ("Integer", "-7", {"-7"}),
+    "truth": ("Boolean", "true", {"True", "1"}),
+    "day": ("Date", "2026-11-25", {"2026-11-25"}),
+    "price": ("Numeric(6, 2)", "1.50", {"1.50", "1.5"}),
+}
+
+
 def test_a_default_is_for_the_rows_that_are_there(
-    office: Inv, company: Path, database: Database, kind: str, value: str, stored: set[str]
+    office: Inv, company: Path, database: Database
 ) -> None:
     change(company, "import Fo", "import Boolean, Date, Integer, Numeric, Fo")
-    add_column(company, f"extra: Mapped[object] = mapped_column({kind}, nullable=False)")
-    made = office("makemigrations", "--no-input", "--default", f"employee.extra={value}")
+    given = []
+    for name, (kind, value, _) in DEFAULTS.items():
+        add_column(company, f"{name}: Mapped[object] = mapped_column({kind}, nullable=False)")
+        given += ["--default", f"employee.{name}={value}"]
+    made = office("makemigrations", "--no-input", *given)
     assert made.code == 0, made
     assert office("migrate").code == 0
-    found = [str(row[0]) for row in rows(database, "SELECT extra FROM employee")]
-    assert found[0] == found[1]
-    assert found[0] in stored
     assert is_clean(office)
     engine = sa.create_engine(database.url)
-    [column] = [one for one in sa.inspect(engine).get_columns("employee") if one["name"] == "extra"]
+    columns = {one["name"]: one for one in sa.inspect(engine).get_columns("employee")}
     engine.dispose()
-    assert (column["default"], column["nullable"]) == (None, False)
+    for name, (_, _, stored) in DEFAULTS.items():
+        first, second = (str(row[0]) for row in rows(database, f"SELECT {name} FROM employee"))
+        assert first == second
+        assert first in stored
+        assert (columns[name]["default"], columns[name]["nullable"]) == (None, False)
 
 
 def test_an_expression_for_the_rows_that_are_there(
