@@ -9,6 +9,7 @@ ALEMBIC = tuple(map(int, alembic.__version__.split(".")[:2]))
 STORED = (
     'sa.Column("b", sa.Integer), sa.Column("a", sa.Integer, sa.Computed("b + {}", persisted=True))'
 )
+OTHER = 'table("{}", key(), sa.Column("a", sa.Enum({}, name="color"), server_default="red"))\n'
 PAY = 'table("pay", key(), {}, schema="hr")'
 
 CHANGES = (
@@ -124,6 +125,54 @@ CHANGES = (
         'sa.Column("a", sa.Enum("red", "green", name="color"), server_default="red")',
         rows=(*ROWS, "UPDATE parent SET a = 'turquoise' WHERE id = 2"),
         defaults={"parent.a": "green"},
+        on=SERVERS,
+    ),
+    on_parent(
+        "enum value removed that was the default",
+        'sa.Column("a", sa.Enum("red", "green", "turquoise", name="color"),'
+        ' server_default="turquoise")',
+        'sa.Column("a", sa.Enum("red", "green", name="color"), server_default="red")',
+        rows=(*ROWS, "UPDATE parent SET a = 'green'"),
+        defaults={"parent.a": "green"},
+        on=SERVERS,
+    ),
+    on_parent(
+        "enum value removed, and a column of it dropped",
+        'sa.Column("a", sa.Enum("red", "green", "pink", name="color")),'
+        ' sa.Column("b", sa.Enum("red", "green", "pink", name="color"))',
+        'sa.Column("a", sa.Enum("red", "green", name="color"))',
+        rows=(*ROWS, "UPDATE parent SET a = 'pink'"),
+        defaults={"parent.a": "green"},
+        on=SERVERS,
+    ),
+    on_parent(
+        "enum value removed, and columns of it added",
+        'sa.Column("a", sa.Enum("red", "green", "pink", name="color"))',
+        'sa.Column("a", sa.Enum("red", "green", name="color")),'
+        ' sa.Column("b", sa.Enum("red", "green", name="color")),'
+        ' sa.Column("c", sa.Enum("red", "green", name="color"), server_default="red"),'
+        ' sa.Column("d", sa.Enum("red", "green", name="color"), nullable=False)',
+        rows=(*ROWS, "UPDATE parent SET a = 'pink'"),
+        defaults={"parent.a": "green", "parent.d": "red"},
+        on=SERVERS,
+    ),
+    Case(
+        "enum value removed, and tables of it added and dropped",
+        parent()
+        + OTHER.format("one", "'red', 'green', 'pink'")
+        + OTHER.format("two", "'red', 'green', 'pink'"),
+        parent() + OTHER.format("two", "'red', 'green'") + OTHER.format("three", "'red', 'green'"),
+        (*ROWS, "INSERT INTO two (id, a) VALUES (1, 'pink')"),
+        dropped=["one"],
+        defaults={"two.a": "green"},
+        on=SERVERS,
+    ),
+    on_parent(
+        "enum values swapped, with a default",
+        'sa.Column("a", sa.Enum("red", "green", name="color"), server_default="green")',
+        'sa.Column("a", sa.Enum("red", "pink", "turquoise", name="color"), server_default="pink")',
+        rows=(*ROWS, "UPDATE parent SET a = 'green'"),
+        defaults={"parent.a": "red"},
         on=SERVERS,
     ),
     on_parent(

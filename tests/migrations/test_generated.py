@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, text
 
 import changes_of_columns
 import changes_of_constraints
-from cases import ALL, ROWS, Case, parent
+from cases import ALL, ROWS, SERVERS, Case, parent
 from conftest import Database
 from dbtasks import migrations
 from dbtasks.errors import UsageError
@@ -58,6 +58,29 @@ def test_an_operation_is_made_applied_and_reversed(case: Case, world: World) -> 
     if world.database.kind == "sqlite" and case.batch is not None:
         upgrade = source.partition("def upgrade")[2].partition("def downgrade")[0]
         assert ("batch_alter_table" in upgrade) == case.batch
+
+
+@pytest.mark.parametrize(
+    "more", ["", ", nullable=False", ', comment="which", server_default="{}", nullable=False']
+)
+@pytest.mark.parametrize("database", SERVERS, indirect=True)
+def test_rows_get_a_value_of_an_enum_that_is_new_for_one_that_is_gone(
+    world: World, more: str
+) -> None:
+    column = 'sa.Column("a", sa.Enum({}, name="color")' + more + ")"
+    world.models(parent(column.format("'red', 'green'", "green")))
+    world.make()
+    rows = ROWS[0].replace("name)", "name, a)").replace("')", "', 'green')")
+    world.run([rows, "UPDATE parent SET a = 'red' WHERE id = 2"])
+    world.models(parent(column.format("'red', 'turquoise', 'pink'", "turquoise")))
+    world.make(Answers(defaults={"parent.a": "turquoise"}))
+    engine = create_engine(world.database.url)
+    with engine.begin() as connection:
+        found = connection.scalars(text("SELECT a FROM parent ORDER BY id")).all()
+        assert found == ["turquoise", "red"]
+        connection.execute(text("UPDATE parent SET a = 'red'"))
+    engine.dispose()
+    world.migrate("-1")
 
 
 @pytest.mark.parametrize("database", ["mariadb"], indirect=True)

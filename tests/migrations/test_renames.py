@@ -18,6 +18,7 @@ from office import (
     revisions,
     rows,
 )
+from trees import add_revision
 
 
 def test_a_renamed_column_keeps_its_rows(office: Inv, company: Path, database: Database) -> None:
@@ -333,8 +334,8 @@ def test_names_in_a_schema_have_it_in_every_flag(
             "--rename hr.pay.amount:hr.pay.salary or --drop hr.pay.amount",
             "hr.pay.amount:hr.pay.salary",
         ),
-        ("--default hr.pay.kind=VALUE or --default-sql hr.pay.kind=EXPRESSION", "hr.pay.kind=mean"),
         ("--default hr.pay.year=VALUE or --default-sql hr.pay.year=EXPRESSION", "hr.pay.year=2026"),
+        ("--default hr.pay.kind=VALUE or --default-sql hr.pay.kind=EXPRESSION", "hr.pay.kind=mean"),
     ):
         refused = office("makemigrations", "--no-input", *flags)
         assert (refused.code, asked in refused.err) == (3, True), refused
@@ -344,3 +345,21 @@ def test_names_in_a_schema_have_it_in_every_flag(
     assert office("migrate").code == 0
     assert rows(database, "SELECT salary, year, kind FROM hr.pay") == [(5, 2026, "mean")]
     assert is_clean(office)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_column_of_a_type_that_is_not_known_is_asked_about(
+    office: Inv, company: Path, database: Database
+) -> None:
+    add_revision(company, "0002_spot", 'op.execute("ALTER TABLE employee ADD spot box")')
+    assert office("migrate").code == 0
+    execute(database, "UPDATE employee SET spot = '(1,2),(3,4)'")
+    add_column(company, "place: Mapped[str | None] = mapped_column(String(9))")
+    refused = office("makemigrations", "--no-input")
+    assert refused.code == 3, refused
+    assert "--rename employee.spot:employee.place or --drop employee.spot" in refused.err
+    made = office("makemigrations", "--no-input", "--rename", "employee.spot:employee.place")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT place FROM employee") == [("(3,4),(1,2)",)] * 2
+    assert office("rollback", "--no-input").code == 0

@@ -16,7 +16,7 @@ from dbtasks.errors import Refused, UsageError
 from dbtasks.migrations import rewriting
 from dbtasks.migrations.history import showmigrations
 from dbtasks.migrations.making import naming
-from dbtasks.migrations.making.comparing import Operation, single
+from dbtasks.migrations.making.comparing import Operation
 from dbtasks.migrations.making.filling import Filling
 from dbtasks.migrations.making.questions import Answers
 from dbtasks.migrations.making.renames import find_rename
@@ -91,7 +91,7 @@ def missing(project: Project, *, from_database: bool = False) -> tuple[str, ...]
 
     def work(scratch: Project, context: MigrationContext) -> tuple[str, ...]:
         trial = Trial(context, batch=scratch.backend.batch_migrations)
-        return tuple(naming.tell(one) for one in single(trial.real(trial.compare())))
+        return naming.tell_all(trial.real(trial.compare()))
 
     return _on_scratch(project, work, from_database)
 
@@ -109,7 +109,7 @@ def _draft(project: Project, answers: Answers, from_database: bool) -> Draft:
         forth, back = _directed(context, [*forth, *filling.fill(rest)], [*reverse.ops, *back])
         return Draft(
             naming.describe(forth),
-            tuple(naming.tell(one) for one in single(forth)),
+            naming.tell_all(forth),
             trial.code(forth),
             trial.code(back),
         )

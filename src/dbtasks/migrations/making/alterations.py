@@ -12,7 +12,7 @@ from sqlalchemy import DefaultClause, Identity, Table
 
 from dbtasks.migrations.making.reflection import Reflection, backend_of
 from dbtasks.migrations.making.statements import Statements
-from dbtasks.migrations.making.types import enum_of
+from dbtasks.migrations.making.uses import enum_of
 
 Operations = list[ops.MigrateOperation]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Column, Connection, DefaultClause, String, TextClause, literal, text
+from sqlalchemy import Column, Connection, DefaultClause, Enum, String, TextClause, literal, text
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeEngine
 
@@ -13,7 +13,7 @@ from dbtasks.migrations.making.comparing import Operation, full_name
 from dbtasks.migrations.making.questions import Answers, Kind, Question
 from dbtasks.migrations.making.reflection import escape
 from dbtasks.migrations.making.statements import Statements
-from dbtasks.migrations.making.types import removed_values
+from dbtasks.migrations.making.types import removed_values, with_both
 from dbtasks.project import Project
 from dbtasks.values import convert_stored
 
@@ -59,6 +59,8 @@ class Filling:
     ) -> Iterator[Operation]:
         """Yield what rows need before their column is altered."""
         column = _column_of(operation)
+        if both := with_both(operation):
+            yield _modify(table, _widened(operation, both))
         if operation.modify_nullable is False:
             yield self._update(table, column, f" WHERE {self.quote.quote(column.name)} IS NULL")
         if values := removed_values(operation):
@@ -166,6 +168,19 @@ def _needs_value(column: Column[object]) -> bool:
 def _column_of(operation: ops.AlterColumnOp) -> Column[object]:
     kind = operation.modify_type if operation.modify_type is not None else operation.existing_type
     return Column(operation.column_name, kind)
+
+
+def _widened(operation: ops.AlterColumnOp, both: Enum) -> ops.AlterColumnOp:
+    """Return what lets a column have old and new values, and changes nothing else of it."""
+    return ops.AlterColumnOp(
+        *(operation.table_name, operation.column_name),
+        schema=operation.schema,
+        modify_type=both,
+        existing_type=operation.existing_type,
+        existing_nullable=operation.existing_nullable,
+        existing_server_default=operation.existing_server_default,
+        existing_comment=operation.existing_comment,
+    )
 
 
 def _modify(table: ops.ModifyTableOps, operation: ops.MigrateOperation) -> Operation:

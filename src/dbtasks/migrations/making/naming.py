@@ -59,6 +59,11 @@ def slug(name: str) -> str:
     return re.sub(r"\W+", "_", name.lower()).strip("_") or "change"
 
 
+def tell_all(operations: Sequence[Operation]) -> tuple[str, ...]:
+    """Return what operations do, each once: a type is made anew twice where values are swapped."""
+    return tuple(dict.fromkeys(tell(one) for one in single(operations)))
+
+
 def tell(operation: Operation) -> str:
     """Return what an operation does, as a line for a person."""
     if isinstance(operation, Statements):

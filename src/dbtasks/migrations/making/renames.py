@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Table
+from sqlalchemy.types import NullType
 
 from dbtasks.errors import UsageError
 from dbtasks.migrations.making.comparing import Operation, full_name
@@ -91,6 +92,8 @@ def _columns(
 
 def _is_kin(context: MigrationContext, old: Column[object], new: Column[object]) -> bool:
     """Whether a column may be another by a new name: of the same type, longer or shorter, or so."""
+    if isinstance(old.type, NullType):  # which SQLAlchemy does not know
+        return False
     same = not context.impl.compare_type(old, new)
     return same or old.type._type_affinity is new.type._type_affinity
 
@@ -104,7 +107,7 @@ def _renamed(
             before,
             schema=table.schema,
             modify_name=after,
-            existing_type=old.type,
+            existing_type=None if isinstance(old.type, NullType) else old.type,
             existing_nullable=old.nullable,
             existing_server_default=old.server_default or False,
             existing_comment=old.comment,
@@ -123,5 +126,7 @@ def _notes(context: MigrationContext, old: Column[object], new: Column[object]) 
     if _is_kin(context, old, new):
         keeps = f'{new.name} = mapped_column("{old.name}", …) leaves the column as it is'
         return f"without a migration: {keeps}", breaks
+    if isinstance(old.type, NullType):
+        return "SQLAlchemy does not know its type, so that one stays", breaks
     types = (one.type.compile(context.dialect) for one in (old, new))
     return f"its type changes too, from {' to '.join(types)}", breaks

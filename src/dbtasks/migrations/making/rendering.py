@@ -26,7 +26,7 @@ from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.layout import lay_out
 from dbtasks.migrations.making.reflection import Reflection, escape, sql_of
-from dbtasks.migrations.making.types import enum_of
+from dbtasks.migrations.making.uses import enum_of
 
 PLAIN = (ops.CreateIndexOp, ops.DropIndexOp, ops.CreateTableCommentOp, ops.DropTableCommentOp)
 """What changes a table without making it anew, also where ALTER can do little else."""

@@ -1,21 +1,19 @@
 """Types that the database keeps by name, as PostgreSQL its enums: made, changed and dropped."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Enum, Table
 from sqlalchemy.dialects.postgresql import ENUM
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
 
 from dbtasks.migrations.making.reflection import Reflection
 from dbtasks.migrations.making.statements import Statements
+from dbtasks.migrations.making.uses import Name, Use, Uses, enum_of, place, quote
 
 Operations = list[ops.MigrateOperation]
-Name = tuple[str | None, str]
 
 
 def add(
@@ -38,31 +36,12 @@ def add(
     last: Operations = []
     for name, one in wanted.items():
         if name in known.there and known.there[name] != list(one.enums):
-            only_less = set(one.enums) <= set(known.there[name])
-            (last if only_less else first).append(known.change(name, one, operations))
+            before, after = known.change(name, one, operations)
+            first += before
+            last += after
     gone = {name for one in operations for name in known.left_by(one)}
     drops = [known.drop(name) for name in sorted(gone - {*wanted}, key=str) if name in known.there]
     return [*schemas, *new, *first, *operations, *last, *drops]
-
-
-def enum_of(kind: TypeEngine[Any] | None, dialect: Dialect) -> ENUM | None:
-    """Return the enum of the database that a type is, or that its elements are of."""
-    if isinstance(kind, TypeDecorator):
-        kind = kind.load_dialect_impl(dialect)
-    found = kind.dialect_impl(dialect) if kind is not None else None
-    if isinstance(found, ARRAY):
-        return enum_of(found.item_type, dialect)
-    return found if isinstance(found, ENUM) else None
-
-
-class Place(NamedTuple):
-    """Say where a type is used: by name, and as it stands in SQL."""
-
-    name: str
-    table: str
-    column: str
-    brackets: str
-    default: str | None
 
 
 @dataclass
@@ -109,26 +88,44 @@ class Types:
             f"drop type {name[1]}", [f"DROP TYPE {quoted}"], back, f"create type {name[1]}"
         )
 
-    def change(self, name: Name, one: ENUM, operations: Operations) -> Statements:
-        """Return what gives a type other values.
+    def change(
+        self, name: Name, one: ENUM, operations: Operations
+    ) -> tuple[list[Statements], list[Statements]]:
+        """Return what gives a type other values, before the operations and after them.
 
         A value can be added in place, unless something uses it in the same transaction; for all
-        else the type is made anew.
+        else the type is made anew. Values come before the operations, which may use them, and go
+        after them, when rows and defaults have changed over.
         """
         before, after = self.there[name], list(one.enums)
-        columns = list(self._columns(name))
-        in_place = [each for each in after if each in before] == before
-        used = any(self._uses(each, name) for each in operations)
-        forth = (
-            list(self._add_values(name, before, after))
-            if in_place and not used
-            else list(self._remake(name, after, columns))
-        )
-        back = list(self._remake(name, before, columns))
-        words = f"change type {name[1]}"
+        uses = Uses(self.reflection, name)
+        there, later = uses.now(), uses.after(operations)
         gone = [each for each in before if each not in after]
-        removed = {one.name: gone for one in columns if gone}
-        return Statements(words, forth, back, words, removed)
+        removed = {one.name: gone for one in later if gone and one.name in {c.name for c in there}}
+        if {*after} <= {*before}:
+            return [], [self._changed(name, before, after, later, removed)]
+        if gone:
+            both = [*before, *(each for each in after if each not in before)]
+            first = self._changed(name, before, both, there)
+            return [first], [self._changed(name, both, after, later, removed)]
+        first = self._changed(name, before, after, there)
+        in_place = [each for each in after if each in before] == before
+        if in_place and not any(self._uses(each, name) for each in operations):
+            first.forth = list(self._add_values(name, before, after))
+        return [first], []
+
+    def _changed(
+        self,
+        name: Name,
+        before: Sequence[str],
+        after: Sequence[str],
+        columns: Sequence[Use],
+        removed: Mapping[str, Sequence[str]] | None = None,
+    ) -> Statements:
+        """Return what makes a type anew with other values."""
+        words = f"change type {name[1]}"
+        forth, back = (list(self._remake(name, some, columns)) for some in (after, before))
+        return Statements(words, forth, back, words, removed or {})
 
     def left_by(self, operation: ops.MigrateOperation) -> Iterator[Name]:
         """Yield the types of the columns that an operation drops, or gives another type."""
@@ -158,28 +155,12 @@ class Types:
         found = enum_of(kind, self.dialect)
         return found is not None and self._name(found.schema, str(found.name)) == name
 
-    def _columns(self, name: Name) -> Iterator[Place]:
-        """Yield the columns that are of a type."""
-        quote = self.dialect.identifier_preparer.quote
-        for place in sorted(self.reflection.tables, key=str):
-            for column in self.reflection.columns(place).values():
-                found = enum_of(column["type"], self.dialect)
-                if found is not None and self._name(found.schema, str(found.name)) == name:
-                    brackets = "[]" if isinstance(column["type"], ARRAY) else ""
-                    yield Place(
-                        ".".join((*filter(None, place), column["name"])),
-                        self._quote(place),
-                        quote(column["name"]),
-                        brackets,
-                        column.get("default"),
-                    )
-
     def _add_values(self, name: Name, before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
-        for place, value in enumerate(after):
+        for number, value in enumerate(after):
             if value not in before:
                 where = (
-                    f"AFTER {_literal(after[place - 1])}"
-                    if place
+                    f"AFTER {_literal(after[number - 1])}"
+                    if number
                     else f"BEFORE {_literal(before[0])}"
                 )
                 yield f"ALTER TYPE {self._quote(name)} ADD VALUE {_literal(value)} {where}"
@@ -188,7 +169,7 @@ class Types:
         self,
         name: Name,
         values: Sequence[str],
-        columns: Sequence[Place],
+        columns: Sequence[Use],
     ) -> Iterator[str]:
         """Yield what makes a type anew beside the old one, and lets the columns change over."""
         quoted, old = self._quote(name), (name[0], f"{name[1]}_before")
@@ -208,12 +189,10 @@ class Types:
         return f"CREATE TYPE {quoted} AS ENUM ({', '.join(map(_literal, values))})"
 
     def _name(self, schema: str | None, name: str) -> Name:
-        return (None if schema == self.dialect.default_schema_name else schema), name
+        return place(self.dialect, schema, name)
 
     def _quote(self, name: Name) -> str:
-        preparer = self.dialect.identifier_preparer
-        prefix = f"{preparer.quote_schema(name[0])}." if name[0] else ""
-        return f"{prefix}{preparer.quote(name[1])}"
+        return quote(self.dialect, name)
 
 
 def _literal(value: str) -> str:
@@ -239,3 +218,12 @@ def removed_values(operation: ops.AlterColumnOp) -> Sequence[str]:
     if isinstance(old, Enum) and isinstance(new, Enum):
         return [one for one in old.enums if one not in new.enums]
     return ()
+
+
+def with_both(operation: ops.AlterColumnOp) -> Enum | None:
+    """Return an enum with the values that are removed and with those that are new, if both are."""
+    old, new = operation.existing_type, operation.modify_type
+    if not (removed_values(operation) and isinstance(old, Enum) and isinstance(new, Enum)):
+        return None
+    more = [one for one in new.enums if one not in old.enums]
+    return Enum(*old.enums, *more) if more else None
