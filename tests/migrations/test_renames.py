@@ -363,3 +363,21 @@ def test_a_column_of_a_type_that_is_not_known_is_asked_about(
     assert office("migrate").code == 0
     assert rows(database, "SELECT place FROM employee") == [("(3,4),(1,2)",)] * 2
     assert office("rollback", "--no-input").code == 0
+
+
+@on_sqlite
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_what_is_dropped_may_be_named_in_any_order(office: Inv, company: Path, seed: str) -> None:
+    columns = "    {}: Mapped[str | None] = mapped_column(String(20))\n"
+    before = "".join(map(columns.format, "bxy"))
+    change(company, NAME, f"{NAME}{before}")
+    assert office("makemigrations", "--no-input").code == 0
+    change(company, before, "".join(map(columns.format, ("c", "xx"))))
+    made = office(
+        *("makemigrations", "--no-input", "--rename", "employee.b:employee.c"),
+        *("--rename", "employee.y:employee.xx", "--drop", "employee.x"),
+        env={"PYTHONHASHSEED": seed},
+    )
+    assert made.code == 0, made
+    dropped = [line.strip() for line in made.err.splitlines() if "drop" in line]
+    assert dropped == ["drop column employee.x"]

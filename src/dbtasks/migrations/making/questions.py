@@ -66,6 +66,11 @@ class Answers:
         """Whether a flag says that just this was renamed, however little the two look alike."""
         return self.renames.get(question.old) == question.new
 
+    def note_gone(self, name: str) -> None:
+        """Note that something is dropped: that a flag says so is right, though nothing is asked."""
+        if name in self.dropped:
+            self.used.add(name)
+
     def default(self, question: Question) -> str:
         """Return the literal for the rows that are there. Raises Refused where nobody can tell."""
         if question.new in self.defaults:

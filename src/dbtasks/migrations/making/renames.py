@@ -39,6 +39,8 @@ def _tables(
 ) -> Iterator[tuple[Question, tuple[Operation, Operation]]]:
     """Yield what may be the rename of a table: one is gone, and another has some of its columns."""
     gone = [one for one in operations if isinstance(one, ops.DropTableOp)]
+    for one in gone:
+        answers.note_gone(full_name(one))
     for new in operations:
         if isinstance(new, ops.CreateTableOp):
             for old in gone:
@@ -83,11 +85,20 @@ def _columns(
         gone = [one.to_column() for one in table.ops if isinstance(one, ops.DropColumnOp)]
         new = [one.column for one in table.ops if isinstance(one, ops.AddColumnOp)]
         pairs = [(old, one) for one in new for old in gone if old.name != one.name]
-        for old, one in sorted(pairs, key=lambda pair: not _is_kin(context, *pair)):
-            name = f"{full_name(table)}.{{}}".format
+        name = f"{full_name(table)}.{{}}".format
+        for one in gone:
+            answers.note_gone(name(one.name))
+        # Alembic compares sets of columns, whose order is another in each process.
+        for old, one in sorted(pairs, key=lambda pair: _order(context, *pair)):
             notes = _notes(context, old, one)
             question = _question(Kind.COLUMN, name(old.name), name(one.name), notes)
             yield question, _renamed(table, old, one.name)
+
+
+def _order(
+    context: MigrationContext, old: Column[object], new: Column[object]
+) -> tuple[bool, str, str]:
+    return not _is_kin(context, old, new), new.name, old.name
 
 
 def _is_kin(context: MigrationContext, old: Column[object], new: Column[object]) -> bool:
