@@ -1,7 +1,6 @@
 """What the tests run on: real databases of every kind, the reference project, and `inv` itself."""
 
 import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 import servers
 from dbtasks import Project, fixtures, migrations
 from recipes import NotInstalledError
+from terminals import run_on_terminal
 
 ROOT = Path(__file__).parents[1]
 
@@ -220,26 +220,9 @@ def terminal(company: Path, database: Database) -> Callable[..., tuple[int, str]
     """Return a function that runs `inv` on a terminal, answers, and returns all it showed."""
 
     def run(*arguments: str, answer: str = "") -> tuple[int, str]:
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "invoke", *arguments],
-            cwd=company,
-            env=clean_environment() | {"DATABASE_URL": database.url},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        )
-        os.close(theirs)
-        os.write(ours, answer.encode())
-        shown = b""
-        try:
-            while part := os.read(ours, 4096):
-                shown += part
-        except OSError:  # the other side is closed
-            pass
-        finally:
-            os.close(ours)
-        return process.wait(), shown.decode().replace("\r\n", "\n")
+        environment = clean_environment() | {"DATABASE_URL": database.url}
+        code, shown = run_on_terminal(company, *arguments, environment=environment, answer=answer)
+        return code, shown.replace("\r\n", "\n")
 
     return run
 

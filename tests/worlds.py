@@ -151,7 +151,7 @@ def describe(looked: Any, schema: str | None, table: str) -> dict[str, Any]:
     ]
     try:
         comment = looked.get_table_comment(table, schema=schema)
-    except NotImplementedError:
+    except NotImplementedError:  # SQLite keeps no comments
         comment = None
     return {
         "columns": sorted(columns, key=lambda one: one["name"]),

@@ -2,11 +2,7 @@
 
 import csv
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +12,7 @@ import pytest
 from conftest import Database, Result, clean_environment
 from dbtasks import Project, migrations, person
 from dbtasks.errors import Refused
+from terminals import run_on_terminal
 from trees import FIRST, add_revision
 
 Inv = Callable[..., Result]
@@ -58,26 +55,10 @@ def lines(shown: Result) -> list[str]:
 
 def on_a_terminal(company: Path, encoding: str) -> list[str]:
     """Run `inv showmigrations --graph` on a terminal that has this encoding."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "invoke", "showmigrations", "--graph"],
-        cwd=company,
-        env=clean_environment() | {"PYTHONIOENCODING": encoding},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
-    try:
-        while part := os.read(ours, 4096):
-            shown += part
-    except OSError:  # the other side is closed
-        pass
-    finally:
-        os.close(ours)
-    assert process.wait() == 0
-    return shown.decode().splitlines()
+    environment = clean_environment() | {"PYTHONIOENCODING": encoding}
+    code, shown = run_on_terminal(company, "showmigrations", "--graph", environment=environment)
+    assert code == 0
+    return shown.splitlines()
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -1,15 +1,12 @@
 """The main job, as a user types it: migrate, seed, query."""
 
-import os
-import pty
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from conftest import Database, Result, clean_environment
+from terminals import run_on_terminal
 
 Inv = Callable[..., Result]
 
@@ -83,27 +80,8 @@ def test_formats(inv: Inv) -> None:
 
 def on_a_terminal(company: Path, *arguments: str, answer: str = "") -> tuple[int, str]:
     """Run `inv` on a terminal, type an answer, and return the exit code and all it showed."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "invoke", *arguments],
-        cwd=company,
-        env=clean_environment(),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    if answer:
-        os.write(ours, answer.encode())
-    shown = b""
-    try:
-        while part := os.read(ours, 4096):
-            shown += part
-    except OSError:  # the other side is closed
-        pass
-    finally:
-        os.close(ours)
-    return process.wait(), shown.decode()
+    environment = clean_environment()
+    return run_on_terminal(company, *arguments, environment=environment, answer=answer)
 
 
 def test_backwards_asks_for_the_databases_name(inv: Inv, company: Path) -> None:

@@ -1,19 +1,15 @@
 """query and get as typed: their options, their files, and what a terminal gets to see."""
 
-import fcntl
 import json
-import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from conftest import Database, Result, clean_environment
+from terminals import run_on_terminal
 
 Inv = Callable[..., Result]
 
@@ -46,29 +42,10 @@ def write(inv: Inv, statement: str) -> None:
 
 def on_a_terminal(company: Path, *arguments: str) -> tuple[int, str]:
     """Run `inv` on a terminal of 60 columns, and return the exit code and all it showed."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, WIDTH, 0, 0))
     environment = clean_environment() | {"TERM": "xterm"}
     for name in ("COLUMNS", "LINES"):
         environment.pop(name, None)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "invoke", *arguments],
-        cwd=company,
-        env=environment,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
-    try:
-        while part := os.read(ours, 4096):
-            shown += part
-    except OSError:  # the other side is closed
-        pass
-    finally:
-        os.close(ours)
-    return process.wait(), shown.decode()
+    return run_on_terminal(company, *arguments, environment=environment, width=WIDTH)
 
 
 def test_options_of_query(shop: Inv) -> None:

@@ -1,6 +1,7 @@
 """Copy the rows of a table in and out by SQLAlchemy Core, as any database allows."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -53,7 +54,7 @@ class RowError(Exception):
 
     It is None where the database does not tell; it may name the row by some of its values then,
     as `key` has them: the columns and the values, each with commas between. `error` is the
-    driver's, and `values` are the row's own, where they are at hand.
+    driver's, and `values` are those of the row that it is about, by column.
     """
 
     def __init__(
@@ -61,13 +62,13 @@ class RowError(Exception):
         row: int | None,
         error: DBAPIError,
         key: tuple[str, str] | None = None,
-        values: Sequence[Any] = (),
+        values: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(str(error))
         self.row = row
         self.error = error
         self.key = key
-        self.values = values
+        self.values = values or {}
 
 
 class Copying:
@@ -206,8 +207,14 @@ class Copying:
             try:
                 self._send([row])
             except DBAPIError as error:
-                return RowError(number, error, values=row)
+                given = dict(zip((one.name for one in self.columns), row, strict=True))
+                about = self._about(self.backend.message_of(error))
+                return RowError(number, error, values={one.name: given[one.name] for one in about})
         return RowError(None, refused)
+
+    def _about(self, message: str) -> list[Column[Any]]:
+        """Return the columns that the driver's message is about: those that it names."""
+        return [one for one in self.columns if re.search(rf"\b{re.escape(one.name)}\b", message)]
 
     def _is_gone(self, error: DBAPIError) -> bool:
         """Whether the connection or the transaction is, so that nothing more can be asked."""

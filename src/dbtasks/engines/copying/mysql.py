@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from sqlalchemy import Column
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.engines.copying.driver import DriverCopying
@@ -16,6 +17,11 @@ class MySQLCopying(DriverCopying):
     """Leave it to the drivers to put rows together: they know how long a statement may be."""
 
     rows_a_statement = 1
+
+    def _about(self, message: str) -> list[Column[Any]]:
+        """Leave out what names another table's columns; a primary key is not named at all."""
+        named = super()._about(message.partition(" REFERENCES ")[0])
+        return named or [one for one in self.columns if one.primary_key]
 
 
 class MySQLLoading(Loading):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
-from sqlalchemy import Inspector, Select, Table, inspect
+from sqlalchemy import Column, Inspector, Select, Table, inspect
 
 from dbtasks.engines.copying.core import BATCH, Rows
 from dbtasks.engines.copying.driver import DriverCopying
@@ -25,6 +25,12 @@ class SQLiteCopying(DriverCopying):
         with closing(result), self._wrapped("SELECT"):
             while rows := cursor.fetchmany(BATCH):
                 yield _processed(rows, processors) if any(processors) else rows
+
+    def _about(self, message: str) -> list[Column[Any]]:
+        """Take all foreign keys, where a message does not say which it is about."""
+        if message.startswith("FOREIGN KEY"):
+            return [one for one in self.columns if one.foreign_keys]
+        return super()._about(message)
 
 
 class SQLiteLoading(Loading):

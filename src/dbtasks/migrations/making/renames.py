@@ -21,14 +21,15 @@ def find_rename(
 
     Tables come before columns: of a table that is new nothing else can be said.
     """
+    for name in _gone(operations):
+        answers.note_gone(name)
     for question in _moved(operations):
         if answers.renamed(question):
             raise UsageError(
                 f"{question.old} goes to another schema, which is written by hand",
                 hint="inv makemigrations --empty --name NAME, as ALTER TABLE … SET SCHEMA …",
             )
-    tables, columns = _tables(operations, answers), _columns(context, operations, answers)
-    for question, pair in [*tables, *columns]:
+    for question, pair in [*_tables(operations, answers), *_columns(context, operations)]:
         if answers.renamed(question):
             return pair
     return None
@@ -38,28 +39,38 @@ def _tables(
     operations: Sequence[Operation], answers: Answers
 ) -> Iterator[tuple[Question, tuple[Operation, Operation]]]:
     """Yield what may be the rename of a table: one is gone, and another has some of its columns."""
-    gone = [one for one in operations if isinstance(one, ops.DropTableOp)]
-    for one in gone:
-        answers.note_gone(full_name(one))
-    for new in operations:
-        if isinstance(new, ops.CreateTableOp):
-            for old in gone:
-                question = _question(Kind.TABLE, full_name(old), full_name(new), ())
-                alike = _alike(old.to_table(), new.to_table())
-                if old.schema == new.schema and (alike or answers.names(question)):
-                    forth = ops.RenameTableOp(old.table_name, new.table_name, schema=new.schema)
-                    back = ops.RenameTableOp(new.table_name, old.table_name, schema=new.schema)
-                    yield question, (forth, back)
+    for old, new in _pairs(operations):
+        question = _question(Kind.TABLE, full_name(old), full_name(new), ())
+        alike = _alike(old.to_table(), new.to_table())
+        if old.schema == new.schema and (alike or answers.names(question)):
+            forth = ops.RenameTableOp(old.table_name, new.table_name, schema=new.schema)
+            back = ops.RenameTableOp(new.table_name, old.table_name, schema=new.schema)
+            yield question, (forth, back)
 
 
 def _moved(operations: Sequence[Operation]) -> Iterator[Question]:
     """Yield what may be a table that is in another schema now."""
+    for old, new in _pairs(operations):
+        if old.schema != new.schema and _alike(old.to_table(), new.to_table()):
+            yield _question(Kind.TABLE, full_name(old), full_name(new), ())
+
+
+def _pairs(operations: Sequence[Operation]) -> Iterator[tuple[ops.DropTableOp, ops.CreateTableOp]]:
+    """Yield each table that is gone with each that is new."""
     gone = [one for one in operations if isinstance(one, ops.DropTableOp)]
     for new in operations:
         if isinstance(new, ops.CreateTableOp):
-            for old in gone:
-                if old.schema != new.schema and _alike(old.to_table(), new.to_table()):
-                    yield _question(Kind.TABLE, full_name(old), full_name(new), ())
+            yield from ((old, new) for old in gone)
+
+
+def _gone(operations: Sequence[Operation]) -> Iterator[str]:
+    """Yield the names of all tables and columns that are dropped."""
+    for one in operations:
+        if isinstance(one, ops.DropTableOp):
+            yield full_name(one)
+        elif isinstance(one, ops.ModifyTableOps):
+            drops = (each for each in one.ops if isinstance(each, ops.DropColumnOp))
+            yield from (f"{full_name(one)}.{each.column_name}" for each in drops)
 
 
 def _alike(old: Table, new: Table) -> bool:
@@ -73,7 +84,7 @@ def _alike(old: Table, new: Table) -> bool:
 
 
 def _columns(
-    context: MigrationContext, operations: Sequence[Operation], answers: Answers
+    context: MigrationContext, operations: Sequence[Operation]
 ) -> Iterator[tuple[Question, tuple[Operation, Operation]]]:
     """Yield what may be the rename of a column: one is gone, and another is new in its table.
 
@@ -86,8 +97,6 @@ def _columns(
         new = [one.column for one in table.ops if isinstance(one, ops.AddColumnOp)]
         pairs = [(old, one) for one in new for old in gone if old.name != one.name]
         name = f"{full_name(table)}.{{}}".format
-        for one in gone:
-            answers.note_gone(name(one.name))
         # Alembic compares sets of columns, whose order is another in each process.
         for old, one in sorted(pairs, key=lambda pair: _order(context, *pair)):
             notes = _notes(context, old, one)
