@@ -72,6 +72,7 @@ class SQLite(Backend):
     syntax = Syntax.of(LINE, BLOCK, STRING, NAME, TICKED, r"\[[^\]]*(?:\]|\Z)")
     reads = READS | {"PRAGMA"}
     transactional = None
+    typed_columns = False
     stores_infinity = True
     stores_nul = True
     exact_digits = 15

@@ -18,11 +18,14 @@ class Storage:
 
     url: URL
 
+    typed_columns: ClassVar[bool] = True
+    """Whether a column holds values of its type and no others."""
+
     stores_nan: ClassVar[bool] = False
     """Whether NaN is kept, rather than turned into NULL or refused."""
 
     stores_infinity: ClassVar[bool] = False
-    """Whether a floating-point column keeps the infinities."""
+    """Whether a floating-point column, or a Numeric without a precision, keeps the infinities."""
 
     stores_nul: ClassVar[bool] = False
     """Whether text may contain the character NUL."""

@@ -109,10 +109,14 @@ def _decimal(value: Decimal, kind: TypeEngine[Any], backend: Backend) -> Decimal
         return value
     if not isinstance(kind, Numeric):
         return value
-    if not value.is_finite():
-        require(value.is_nan() and backend.stores_nan, f"{backend.title} stores no {value} there")
-        return Decimal("NaN") if kind.asdecimal else math.nan
-    _digits(value, kind, backend)
+    if value.is_nan():
+        require(backend.stores_nan, f"{backend.title} stores no NaN there")
+        value = Decimal("NaN")  # another may raise where it is compared
+    elif value.is_infinite():
+        require(backend.stores_infinity, f"{backend.title} stores no infinity there")
+        require(kind.precision is None, "a column with a precision has no infinity")
+    else:
+        _digits(value, kind, backend)
     return value if kind.asdecimal else float(value)
 
 

@@ -1,11 +1,12 @@
 """Copy rows in and out of SQLite."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from sqlalchemy import Column, Inspector, Select, Table, inspect
+from sqlalchemy import Column, ColumnElement, Inspector, Select, Table, inspect, type_coerce
 
+from dbtasks.engines.copying.classes import ColumnReader
 from dbtasks.engines.copying.core import BATCH, Rows
 from dbtasks.engines.copying.driver import DriverCopying
 from dbtasks.engines.copying.loading import Loading
@@ -15,16 +16,19 @@ class SQLiteCopying(DriverCopying):
     """Fetch the driver's own rows, for which SQLAlchemy takes twice as long."""
 
     def _fetched(self, statement: Select[Any]) -> Iterator[Rows]:
-        """Yield what the driver fetches, its values processed column by column."""
+        """Yield what the driver fetches, read column by column."""
         dialect = self.connection.dialect
-        processors: list[Any] = [
-            kind.dialect_impl(dialect).result_processor(dialect, None) for kind in self.types
-        ]
+        readers = [ColumnReader(kind, dialect) for kind in self.types]
         result = self.connection.execute(statement)
         cursor: Any = result.cursor  # the result fetches nothing by itself
         with closing(result), self._wrapped("SELECT"):
             while rows := cursor.fetchmany(BATCH):
-                yield _processed(rows, processors) if any(processors) else rows
+                columns = zip(readers, zip(*rows, strict=True), strict=True)
+                yield list(zip(*(one.read(values) for one, values in columns), strict=True))
+
+    def _selected(self, one: Column[Any], kind: Any) -> ColumnElement[Any]:
+        """Select what is stored: nothing is cast."""
+        return type_coerce(one, kind)
 
     def _about(self, message: str) -> list[Column[Any]]:
         """Take all foreign keys, where a message does not say which it is about."""
@@ -68,14 +72,6 @@ class SQLiteLoading(Loading):
 
     def _qualified(self, one: Table, name: str) -> str:
         return f"{self.quote.quote(one.schema)}.{name}" if one.schema else name
-
-
-def _processed(rows: Rows, processors: Sequence[Any]) -> Rows:
-    columns = [
-        values if process is None else map(process, values)
-        for process, values in zip(processors, zip(*rows, strict=True), strict=True)
-    ]
-    return list(zip(*columns, strict=True))
 
 
 def _first_columns(look: Inspector, one: Table) -> set[Any]:

@@ -10,6 +10,7 @@ import base64
 import json
 import math
 import re
+import reprlib
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -29,11 +30,21 @@ Row = Sequence[Wire]
 
 NAIVE = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?\Z")
 
-PLAIN = frozenset((type(None), bool, int, str))
-
 
 class Document(Text):
     """Stand for a JSON column whose documents travel as the text that is stored."""
+
+
+class Stray(str):
+    """Stand for a stored value that its column's type cannot have: what it looks like."""
+
+    def __new__(cls, stored: object) -> "Stray":
+        """Keep how a person would write it in Python, short."""
+        return super().__new__(cls, reprlib.repr(stored))
+
+
+PLAIN = frozenset((type(None), bool, int, str, Stray))
+"""Types of values that travel as they are."""
 
 
 def stored_type(kind: TypeEngine[Any], storage: "Storage") -> TypeEngine[Any]:
