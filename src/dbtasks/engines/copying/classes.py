@@ -4,6 +4,7 @@ Its classes are NULL, whole numbers, floating-point numbers, texts and blobs
 (https://www.sqlite.org/datatype3.html).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -79,15 +80,17 @@ def _process_of(kind: TypeEngine[Any], dialect: Dialect) -> Process | None:
     if isinstance(kind, Float):
         return None
     if isinstance(kind, Numeric):
-        scale = kind.scale
-        return lambda value: _decimal(value, scale) if isinstance(value, float) else value
+        scale = kind.scale or 0
+        return lambda value: None if value is None else _decimal(value, scale)
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
-def _decimal(value: float, scale: int | None) -> str:
-    """Return the decimal number that a floating-point one stands for."""
-    if scale is not None and float(text := f"{value:.{scale}f}") == value:
+def _decimal(value: int | float, scale: int) -> str:
+    """Return the decimal number that a binary one stands for, with the zeros that others add."""
+    if isinstance(value, int):
+        return f"{value}.{'0' * scale}" if scale else str(value)
+    if float(text := f"{value:.{scale}f}") == value and math.isfinite(value):
         return text
     number = Decimal(f"{value:.{DIGITS}g}")
-    padded = f"{number:.{scale or 0}f}"
+    padded = f"{number:.{scale}f}"
     return padded if Decimal(padded) == number else f"{number:f}"

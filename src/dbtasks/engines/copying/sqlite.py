@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from operator import is_
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Inspector, Select, Table, inspect, type_coerce
@@ -23,8 +24,10 @@ class SQLiteCopying(DriverCopying):
         cursor: Any = result.cursor  # the result fetches nothing by itself
         with closing(result), self._wrapped("SELECT"):
             while rows := cursor.fetchmany(BATCH):
-                columns = zip(readers, zip(*rows, strict=True), strict=True)
-                yield list(zip(*(one.read(values) for one, values in columns), strict=True))
+                stored = list(zip(*rows, strict=True))
+                found = [one.read(each) for one, each in zip(readers, stored, strict=True)]
+                same = all(map(is_, found, stored))
+                yield rows if same else list(zip(*found, strict=True))
 
     def _selected(self, one: Column[Any], kind: Any) -> ColumnElement[Any]:
         """Select what is stored: nothing is cast."""

@@ -79,7 +79,7 @@ def encode(value: Any) -> Wire:
 def encode_rows(rows: Sequence[Sequence[Any]]) -> Sequence[Row]:
     """Return rows of Python values as they travel, a column at a time where it needs it."""
     if PLAIN.issuperset(map(type, chain.from_iterable(rows))):
-        return [tuple(row) for row in rows]
+        return rows
     columns = [
         column if PLAIN.issuperset(map(type, column)) else tuple(map(encode, column))
         for column in zip(*rows, strict=True)
