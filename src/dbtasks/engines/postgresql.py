@@ -31,6 +31,7 @@ from dbtasks.engines.copying import PostgreSQLCopying, PostgreSQLLoading
 from dbtasks.engines.emptying import PostgreSQLEmptying
 from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
+from dbtasks.engines.quoting import quoted
 from dbtasks.engines.scratch import PostgreSQLScratch
 from dbtasks.engines.statements import BLOCK, LINE, NAME, STRING, Syntax
 
@@ -373,11 +374,10 @@ def _is_generated(column: Column[Any]) -> bool:
 
 
 def _set_sequence(connection: Connection, column: Column[Any]) -> None:
-    quote = connection.dialect.identifier_preparer
-    table = quote.format_table(column.table)
     if isinstance(column.default, NamedSequence):
-        name: str | None = quote.format_sequence(column.default)
+        name: str | None = quoted(connection, column.default)
     else:
+        table = quoted(connection, column.table)
         name = connection.scalar(select(func.pg_get_serial_sequence(table, column.name)))
     if name is None:
         return

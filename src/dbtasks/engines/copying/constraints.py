@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dbtasks.engines.copying.loading import Loading
+from dbtasks.engines.quoting import quoted
 
 
 class PostgreSQLLoading(Loading):
@@ -82,7 +83,7 @@ class PostgreSQLLoading(Loading):
         return [(drop, [make, comment] if comment else [make]) for drop, make, comment in rows]
 
     def _ask(self, sql: str) -> list[Any]:
-        names = [self.quote.format_table(one) for one in self.tables]
+        names = [quoted(self.connection, one) for one in self.tables]
         oids = [
             self.connection.exec_driver_sql("SELECT to_regclass(%s)::oid", (one,)).scalar()
             for one in names

@@ -18,9 +18,10 @@ from sqlalchemy import (
     Integer,
     Interval,
     LargeBinary,
+    Table,
     Text,
     TypeDecorator,
-    cast,
+    literal_column,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -29,7 +30,8 @@ from dbtasks.engines.copying.ahead import ahead
 from dbtasks.engines.copying.arrow import Columns
 from dbtasks.engines.copying.core import BATCH, Block, Copying, RowError, Rows, rows_of
 from dbtasks.engines.copying.forms import CSV, JSONL
-from dbtasks.engines.copying.wire import Document, Row
+from dbtasks.engines.copying.wire import Row
+from dbtasks.engines.quoting import quoted
 
 FORMS = {
     JSONL: r"FORMAT csv, NULL 'null', ESCAPE E'\\'",
@@ -60,10 +62,18 @@ KEY = re.compile(r"^Key \((.*?)\)=\((.*)\) is not present", re.DOTALL)
 PLACE = re.compile(r"^COPY .*?, line (\d+)")
 SPECIAL: dict[Any, re.Pattern[str]] = {
     **dict.fromkeys((date, datetime), re.compile(r"\A-?infinity\Z| BC\Z|\A\d{5}")),
-    time: re.compile(r"\A24:"),
-    timedelta: re.compile(r"\AP[^T]*[YM]"),
+    time: re.compile(r"\A24:|[+-]\d\d:\d\d:\d\d\Z"),
+    timedelta: re.compile(
+        r"\A(?:-?infinity|P(?=.)(?:-?\d{1,9}[YMWD])*"
+        r"(?:T(?=.)(?:-?\d{1,9}[HM])*(?:-?\d{1,9}(?:\.\d{1,6})?S)?)?)\Z"
+    ),
 }
-"""What Python's types do not have."""
+"""What Python's types do not have; of an interval they have days and seconds of one sign."""
+
+DIGITS = 6
+"""Digits of a second's fraction that a column keeps, unless it says otherwise."""
+
+TEXT_IN_ARRAY = re.compile(r'"([^"]*)"')
 
 ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
@@ -101,12 +111,12 @@ class PostgreSQLCopying(Copying):
 
     def copy_in(self, batches: Iterable[Rows]) -> int:
         """Send all rows with one COPY, so that they may refer to each other."""
-        return self._copy_into(self._quote.format_table(self.table), batches)
+        return self._copy_into(self._quoted(self.table), batches)
 
     def merge_in(self, batches: Iterable[Rows], *, update: bool) -> tuple[int, int]:
         """Send all rows into a table beside, and insert or change from there by one statement."""
-        table, names = self._quote.format_table(self.table), self._names
-        key = ", ".join(self._quote.format_column(one) for one in self.table.primary_key)
+        table, names = self._quoted(self.table), self._names
+        key = ", ".join(self._quoted(one) for one in self.table.primary_key)
         rows = f"SELECT {names} FROM"
         self._run(f"CREATE TEMPORARY TABLE {STAGE} ON COMMIT DROP AS {rows} {table} LIMIT 0")
         done = self._copy_into(STAGE, batches)
@@ -124,7 +134,7 @@ class PostgreSQLCopying(Copying):
     def _action(self, *, update: bool) -> str:
         """Return what is done to a row that is there."""
         others = [one for one in self.columns if one.name not in self.table.primary_key]
-        names = map(self._quote.format_column, others)
+        names = map(self._quoted, others)
         change = ", ".join(f"{one} = EXCLUDED.{one}" for one in names)
         return f"UPDATE SET {change}" if update and others else "NOTHING"
 
@@ -145,7 +155,7 @@ class PostgreSQLCopying(Copying):
 
     @property
     def _names(self) -> str:
-        return ", ".join(self._quote.format_column(one) for one in self.columns)
+        return ", ".join(self._quoted(one) for one in self.columns)
 
     def _copy_into(self, table: str, batches: Iterable[Rows]) -> int:
         sql = f"COPY {table} ({self._names}) FROM STDIN"
@@ -171,13 +181,18 @@ class PostgreSQLCopying(Copying):
     def takes(self, kind: TypeEngine[Any], value: object) -> bool:
         """Know days without end and before our era, months, and bytes in an array."""
         if isinstance(kind, ARRAY):
-            return isinstance(kind.item_type, LargeBinary)
+            if isinstance(kind.item_type, LargeBinary):
+                return True
+            return any(
+                self.takes(kind.item_type, text) for text in TEXT_IN_ARRAY.findall(str(value))
+            )
         known = SPECIAL.get(_python_type(kind))
-        return known is not None and known.search(str(value)) is not None
+        if known is None or known.search(str(value)) is None:
+            return False
+        return "." not in str(value) or self.backend.fraction_digits(kind) == DIGITS
 
-    @property
-    def _quote(self) -> Any:
-        return self.connection.dialect.identifier_preparer
+    def _quoted(self, named: Table | Column[Any]) -> str:
+        return quoted(self.connection, named)
 
     @property
     def _libpq(self) -> Any:
@@ -187,28 +202,23 @@ class PostgreSQLCopying(Copying):
     @property
     def _by_copy(self) -> bool:
         """Whether the server can write all of the values: a decorator is Python's."""
-        decorated = (
-            isinstance(one, TypeDecorator) and not isinstance(one, Interval) for one in self.types
-        )
-        return self._libpq is not None and not any(decorated)
+        return self._libpq is not None and not any(map(_is_decorated, self.types))
 
     def _selected(self, one: Column[Any], kind: Any) -> ColumnElement[Any]:
-        """Ask for text, also of types that only PostgreSQL has."""
-        if isinstance(kind, (Document, Interval)) or type(kind).__module__.startswith(
-            "sqlalchemy.dialects"
-        ):
-            return cast(one, Text)
-        return super()._selected(one, kind)
+        """Let the server write the value here too: drivers do not read all that it has."""
+        if isinstance(kind, BARE) or _is_decorated(kind):
+            return super()._selected(one, kind)
+        return literal_column(f"({_text_of(self._quoted(one), kind)})::text", Text).label(one.name)
 
     def _statement(self, form: str) -> str:
-        table = self._quote.format_table(self.table)
-        names = [self._quote.format_column(one) for one in self.columns]
+        table = self._quoted(self.table)
+        names = [self._quoted(one) for one in self.columns]
         chosen = [
             f"{_text_of(name, kind)} AS {name}"
             for name, kind in zip(names, self.types, strict=True)
         ]
-        key = ", ".join(self._quote.format_column(one) for one in self.table.primary_key)
-        query = f"SELECT {', '.join(chosen)} FROM {table}" + (f" ORDER BY {key}" if key else "")
+        key = ", ".join(f"t.{self._quoted(one)}" for one in self.table.primary_key)
+        query = f"SELECT {', '.join(chosen)} FROM {table} t" + (f" ORDER BY {key}" if key else "")
         options = FORMS[form]
         quoted = [
             name for name, kind in zip(names, self.types, strict=True) if not isinstance(kind, BARE)
@@ -287,6 +297,11 @@ def _python_type(kind: TypeEngine[Any]) -> type | None:
         return kind.python_type
     except NotImplementedError:
         return None
+
+
+def _is_decorated(kind: TypeEngine[Any]) -> bool:
+    """Whether the project's own code makes the values."""
+    return isinstance(kind, TypeDecorator) and not isinstance(kind, Interval)
 
 
 def _text_of(name: str, kind: TypeEngine[Any]) -> str:
