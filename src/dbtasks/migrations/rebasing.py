@@ -1,6 +1,6 @@
 """Put one's own revisions after another head, so that the history is a line again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from dbtasks.migrations.history import showmigrations
 from dbtasks.migrations.making import naming
 from dbtasks.migrations.merging import sides_of
 from dbtasks.migrations.moving import Move, check_free, move_files
+from dbtasks.migrations.others import check_others
 from dbtasks.migrations.rehearsing import rehearse
 from dbtasks.migrations.run import OnStep
 from dbtasks.migrations.runner import migrate
@@ -38,11 +39,12 @@ class Rebase:
     reversible: bool
 
 
-def plan_rebase(project: Project, revision: str) -> Rebase:
+def plan_rebase(project: Project, revision: str, *, not_applied_in: Collection[str] = ()) -> Rebase:
     """Return what `rebase` would do with the side of the history that has the revision.
 
     Raises UsageError where there are not two heads, Refused where a database that is marked has
-    a revision of that side, or where the side is no line.
+    a revision of that side, or any other that the project declares, or where the side is no line.
+    One that cannot be looked at refuses too, unless `not_applied_in` has its alias: a person knows.
     """
     scripts = read_scripts(read_config(project))
     heads = sorted(scripts.get_heads())
@@ -56,6 +58,12 @@ def plan_rebase(project: Project, revision: str) -> Rebase:
     side = sides[mine]
     _check_line(side)
     applied = _applied(project, side)
+    check_others(
+        project,
+        [one.revision for one in side],
+        not_applied_in=not_applied_in,
+        hint="revert that there first, or join the heads with --merge",
+    )
     fork = _parent(side[0])
     moves = tuple(_moves(side, fork, onto))
     check_free(moves)
@@ -66,6 +74,7 @@ def rebase(
     project: Project,
     revision: str,
     *,
+    not_applied_in: Collection[str] = (),
     on_step: OnStep | None = None,
     on_wait: OnWait | None = None,
 ) -> Rebase:
@@ -76,7 +85,7 @@ def rebase(
     rehearsed on a scratch database before anything is reverted or written: Refused says that it
     does not run.
     """
-    plan = plan_rebase(project, revision)
+    plan = plan_rebase(project, revision, not_applied_in=not_applied_in)
     rehearse(project, plan.moves, reversible=plan.reversible)
     if not plan.applied:
         move_files(plan.moves)

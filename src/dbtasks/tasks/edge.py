@@ -26,7 +26,7 @@ INTERRUPTED, TERMINATED, NOBODY_READS = 130, 143, 141
 LISTS = frozenset(
     (
         *("where", "order_by", "pk", "set_", "set_null", "param", "exclude", "mask"),
-        *("rename", "drop", "default", "default_sql"),
+        *("rename", "drop", "default", "default_sql", "not_applied_in"),
     )
 )
 """Options that may be given several times, on whichever command."""

@@ -1,5 +1,6 @@
 """Migrations: the schema's history."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -169,7 +170,7 @@ def unlock(run: Run) -> None:
     run.output.line(f"Removed the lock of {holder}." if holder else "There is no lock.")
 
 
-@command(connects=False, previews=True, asks=True)
+@command(previews=True, asks=True)
 def makemigrations(
     run: Run,
     name: str | None = None,
@@ -178,6 +179,7 @@ def makemigrations(
     update: bool = False,
     merge: bool = False,
     rebase: str | None = None,
+    not_applied_in: list[str] | None = None,
     from_database: bool = False,
     rename: list[str] | None = None,
     drop: list[str] | None = None,
@@ -193,7 +195,7 @@ def makemigrations(
     if merge:
         show_merge(run, migrations.merge(run.project, name=name, dry_run=run.dry_run))
     elif rebase is not None:
-        _rebase(run, rebase)
+        _rebase(run, rebase, not_applied_in or ())
     elif check:
         show_missing(run, migrations.missing(run.project, from_database=from_database))
     else:
@@ -202,6 +204,7 @@ def makemigrations(
             name=name,
             empty=empty,
             update=update,
+            not_applied_in=not_applied_in or (),
             from_database=from_database,
             answers=answers,
             dry_run=run.dry_run,
@@ -209,7 +212,7 @@ def makemigrations(
         show_made(run, made)
 
 
-@command(connects=False, previews=True)
+@command(previews=True)
 def squashmigrations(
     run: Run,
     from_: str | None = None,
@@ -268,11 +271,11 @@ def sqlmigrate(
         show_text(run.output, text)
 
 
-def _rebase(run: Run, revision: str) -> None:
+def _rebase(run: Run, revision: str, not_applied_in: Sequence[str]) -> None:
     """Show what moves, ask before anything is reverted, and do it."""
     from dbtasks import migrations
 
-    plan = migrations.plan_rebase(run.project, revision)
+    plan = migrations.plan_rebase(run.project, revision, not_applied_in=not_applied_in)
     after = plan.onto
     for one in plan.moves:
         run.output.line(f"{one.old} → {one.new}, after {after}")
@@ -280,9 +283,16 @@ def _rebase(run: Run, revision: str) -> None:
     if run.dry_run:
         return
     if plan.applied:
+        run.announce()
         run.confirm(f"reverting {', '.join(plan.applied)} loses the data that it holds")
     with Progress(run.output) as progress:
-        migrations.rebase(run.project, revision, on_step=progress.show, on_wait=run.tell_waiting)
+        migrations.rebase(
+            run.project,
+            revision,
+            not_applied_in=not_applied_in,
+            on_step=progress.show,
+            on_wait=run.tell_waiting,
+        )
 
 
 def _read_options(

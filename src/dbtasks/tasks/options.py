@@ -44,6 +44,7 @@ HELP = {
     "model": "The mapped class; without it the default one, and of whole tables all.",
     "name": "The beginning of the record's name; of a new revision, its name.",
     "no-input": "Do not ask; --noinput is the same.",
+    "not-applied-in": "An alias that cannot be reached, and has not had what is changed.",
     "offset": "Leave out so many records first.",
     "only": "One of several seed functions, by its name.",
     "optimize": "Make at once what is made and then changed, and leave out what is dropped again.",
