@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from office import Inv
+from office import Inv, on_sqlite
 from trees import ADD, add_revision, part
 
 
@@ -14,6 +14,20 @@ def test_two_heads_are_refused(office: Inv, company: Path) -> None:
         assert refused.code == 3
         assert "makemigrations --merge" in refused.err
         assert "--rebase" in refused.err
+
+
+@on_sqlite
+def test_check_refuses_two_heads_unless_they_are_declared(office: Inv, company: Path) -> None:
+    part(company)
+    for options in ((), ("--from-database",)):
+        refused = office("makemigrations", "--check", *options)
+        assert refused.code == 3, refused
+        assert "the history has 2 heads: 0002_floor, 0003_phone" in refused.err
+        assert refused.out == ""
+    tasks = company / "tasks.py"
+    tasks.write_text(tasks.read_text().replace("(\n", "(\n    heads=2,\n", 1))
+    checked = office("makemigrations", "--check")
+    assert (checked.code, "drop column employee.nick" in checked.out) == (1, True), checked
 
 
 def test_merged(office: Inv, company: Path) -> None:

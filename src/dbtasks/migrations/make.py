@@ -32,6 +32,7 @@ from dbtasks.migrations.scripts import (
     read_config,
     read_scripts,
 )
+from dbtasks.migrations.targets import check_heads
 from dbtasks.project import Project
 
 T = TypeVar("T")
@@ -90,7 +91,11 @@ def makemigrations(
 
 
 def missing(project: Project, *, from_database: bool = False) -> tuple[str, ...]:
-    """Return what the models have and the history has not, in words; nothing is asked."""
+    """Return what the models have and the history has not, in words; nothing is asked.
+
+    Raises Refused for several heads that nobody declared: `migrate` would not run them.
+    """
+    check_heads(read_scripts(read_config(project)), project.settings.heads)
 
     def work(scratch: Project, context: MigrationContext) -> tuple[str, ...]:
         trial = Trial(context, batch=scratch.backend.batch_migrations)
