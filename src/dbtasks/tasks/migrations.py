@@ -19,6 +19,7 @@ from dbtasks.tasks.options import positive, seconds
 from dbtasks.tasks.progress import Progress
 from dbtasks.tasks.questions import (
     read_answers,
+    refuse_beside,
     refuse_several,
     refuse_useless,
     show_made,
@@ -190,6 +191,14 @@ def makemigrations(
     from dbtasks import migrations
 
     refuse_several(empty=empty, check=check, update=update, merge=merge, rebase=rebase is not None)
+    refuse_beside("--name", name, update=update, check=check, rebase=rebase is not None)
+    refuse_beside(
+        "--from-database", from_database, empty=empty, merge=merge, rebase=rebase is not None
+    )
+    if not_applied_in and not (update or rebase is not None):
+        raise UsageError(
+            "--not-applied-in goes with --update or --rebase", hint="leave it out, or add one"
+        )
     answers = read_answers(run, rename, drop, default, default_sql)
     refuse_useless(answers, empty=empty, check=check, merge=merge, rebase=rebase is not None)
     if merge:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dbtasks.errors import Negative, UsageError
+from dbtasks.tasks.history import show_text
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
@@ -63,6 +64,13 @@ def refuse_several(**chosen: bool) -> None:
         raise UsageError(f"{' and '.join(given)} exclude each other", hint="give one of them")
 
 
+def refuse_beside(option: str, given: object, **chosen: bool) -> None:
+    """Refuse an option where another leaves nothing for it to do."""
+    for name, value in chosen.items():
+        if given and value:
+            raise UsageError(f"--{name} takes no {option}", hint="leave out one of the two")
+
+
 def show_merge(run: Run, merge: "Merge") -> None:
     """Show what each side does, the tables that both touch, and what joins them."""
     for head, side in merge.sides.items():
@@ -87,7 +95,7 @@ def show_made(run: Run, made: "Made") -> None:
         return
     for function, code in (("upgrade", made.draft.upgrade), ("downgrade", made.draft.downgrade)):
         run.output.line(f"def {function}() -> None:")
-        run.output.line(f"    {code.text}")
+        show_text(run.output, f"    {code.text}")
 
 
 def show_missing(run: Run, changes: "Sequence[str]") -> None:
