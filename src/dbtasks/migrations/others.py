@@ -1,6 +1,7 @@
 """The project's other databases: none of them may have a revision whose file is to change."""
 
 from collections.abc import Collection, Iterator
+from shlex import quote
 
 from dbtasks.errors import DbtasksError, Refused, UsageError
 from dbtasks.migrations.history import showmigrations
@@ -61,7 +62,7 @@ def _is_same(project: Project, other: Project) -> bool:
 
 def _unseen(unseen: dict[str, str], revisions: Collection[str]) -> Refused:
     told = "; ".join(f"{alias}: {why}" for alias, why in unseen.items())
-    flags = " ".join(f"--not-applied-in {alias}" for alias in unseen)
+    flags = " ".join(f"--not-applied-in {quote(alias)}" for alias in unseen)
     return Refused(
         f"whether every database is without {', '.join(revisions)} cannot be seen; {told}",
         hint=f"let it be reached; or, if you know that it has none of these: {flags}",

@@ -187,7 +187,7 @@ def makemigrations(
     default: list[str] | None = None,
     default_sql: list[str] | None = None,
 ) -> None:
-    """Write the revision that the models are missing; the database is not looked at."""
+    """Write the revision that the models are missing, compared with the history."""
     from dbtasks import migrations
 
     refuse_several(empty=empty, check=check, update=update, merge=merge, rebase=rebase is not None)

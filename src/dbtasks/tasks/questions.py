@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from dbtasks.migrations import Answers, Made, Merge, Question
 
 
+SQL = "sql:"
+
+
 def read_answers(
     run: Run,
     rename: list[str] | None,
@@ -27,7 +30,7 @@ def read_answers(
             run.output.note(note)
         if question.old:
             return _ask_renamed(run, question)
-        return run.answer(f"{question.new}: {question.kind.value} A value, or nothing to stop: ")
+        return _ask_default(run, question)
 
     return migrations.Answers(
         renames=migrations.parse_pairs(rename or (), "--rename", ":"),
@@ -44,6 +47,19 @@ def _ask_renamed(run: Run, question: "Question") -> str | None:
         if answer.lower() in known:
             return known[answer.lower()]
     return None
+
+
+def _ask_default(run: Run, question: "Question") -> str | None:
+    """Return what is typed, which is a literal unless it says that it is SQL."""
+    from dbtasks import migrations
+
+    answer = run.answer(
+        f"{question.new}: {question.kind.value}\n"
+        "A value, '' for the empty text, sql:EXPRESSION, or nothing to stop: "
+    )
+    if answer is not None and answer.startswith(SQL):
+        return migrations.Expression(answer.removeprefix(SQL).strip())
+    return "" if answer in ("''", '""') else answer
 
 
 def refuse_useless(answers: "Answers", **chosen: bool) -> None:
