@@ -115,7 +115,7 @@ def test_where_the_rows_are_in_the_way_it_says_what_is_done(
     assert "Reverting 0002_nick ... OK" in failed.out
     state = failed.err.splitlines()[-1]
     assert state.startswith("state: reverted: 0002_nick; the files are 0003_nick.py now; then: ")
-    assert "inv migrate" in failed.err
+    assert "hint: put that right; then: inv migrate" in failed.err
     assert revisions(company)[1:] == ["0002_theirs.py", "0003_nick.py"]
     add_revision(company, "0002_theirs")
     assert office("migrate").code == 0

@@ -180,7 +180,9 @@ def _told(done: str, then: str) -> Iterator[None]:
         yield
     except DbtasksError as error:
         error.state = f"{done}; then: {error.state}"
-        if "inv migrate" not in (error.hint or ""):
+        if error.hint is None or "the same command" in error.hint:  # which now is another
+            error.hint = f"put that right; {then}"
+        elif "inv migrate" not in error.hint:
             error.hint = f"{error.hint}; {then}"
         raise
     except BaseException as error:  # an interrupt: whoever reports it takes the last note
