@@ -21,6 +21,9 @@ def downgrade():
 
 FIRST = "0001_department_employee"
 
+ADD = 'op.add_column("{}", sa.Column("{}", sa.String(20)))'
+DROP = 'op.drop_column("{}", "{}")'
+
 
 def add_revision(
     root: Path,
@@ -48,3 +51,23 @@ def revisions(company: Path) -> list[str]:
     """Return the files that stand in the folder of the revisions, whatever they are."""
     folder = company / "migrations" / "versions"
     return sorted(one.name for one in folder.iterdir() if one.is_file())
+
+
+def part(company: Path, *, theirs: str = "department") -> None:
+    """Write two revisions of mine, and one of theirs, after the first."""
+    mine = "employee", "nick"
+    add_revision(company, "0002_nick", ADD.format(*mine), downgrade=DROP.format(*mine))
+    again = "employee", "phone"
+    add_revision(
+        company,
+        "0003_phone",
+        ADD.format(*again),
+        downgrade=DROP.format(*again),
+        after="0002_nick",
+    )
+    add_revision(
+        company,
+        "0002_floor",
+        ADD.format(theirs, "floor"),
+        downgrade=DROP.format(theirs, "floor"),
+    )

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -68,6 +69,11 @@ class Project:
         other = Project(self.settings, metadata=self._given_metadata)
         other.backend = type(self.backend)(url, self.settings.root)
         return other
+
+    def on(self, alias: str) -> "Project":
+        """Return the project on another of the databases that it declares."""
+        settings = replace(self.settings, database=alias)
+        return Project(settings, metadata=self._given_metadata)
 
     @property
     def name(self) -> str:

@@ -119,6 +119,27 @@ def test_from_the_beginning(history: Path, project: Project) -> None:
         assert "department" not in inspect(connection).get_table_names()
 
 
+@ONE
+@pytest.mark.parametrize("last", ["heads", "head"])
+def test_everything(history: Path, project: Project, last: str) -> None:
+    migrations.squashmigrations(project, first="base", last=last)
+    assert revisions(history) == ["0005_staff.py"]
+    assert [one.revision.id for one in migrations.migrate(project).steps] == ["0005_staff"]
+
+
+@ONE
+@pytest.mark.parametrize(("first", "last"), [("base", "0003_left"), ("0002", "heads")])
+def test_several_beginnings_or_heads_are_named(
+    history: Path, project: Project, first: str, last: str
+) -> None:
+    add_revision(history, "0001_other", after=None)
+    add_revision(history, "0006_other", after="0001_other")
+    with pytest.raises(UsageError) as raised:
+        migrations.squashmigrations(project, first=first, last=last)
+    named = "0001_department_employee, 0001_other" if first == "base" else "0005_staff, 0006_other"
+    assert named in str(raised.value)
+
+
 def test_a_database_in_the_middle_is_told(history: Path, inv: Inv, database: Database) -> None:
     env = {"DATABASE_URL": database.url}
     inv("migrate", "--to", "0003_left", env=env)

@@ -1,6 +1,6 @@
 """Make the revision that the models are missing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -23,6 +23,7 @@ from dbtasks.migrations.making.renames import find_rename
 from dbtasks.migrations.making.rendering import Code
 from dbtasks.migrations.making.trial import Trial
 from dbtasks.migrations.opening import open_environment
+from dbtasks.migrations.others import check_others
 from dbtasks.migrations.replay import copied, replayed
 from dbtasks.migrations.scripts import (
     Revision,
@@ -31,6 +32,7 @@ from dbtasks.migrations.scripts import (
     read_config,
     read_scripts,
 )
+from dbtasks.migrations.targets import check_heads
 from dbtasks.project import Project
 
 T = TypeVar("T")
@@ -62,6 +64,7 @@ def makemigrations(
     name: str | None = None,
     empty: bool = False,
     update: bool = False,
+    not_applied_in: Collection[str] = (),
     from_database: bool = False,
     answers: Answers | None = None,
     dry_run: bool = False,
@@ -71,13 +74,14 @@ def makemigrations(
     The history is replayed in a scratch database of the same kind; the project's own is not
     looked at. `answers` say what was renamed, and what the rows get that are there; what they
     leave open is asked by their `ask`. With `empty` nothing is compared; with `update` the newest
-    revision does what is missing, if the database has not had it; with `from_database` the models
-    are compared with what the project's database has. Raises Refused for what nobody answers,
+    revision does what is missing, if no database of the project has had it; one that cannot be
+    looked at refuses, unless `not_applied_in` has its alias. With `from_database` the models are
+    compared with what the project's database has. Raises Refused for what nobody answers,
     UsageError where no scratch database can be made.
     """
     _check_one_head(project)
     if update:
-        _check_not_applied(project)
+        _check_not_applied(project, not_applied_in)
     draft = Draft("empty") if empty else _draft(project, answers or Answers(), from_database)
     if dry_run or not (draft.changes or empty):
         return Made(draft)
@@ -87,7 +91,11 @@ def makemigrations(
 
 
 def missing(project: Project, *, from_database: bool = False) -> tuple[str, ...]:
-    """Return what the models have and the history has not, in words; nothing is asked."""
+    """Return what the models have and the history has not, in words; nothing is asked.
+
+    Raises Refused for several heads that nobody declared: `migrate` would not run them.
+    """
+    check_heads(read_scripts(read_config(project)), project.settings.heads)
 
     def work(scratch: Project, context: MigrationContext) -> tuple[str, ...]:
         trial = Trial(context, batch=scratch.backend.batch_migrations)
@@ -180,8 +188,8 @@ def _check_one_head(project: Project) -> None:
         )
 
 
-def _check_not_applied(project: Project) -> None:
-    """Refuse to change a revision that the database has had."""
+def _check_not_applied(project: Project, not_applied_in: Collection[str]) -> None:
+    """Refuse to change a revision that a database has had."""
     newest = [one for one in showmigrations(project) if one.head]
     for one in newest:
         if one.applied:
@@ -191,6 +199,13 @@ def _check_not_applied(project: Project) -> None:
             )
     if not newest:
         raise UsageError("there is no revision to update", hint="leave out --update")
+    check_others(
+        project,
+        [one.revision.id for one in newest],
+        not_applied_in=not_applied_in,
+        hint="revert it there first: inv rollback --database ALIAS; or make another revision: "
+        "leave out --update",
+    )
 
 
 def _amend(project: Project, draft: Draft) -> Revision:

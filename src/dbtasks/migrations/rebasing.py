@@ -1,53 +1,50 @@
 """Put one's own revisions after another head, so that the history is a line again."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from alembic.script import Script
 
-from dbtasks.errors import Refused, UsageError
+from dbtasks.errors import DbtasksError, Refused, Rejected, UsageError
 from dbtasks.guards import marker_of
 from dbtasks.locks import OnWait
 from dbtasks.migrations import rewriting
 from dbtasks.migrations.history import showmigrations
 from dbtasks.migrations.making import naming
 from dbtasks.migrations.merging import sides_of
+from dbtasks.migrations.moving import Move, check_free, move_files
+from dbtasks.migrations.others import check_others
+from dbtasks.migrations.rehearsing import rehearse
 from dbtasks.migrations.run import OnStep
 from dbtasks.migrations.runner import migrate
 from dbtasks.migrations.scripts import read_config, read_scripts
-from dbtasks.migrations.targets import find_revision
+from dbtasks.migrations.targets import find_revision, is_reversible
 from dbtasks.project import Project
-
-
-@dataclass(frozen=True)
-class Move:
-    """Say what a revision is called now, and which file it stands in."""
-
-    old: str
-    new: str
-    old_path: Path
-    path: Path
 
 
 @dataclass(frozen=True)
 class Rebase:
     """Hold what moves after `onto`, oldest first, and which of it the database has now.
 
-    `fork` is the last revision that both sides have; None at the beginning.
+    `fork` is the last revision that both sides have; None at the beginning. `reversible` says
+    whether all that moves can be reverted.
     """
 
     onto: str
     fork: str | None
     moves: tuple[Move, ...]
     applied: tuple[str, ...]
+    reversible: bool
 
 
-def plan_rebase(project: Project, revision: str) -> Rebase:
+def plan_rebase(project: Project, revision: str, *, not_applied_in: Collection[str] = ()) -> Rebase:
     """Return what `rebase` would do with the side of the history that has the revision.
 
     Raises UsageError where there are not two heads, Refused where a database that is marked has
-    a revision of that side, or where the side is no line.
+    a revision of that side, or any other that the project declares, or where the side is no line.
+    One that cannot be looked at refuses too, unless `not_applied_in` has its alias: a person knows.
     """
     scripts = read_scripts(read_config(project))
     heads = sorted(scripts.get_heads())
@@ -61,27 +58,44 @@ def plan_rebase(project: Project, revision: str) -> Rebase:
     side = sides[mine]
     _check_line(side)
     applied = _applied(project, side)
-    moves = tuple(_move(one, onto, place) for place, one in enumerate(side, 1))
-    return Rebase(onto, _parent(side[0]), moves, applied)
+    check_others(
+        project,
+        [one.revision for one in side],
+        not_applied_in=not_applied_in,
+        hint="revert that there first, or join the heads with --merge",
+    )
+    fork = _parent(side[0])
+    moves = tuple(_moves(side, fork, onto))
+    check_free(moves)
+    return Rebase(onto, fork, moves, applied, all(map(is_reversible, side)))
 
 
 def rebase(
     project: Project,
     revision: str,
     *,
+    not_applied_in: Collection[str] = (),
     on_step: OnStep | None = None,
     on_wait: OnWait | None = None,
 ) -> Rebase:
     """Revert one's own revisions, put them after the other head, and migrate again.
 
     The side that moves is the one that has `revision`. Its files get new numbers, where the
-    history has numbers. The database is migrated only if it had some of them.
+    history has numbers. The database is migrated only if it had some of them. The new order is
+    rehearsed on a scratch database before anything is reverted or written: Refused says that it
+    does not run.
     """
-    plan = plan_rebase(project, revision)
-    if plan.applied:
-        _revert(project, plan, on_step, on_wait)
-    _rewrite(plan)
-    if plan.applied:
+    plan = plan_rebase(project, revision, not_applied_in=not_applied_in)
+    rehearse(project, plan.moves, reversible=plan.reversible)
+    if not plan.applied:
+        move_files(plan.moves)
+        return plan
+    _revert(project, plan, on_step, on_wait)
+    reverted = f"reverted: {', '.join(plan.applied)}"
+    with _told(f"{reverted}; no file was changed", "then run the same again, and: inv migrate"):
+        move_files(plan.moves)
+    files = ", ".join(one.path.name for one in plan.moves)
+    with _told(f"{reverted}; the files are {files} now", "then: inv migrate"):
         migrate(project, on_step=on_step, on_wait=on_wait)
     return plan
 
@@ -124,11 +138,18 @@ def _check_line(side: Sequence[Script]) -> None:
             )
 
 
-def _move(script: Script, onto: str, place: int) -> Move:
-    """Return the id that comes `place` after another, and the file with it in its name."""
-    old, path = script.revision, Path(script.path)
-    new = naming.numbered_after(onto, old, place)
-    return Move(old, new, path, path.with_name(path.name.replace(old, new)))
+def _moves(side: Sequence[Script], fork: str | None, onto: str) -> Iterator[Move]:
+    """Yield each revision with the number that comes after the others', after the one before."""
+    ids = [one.revision for one in side]
+    new = [naming.numbered_after(onto, one, place) for place, one in enumerate(ids, 1)]
+    names = dict(zip(ids, new, strict=True))
+    told = names if fork is None else {**names, fork: onto}
+    for script, name, after in zip(side, new, [onto, *new], strict=False):
+        path = Path(script.path)
+        source = path.read_text(encoding="utf-8")
+        text = rewriting.rename(source, told, revision=name, down_revision=after)
+        new_path = path.with_name(path.name.replace(script.revision, name))
+        yield Move(script.revision, name, path, new_path, text)
 
 
 def _parent(script: Script) -> str | None:
@@ -137,24 +158,34 @@ def _parent(script: Script) -> str | None:
 
 def _revert(project: Project, plan: Rebase, on_step: OnStep | None, on_wait: OnWait | None) -> None:
     last = plan.applied[-1]
-    migrate(
-        project,
-        to=f"{last}@-{len(plan.applied)}",
-        reverts=plan.applied,
-        on_step=on_step,
-        on_wait=on_wait,
-    )
+    try:
+        migrate(
+            project,
+            to=f"{last}@-{len(plan.applied)}",
+            reverts=plan.applied,
+            on_step=on_step,
+            on_wait=on_wait,
+        )
+    except DbtasksError as error:
+        error.state = f"{error.state}; no file was changed"
+        if isinstance(error, Rejected):
+            error.hint = "mend its downgrade(), and run the same command again"
+        raise
 
 
-def _rewrite(plan: Rebase) -> None:
-    """Write the files anew, each with its new id and the one that it comes after now."""
-    names = {one.old: one.new for one in plan.moves}
-    after = plan.onto
-    for one in plan.moves:
-        source = one.old_path.read_text(encoding="utf-8")
-        told = names if plan.fork is None else {**names, plan.fork: plan.onto}
-        text = rewriting.rename(source, told, revision=one.new, down_revision=after)
-        rewriting.write(one.path, text, like=one.old_path)
-        if one.old_path != one.path:
-            one.old_path.unlink()
-        after = one.new
+@contextmanager
+def _told(done: str, then: str) -> Iterator[None]:
+    """Say with an error what was done before it, and what is to be typed after it is mended."""
+    try:
+        yield
+    except DbtasksError as error:
+        error.state = f"{done}; then: {error.state}"
+        if error.hint is None or "the same command" in error.hint:  # which now is another
+            error.hint = f"put that right; {then}"
+        elif "inv migrate" not in error.hint:
+            error.hint = f"{error.hint}; {then}"
+        raise
+    except BaseException as error:  # an interrupt: whoever reports it takes the last note
+        notes = getattr(error, "__notes__", [])
+        error.add_note(f"{done}; then: {notes[-1] if notes else 'interrupted'}")
+        raise

@@ -6,6 +6,8 @@ from pathlib import Path
 from shutil import copyfile
 from warnings import catch_warnings, filterwarnings
 
+from alembic.runtime.migration import RevisionStep
+from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
 
@@ -94,15 +96,23 @@ def replay(scratch: Project, to: str = EVERYTHING, amend: Amend | None = None) -
 
 def play(scratch: Project, steps_of: StepsOf, amend: Amend | None = None) -> None:
     """Run steps of the history on a database that is there to be tried on."""
+    begun = [("the history", "replayed")]
+
+    def followed(scripts: ScriptDirectory, heads: tuple[str, ...]) -> Iterator[RevisionStep]:
+        for step in steps_of(scripts, heads):
+            begun.append((step.revision.revision, "reverted" if step.is_downgrade else "replayed"))
+            yield step
+
     with open_environment(scratch, writes=True, amend=amend) as environment:
         try:
-            environment.execute(steps_of)
+            environment.execute(followed)
         except DbtasksError:
             raise
         except DBAPIError as error:
+            what, done = begun[-1]
             raise Rejected(
-                f"the history cannot be replayed: {scratch.backend.message_of(error)}",
+                f"{what} cannot be {done}: {scratch.backend.message_of(error)}",
                 hint="each revision has to run on an empty database: try inv migrate on one",
             ) from error
         except Exception as error:
-            raise project_raised("the history", error) from error
+            raise project_raised(begun[-1][0], error) from error

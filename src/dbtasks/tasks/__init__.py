@@ -19,6 +19,7 @@ from dbtasks.tasks import (
     migrations,
     project,
     records,
+    revisions,
     statements,
 )
 from dbtasks.tasks.edge import Command
@@ -26,7 +27,10 @@ from dbtasks.tasks.run import Binding
 
 __all__ = ["collection"]
 
-FAMILIES = (migrations, records, changes, statements, fixtures, databases, checks, project)
+FAMILIES = (
+    *(migrations, revisions, records, changes),
+    *(statements, fixtures, databases, checks, project),
+)
 
 
 def collection(

@@ -1,4 +1,4 @@
-"""Migrations: the schema's history."""
+"""Migrations: the schema's history, applied, reverted and shown."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -6,24 +6,9 @@ from typing import TYPE_CHECKING, Any
 from dbtasks.errors import DbtasksError, Negative, UsageError
 from dbtasks.output import Output
 from dbtasks.tasks.edge import command
-from dbtasks.tasks.history import (
-    read_form,
-    show_folded,
-    show_graph,
-    show_list,
-    show_squashed,
-    show_text,
-)
+from dbtasks.tasks.history import read_form, show_graph, show_list, show_text
 from dbtasks.tasks.options import positive, seconds
 from dbtasks.tasks.progress import Progress
-from dbtasks.tasks.questions import (
-    read_answers,
-    refuse_several,
-    refuse_useless,
-    show_made,
-    show_merge,
-    show_missing,
-)
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
@@ -169,69 +154,6 @@ def unlock(run: Run) -> None:
     run.output.line(f"Removed the lock of {holder}." if holder else "There is no lock.")
 
 
-@command(connects=False, previews=True, asks=True)
-def makemigrations(
-    run: Run,
-    name: str | None = None,
-    empty: bool = False,
-    check: bool = False,
-    update: bool = False,
-    merge: bool = False,
-    rebase: str | None = None,
-    from_database: bool = False,
-    rename: list[str] | None = None,
-    drop: list[str] | None = None,
-    default: list[str] | None = None,
-    default_sql: list[str] | None = None,
-) -> None:
-    """Write the revision that the models are missing; the database is not looked at."""
-    from dbtasks import migrations
-
-    refuse_several(empty=empty, check=check, update=update, merge=merge, rebase=rebase is not None)
-    answers = read_answers(run, rename, drop, default, default_sql)
-    refuse_useless(answers, empty=empty, check=check, merge=merge, rebase=rebase is not None)
-    if merge:
-        show_merge(run, migrations.merge(run.project, name=name, dry_run=run.dry_run))
-    elif rebase is not None:
-        _rebase(run, rebase)
-    elif check:
-        show_missing(run, migrations.missing(run.project, from_database=from_database))
-    else:
-        made = migrations.makemigrations(
-            run.project,
-            name=name,
-            empty=empty,
-            update=update,
-            from_database=from_database,
-            answers=answers,
-            dry_run=run.dry_run,
-        )
-        show_made(run, made)
-
-
-@command(connects=False, previews=True)
-def squashmigrations(
-    run: Run,
-    from_: str | None = None,
-    to: str | None = None,
-    name: str | None = None,
-    optimize: bool = False,
-) -> None:
-    """Put one revision in the place of several, after both histories have come out the same."""
-    from dbtasks import migrations
-
-    if from_ is None or to is None:
-        raise UsageError(
-            "say which revisions", hint="as in: inv squashmigrations --from 0002 --to 0005"
-        )
-    squashed = migrations.squashmigrations(
-        run.project, first=from_, last=to, name=name, optimize=optimize, dry_run=run.dry_run
-    )
-    if optimize:
-        show_folded(run.output, squashed)
-    show_squashed(run.output, squashed, written=not run.dry_run)
-
-
 @command()
 def showmigrations(
     run: Run,
@@ -266,23 +188,6 @@ def sqlmigrate(
     text = migrations.sqlmigrate(run.project, revision=revision, backwards=backwards)
     with run.output.into(output):
         show_text(run.output, text)
-
-
-def _rebase(run: Run, revision: str) -> None:
-    """Show what moves, ask before anything is reverted, and do it."""
-    from dbtasks import migrations
-
-    plan = migrations.plan_rebase(run.project, revision)
-    after = plan.onto
-    for one in plan.moves:
-        run.output.line(f"{one.old} → {one.new}, after {after}")
-        after = one.new
-    if run.dry_run:
-        return
-    if plan.applied:
-        run.confirm(f"reverting {', '.join(plan.applied)} loses the data that it holds")
-    with Progress(run.output) as progress:
-        migrations.rebase(run.project, revision, on_step=progress.show, on_wait=run.tell_waiting)
 
 
 def _read_options(
@@ -385,7 +290,4 @@ def _report_ahead(output: Output, plan: "Plan") -> None:
     output.line(f"The database is ahead ({', '.join(plan.ahead)}); nothing to do.")
 
 
-COMMANDS = (
-    *(migrate, rollback, redo, makemigrations, squashmigrations),
-    *(showmigrations, sqlmigrate, resolve, unlock),
-)
+COMMANDS = (*(migrate, rollback, redo, showmigrations, sqlmigrate, resolve, unlock),)

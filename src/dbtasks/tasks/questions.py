@@ -3,12 +3,16 @@
 from typing import TYPE_CHECKING
 
 from dbtasks.errors import Negative, UsageError
+from dbtasks.tasks.history import show_text
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dbtasks.migrations import Answers, Made, Merge, Question
+
+
+SQL = "sql:"
 
 
 def read_answers(
@@ -26,7 +30,7 @@ def read_answers(
             run.output.note(note)
         if question.old:
             return _ask_renamed(run, question)
-        return run.answer(f"{question.new}: {question.kind.value} A value, or nothing to stop: ")
+        return _ask_default(run, question)
 
     return migrations.Answers(
         renames=migrations.parse_pairs(rename or (), "--rename", ":"),
@@ -45,6 +49,19 @@ def _ask_renamed(run: Run, question: "Question") -> str | None:
     return None
 
 
+def _ask_default(run: Run, question: "Question") -> str | None:
+    """Return what is typed, which is a literal unless it says that it is SQL."""
+    from dbtasks import migrations
+
+    answer = run.answer(
+        f"{question.new}: {question.kind.value}\n"
+        "A value, '' for the empty text, sql:EXPRESSION, or nothing to stop: "
+    )
+    if answer is not None and answer.startswith(SQL):
+        return migrations.Expression(answer.removeprefix(SQL).strip())
+    return "" if answer in ("''", '""') else answer
+
+
 def refuse_useless(answers: "Answers", **chosen: bool) -> None:
     """Refuse answers where nothing is asked."""
     given = [*answers.renames, *answers.dropped, *answers.defaults, *answers.expressions]
@@ -61,6 +78,13 @@ def refuse_several(**chosen: bool) -> None:
     given = [f"--{name}" for name, value in chosen.items() if value]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} exclude each other", hint="give one of them")
+
+
+def refuse_beside(option: str, given: object, **chosen: bool) -> None:
+    """Refuse an option where another leaves nothing for it to do."""
+    for name, value in chosen.items():
+        if given and value:
+            raise UsageError(f"--{name} takes no {option}", hint="leave out one of the two")
 
 
 def show_merge(run: Run, merge: "Merge") -> None:
@@ -87,7 +111,7 @@ def show_made(run: Run, made: "Made") -> None:
         return
     for function, code in (("upgrade", made.draft.upgrade), ("downgrade", made.draft.downgrade)):
         run.output.line(f"def {function}() -> None:")
-        run.output.line(f"    {code.text}")
+        show_text(run.output, f"    {code.text}")
 
 
 def show_missing(run: Run, changes: "Sequence[str]") -> None:

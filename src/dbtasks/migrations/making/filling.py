@@ -1,6 +1,7 @@
 """What the rows get that are there, where a column is new or takes NULL no more."""
 
 from collections.abc import Iterator, Sequence
+from shlex import quote
 from typing import Any
 
 from alembic.operations import ops
@@ -29,8 +30,13 @@ class Filling:
         self.answers = answers
 
     def fill(self, operations: Sequence[Operation]) -> list[Operation]:
-        """Return the operations with what gives rows a value where they would have none."""
-        return [each for one in operations for each in self._filled(one)]
+        """Return the operations with what gives rows a value where they would have none.
+
+        Raises Refused, with all that is to be told, where nobody can tell it.
+        """
+        filled = [each for one in operations for each in self._filled(one)]
+        self.answers.check_complete()
+        return filled
 
     def _filled(self, operation: Operation) -> Iterator[Operation]:
         if isinstance(operation, Statements):
@@ -84,7 +90,7 @@ class Filling:
 
     def _settled(self, table: ops.ModifyTableOps, column: Column[object]) -> ops.AlterColumnOp:
         """Return what takes the default off again, or lets the column take no NULL any more."""
-        by_default = f"{full_name(table)}.{column.name}" not in self.answers.expressions
+        by_default = self._expression(f"{full_name(table)}.{column.name}") is None
         return ops.AlterColumnOp(
             *(table.table_name, column.name),
             schema=table.schema,
@@ -119,15 +125,11 @@ class Filling:
         return column.type if table is None else table.c[column.name].type
 
     def _expression(self, name: str) -> str | None:
-        found = self.answers.expressions.get(name)
-        if found is not None:
-            self.answers.used.add(name)
-        return found
+        return self.answers.expression(_question(name))
 
     def _value(self, name: str, column: Column[object]) -> tuple[Any, TypeEngine[Any]]:
         """Return the value that a person names, and its type."""
-        flags = (f"--default {name}=VALUE", f"--default-sql {name}=EXPRESSION")
-        given = self.answers.default(Question(Kind.DEFAULT, name, flags))
+        given = self.answers.default(_question(name))
         kind = self.project.backend.resolve_type(self._model_type(name, column))
         return convert_stored(given, kind, name, self.project.backend), kind
 
@@ -150,9 +152,16 @@ class Filling:
         except (CompileError, NotImplementedError) as error:
             raise UsageError(
                 f"{value!r} cannot be written as SQL for {name}",
-                hint=f"write it yourself: --default-sql {name}=EXPRESSION",
+                hint=f"write it yourself: {_question(name).flags[1]}",
             ) from error
         return str(compiled)
+
+
+def _question(name: str) -> Question:
+    # "SQL EXPRESSION", as that is quoted, and what takes its place has to be.
+    value, expression = (quote(f"{name}={what}") for what in ("VALUE", "SQL EXPRESSION"))
+    flags = (f"--default {value}", f"--default-sql {expression}")
+    return Question(Kind.DEFAULT, name, flags)
 
 
 def _needs_value(column: Column[object]) -> bool:

@@ -30,8 +30,21 @@ class Question:
     notes: tuple[str, ...] = ()
 
 
+class Expression(str):
+    """Answer with SQL, and not with a literal."""
+
+    __slots__ = ()
+
+
 Ask = Callable[[Question], str | None]
-"""Return the answer: of a rename "yes" or "no", of a default a literal; None if there is none."""
+"""Return the answer: of a rename "yes" or "no", of a default a literal or an Expression.
+
+None is no answer.
+"""
+
+
+UNKNOWN = Expression("NULL")
+"""Stands for what the rows get while nobody has told, in code that is never run."""
 
 
 @dataclass
@@ -39,7 +52,8 @@ class Answers:
     """Hold what was answered beforehand, and ask for the rest.
 
     `renames` are the new names by the old ones, `dropped` what is not renamed, `defaults` the
-    literals by column, `expressions` the SQL by column.
+    literals by column, `expressions` the SQL by column. Where there is no `ask`, `open` has what
+    nobody can tell, until `check_complete` names all of it.
     """
 
     renames: Mapping[str, str] = field(default_factory=dict)
@@ -49,9 +63,10 @@ class Answers:
     ask: Ask | None = None
     used: set[str] = field(default_factory=set)
     asked: dict[tuple[str, str], str] = field(default_factory=dict)
+    open: dict[str, Question] = field(default_factory=dict)
 
     def renamed(self, question: Question) -> bool:
-        """Whether something was renamed. Raises Refused where nobody can tell."""
+        """Whether something was renamed; no for as long as nobody can tell."""
         if question.old in self.renames:
             self.used.add(question.old)
             return self.renames[question.old] == question.new
@@ -60,7 +75,7 @@ class Answers:
             return False
         if question.new in self.renames.values():
             return False
-        return self._answer(question) == "yes"
+        return self._answer(question, unknown="no") == "yes"
 
     def names(self, question: Question) -> bool:
         """Whether a flag says that just this was renamed, however little the two look alike."""
@@ -72,11 +87,28 @@ class Answers:
             self.used.add(name)
 
     def default(self, question: Question) -> str:
-        """Return the literal for the rows that are there. Raises Refused where nobody can tell."""
+        """Return the literal for the rows that are there, where they do not get an expression."""
         if question.new in self.defaults:
             self.used.add(question.new)
             return self.defaults[question.new]
         return self._answer(question)
+
+    def expression(self, question: Question) -> str | None:
+        """Return the SQL for the rows that are there; None where they get a literal."""
+        if question.new in self.expressions:
+            self.used.add(question.new)
+            return self.expressions[question.new]
+        if question.new in self.defaults:
+            return None
+        answer = self._answer(question)
+        return answer if isinstance(answer, Expression) else None
+
+    def check_complete(self) -> None:
+        """Raise Refused where nobody could tell something, with the flags for all of it."""
+        if self.open:
+            questions = [*self.open.values()]
+            self.open.clear()
+            raise _unanswered(questions)
 
     def check_used(self) -> None:
         """Refuse answers to what was not asked: there is a mistake in them."""
@@ -87,18 +119,27 @@ class Answers:
                 hint="see what has changed with: inv makemigrations --dry-run",
             )
 
-    def _answer(self, question: Question) -> str:
+    def _answer(self, question: Question, unknown: str = UNKNOWN) -> str:
+        """Return the answer, or `unknown` where there is nobody to ask."""
         key = question.old, question.new
-        answer = self.asked.get(key)
-        if answer is None and self.ask is not None:
+        if key not in self.asked:
+            if self.ask is None:
+                # Of what is gone one question is told: the next hangs on its answer.
+                self.open.setdefault(question.old or question.new, question)
+                return unknown
             answer = self.ask(question)
-        if answer is None:
-            what = f"{question.old} and {question.new}" if question.old else question.new
-            raise Refused(
-                f"{what}: {question.kind.value}", hint=f"add {' or '.join(question.flags)}"
-            )
-        self.asked[key] = answer
-        return answer
+            if answer is None:
+                raise _unanswered([question])
+            self.asked[key] = answer
+        return self.asked[key]
+
+
+def _unanswered(questions: Sequence[Question]) -> Refused:
+    told = (
+        f"{' and '.join(filter(None, (one.old, one.new)))}: {one.kind.value}" for one in questions
+    )
+    flags = (" or ".join(one.flags) for one in questions)
+    return Refused("; ".join(told), hint=f"add {', and '.join(flags)}")
 
 
 def parse_pairs(texts: Sequence[str], option: str, sign: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What was renamed, of what looks dropped and added: asked, and applied before all else."""
 
 from collections.abc import Iterator, Sequence
+from shlex import quote
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
@@ -32,6 +33,7 @@ def find_rename(
     for question, pair in [*_tables(operations, answers), *_columns(context, operations)]:
         if answers.renamed(question):
             return pair
+    answers.check_complete()
     return None
 
 
@@ -40,7 +42,11 @@ def _tables(
 ) -> Iterator[tuple[Question, tuple[Operation, Operation]]]:
     """Yield what may be the rename of a table: one is gone, and another has some of its columns."""
     for old, new in _pairs(operations):
-        question = _question(Kind.TABLE, full_name(old), full_name(new), ())
+        notes = (
+            f'without a migration: __tablename__ = "{old.table_name}" leaves the table as it is',
+            _breaks(old.table_name),
+        )
+        question = _question(Kind.TABLE, full_name(old), full_name(new), notes)
         alike = _alike(old.to_table(), new.to_table())
         if old.schema == new.schema and (alike or answers.names(question)):
             forth = ops.RenameTableOp(old.table_name, new.table_name, schema=new.schema)
@@ -138,11 +144,13 @@ def _renamed(
 
 
 def _question(kind: Kind, old: str, new: str, notes: tuple[str, ...]) -> Question:
-    return Question(kind, new, (f"--rename {old}:{new}", f"--drop {old}"), old, notes)
+    return Question(
+        kind, new, (f"--rename {quote(f'{old}:{new}')}", f"--drop {quote(old)}"), old, notes
+    )
 
 
 def _notes(context: MigrationContext, old: Column[object], new: Column[object]) -> tuple[str, ...]:
-    breaks = f"while old code still runs, it asks for {old.name}, and fails from the migration on"
+    breaks = _breaks(old.name)
     if _is_kin(context, old, new):
         keeps = f'{new.name} = mapped_column("{old.name}", …) leaves the column as it is'
         return f"without a migration: {keeps}", breaks
@@ -150,3 +158,7 @@ def _notes(context: MigrationContext, old: Column[object], new: Column[object]) 
         return "SQLAlchemy does not know its type, so that one stays", breaks
     types = (one.type.compile(context.dialect) for one in (old, new))
     return f"its type changes too, from {' to '.join(types)}", breaks
+
+
+def _breaks(old: str) -> str:
+    return f"while old code still runs, it asks for {old}, and fails from the migration on"

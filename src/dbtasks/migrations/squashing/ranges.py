@@ -1,6 +1,6 @@
 """Which revisions a squash takes, and whether nothing else hangs inside."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from alembic.script import Script, ScriptDirectory
@@ -8,7 +8,7 @@ from alembic.util import to_tuple
 
 from dbtasks.errors import Refused, UsageError
 from dbtasks.migrations.scripts import our_errors
-from dbtasks.migrations.targets import find_revision, replaced_by
+from dbtasks.migrations.targets import BASE, HEADS, find_revision, replaced_by
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,13 @@ class Range:
 
 
 def find_range(scripts: ScriptDirectory, first: str, last: str) -> Range:
-    """Return the revisions from one to another, both included.
+    """Return the revisions from one to another, both included; `base` and `heads` are the ends.
 
     Raises UsageError where they do not follow each other, Refused where a revision outside hangs
     inside, or one inside comes after another history too.
     """
-    oldest, newest = find_revision(scripts, first), find_revision(scripts, last)
+    oldest = _end(scripts, first, "--from", (BASE,), scripts.get_bases())
+    newest = _end(scripts, last, "--to", (HEADS, "head"), scripts.get_heads())
     with our_errors():
         known = {one.revision: one for one in scripts.walk_revisions()}
         walk = scripts.iterate_revisions(newest.revision, (), implicit_base=True)
@@ -76,6 +77,20 @@ def find_range(scripts: ScriptDirectory, first: str, last: str) -> Range:
     _check_outside(inside, oldest)
     _check_hanging(inside, known.values(), newest)
     return Range(tuple(inside.values()), _depends_on(scripts, inside))
+
+
+def _end(
+    scripts: ScriptDirectory, name: str, option: str, words: Iterable[str], ends: Sequence[str]
+) -> Script:
+    """Return a revision by its name, or the one that a word for this end of the history means."""
+    if name not in words:
+        return find_revision(scripts, name)
+    if len(ends) != 1:
+        raise UsageError(
+            f"{option} {name} is one of {len(ends)} revisions: {', '.join(sorted(ends)) or 'none'}",
+            hint=f"name it, as in {option} {ends[0]}" if ends else "see: inv showmigrations",
+        )
+    return find_revision(scripts, ends[0])
 
 
 def _parents(script: Script) -> tuple[str, ...]:

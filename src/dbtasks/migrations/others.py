@@ -1,0 +1,69 @@
+"""The project's other databases: none of them may have a revision whose file is to change."""
+
+from collections.abc import Collection, Iterator
+from shlex import quote
+
+from dbtasks.errors import DbtasksError, Refused, UsageError
+from dbtasks.migrations.history import showmigrations
+from dbtasks.project import Project
+
+
+def check_others(
+    project: Project, revisions: Collection[str], *, not_applied_in: Collection[str], hint: str
+) -> None:
+    """Refuse where another declared database has one of the revisions, or cannot be looked at.
+
+    `not_applied_in` are the aliases of those that cannot, and of which a person knows that they
+    have none of them. `hint` says what is to be done where one has.
+    """
+    _check_declared(project, not_applied_in)
+    unseen = {}
+    for other in _others(project):
+        alias = other.settings.database
+        try:
+            found = [one.revision.id for one in showmigrations(other) if one.applied]
+        except DbtasksError as error:
+            unseen[alias] = other.scrub(error.message)
+            continue
+        finally:
+            other.close()
+        applied = [one for one in found if one in revisions]
+        if applied:
+            raise Refused(f"the database {alias!r} has {', '.join(applied)}", hint=hint)
+    for alias in not_applied_in:
+        unseen.pop(alias, None)
+    if unseen:
+        raise _unseen(unseen, revisions)
+
+
+def _check_declared(project: Project, aliases: Collection[str]) -> None:
+    for alias in aliases:
+        if alias not in project.settings.databases:
+            raise UsageError(
+                f"--not-applied-in {alias}: there is no such database",
+                hint=f"take one of {', '.join(project.settings.databases)}",
+            )
+
+
+def _others(project: Project) -> Iterator[Project]:
+    """Yield the project on each other alias that is not the same database."""
+    for alias in project.settings.databases:
+        other = project.on(alias)
+        if alias != project.settings.database and not _is_same(project, other):
+            yield other
+
+
+def _is_same(project: Project, other: Project) -> bool:
+    try:
+        return other.backend.url == project.backend.url
+    except DbtasksError:  # without a URL, which is told where it is looked at
+        return False
+
+
+def _unseen(unseen: dict[str, str], revisions: Collection[str]) -> Refused:
+    told = "; ".join(f"{alias}: {why}" for alias, why in unseen.items())
+    flags = " ".join(f"--not-applied-in {quote(alias)}" for alias in unseen)
+    return Refused(
+        f"whether every database is without {', '.join(revisions)} cannot be seen; {told}",
+        hint=f"let it be reached; or, if you know that it has none of these: {flags}",
+    )

@@ -1,0 +1,99 @@
+"""A revision that any database of the project has is neither changed nor moved."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import Database, Result, fresh_database
+from office import add_column
+from trees import ADD, DROP, add_revision, part, revisions
+
+Inv = Callable[..., Result]
+
+REBASE = ("makemigrations", "--rebase", "0002_nick", "--no-input", "--database", "default")
+UPDATE = ("makemigrations", "--update", "--no-input")
+
+
+@pytest.fixture
+def staged(
+    office: Inv, company: Path, database: Database, request: pytest.FixtureRequest, tmp_path: Path
+) -> Inv:
+    """Return `inv` in a project with another database, and my revision, which neither has."""
+    tasks = company / "tasks.py"
+    declared = tasks.read_text().replace("(\n", '(\n    databases={"staging": {}},\n', 1)
+    tasks.write_text(declared)
+    add_revision(
+        company,
+        "0002_nick",
+        ADD.format("employee", "nick"),
+        downgrade=DROP.format("employee", "nick"),
+    )
+    scheme = database.url.partition(":")[0]
+    folder = tmp_path / "staging"
+    folder.mkdir()
+    with fresh_database(request, folder, database.kind, scheme) as other:
+        env = {"STAGING_DATABASE_URL": other.url}
+
+        def run(*arguments: str, env: dict[str, str] = env) -> Result:
+            return office(*arguments, env=env)
+
+        yield run
+
+
+def prepare(company: Path, command: tuple[str, ...]) -> None:
+    """Write what the command has to do, beside my revision."""
+    if command is REBASE:
+        part(company)
+    else:
+        for name in ("nick", "room"):
+            add_column(company, f"{name}: Mapped[str | None] = mapped_column(String(20))")
+
+
+@pytest.mark.parametrize("command", [UPDATE, REBASE])
+def test_not_where_another_database_has_it(
+    staged: Inv, company: Path, command: tuple[str, ...]
+) -> None:
+    assert staged("migrate", "--database", "staging").code == 0
+    prepare(company, command)
+    files = revisions(company)
+    refused = staged(*command)
+    assert refused.code == 3, refused
+    assert "the database 'staging' has 0002_nick" in refused.err
+    assert revisions(company) == files
+    back = staged("migrate", "--to", "0001", "--no-input", "--database", "staging")
+    assert back.code == 0, back
+    done = staged(*command)
+    assert done.code == 0, done
+
+
+@pytest.mark.parametrize("command", [UPDATE, REBASE])
+def test_one_that_cannot_be_looked_at_is_told_of(
+    staged: Inv, company: Path, command: tuple[str, ...]
+) -> None:
+    prepare(company, command)
+    files = revisions(company)
+    for env, why in (
+        ({}, "staging: STAGING_DATABASE_URL is not set"),
+        ({"STAGING_DATABASE_URL": "postgresql://me:secret@127.0.0.1:9/x"}, "staging: cannot"),
+    ):
+        refused = staged(*command, env=env)
+        assert refused.code == 3, refused
+        assert why in refused.err
+        assert "--not-applied-in staging" in refused.err
+        assert "secret" not in refused.err
+        assert revisions(company) == files
+    unknown = staged(*command, "--not-applied-in", "other", env={})
+    assert (unknown.code, "take one of default, staging" in unknown.err) == (2, True), unknown
+    done = staged(*command, "--not-applied-in", "staging", env={})
+    assert done.code == 0, done
+
+
+def test_two_names_of_one_database_are_one(staged: Inv, company: Path, database: Database) -> None:
+    same = {"STAGING_DATABASE_URL": database.url}
+    assert staged("migrate", env=same).code == 0
+    part(company)
+    done = staged(*REBASE, env=same)
+    assert done.code == 0, done
+    assert "database: default, " in done.err
+    assert staged("migrate", "--check", "--database", "staging", env=same).code == 0

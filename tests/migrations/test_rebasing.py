@@ -1,0 +1,132 @@
+"""One's own side put after the other head: rehearsed first, and told truly where it fails."""
+
+from pathlib import Path
+
+import pytest
+
+from conftest import Database
+from office import Inv, execute, on_sqlite, rows
+from trees import ADD, DROP, add_revision, part, revisions
+
+
+def test_rebased(office: Inv, company: Path) -> None:
+    part(company)
+    shown = office("makemigrations", "--rebase", "0003_phone", "--dry-run")
+    assert shown.out == (
+        "0002_nick → 0003_nick, after 0002_floor\n0003_phone → 0004_phone, after 0003_nick\n"
+    )
+    assert [*company.rglob("0004*")] == []
+    versions = company / "migrations" / "versions"
+    windows = (versions / "0002_nick.py").read_bytes().replace(b"\n", b"\r\n")
+    (versions / "0002_nick.py").write_bytes(windows)
+    done = office("makemigrations", "--rebase", "0002_nick")
+    assert done.code == 0, done
+    names = sorted(one.name for one in versions.glob("0*.py"))
+    assert names[1:] == ["0002_floor.py", "0003_nick.py", "0004_phone.py"]
+    moved = (versions / "0003_nick.py").read_bytes()
+    assert moved.count(b"\n") == moved.count(b"\r\n") == windows.count(b"\n")
+    assert office("migrate").code == 0
+    assert "Applying" not in office("migrate").out
+    assert office("migrate", "--to", "base", "--no-input").code == 0
+
+
+@on_sqlite
+def test_three_heads_cannot_be_a_line(office: Inv, company: Path) -> None:
+    part(company)
+    add_revision(company, "0002_third", ADD.format("department", "third"))
+    refused = office("makemigrations", "--rebase", "0002_third")
+    assert refused.code == 2, refused
+    assert "there are 3 heads, 0002_floor, 0002_third, 0003_phone" in refused.err
+    assert "hint: join them with: inv makemigrations --merge" in refused.err
+
+
+def test_rebased_on_a_database_that_has_mine(office: Inv, company: Path) -> None:
+    add_revision(
+        company,
+        "0002_nick",
+        ADD.format("employee", "nick"),
+        downgrade=DROP.format("employee", "nick"),
+    )
+    assert office("migrate").code == 0
+    part(company)
+    unasked = office("makemigrations", "--rebase", "0002_nick")
+    assert (unasked.code, "reverting 0002_nick" in unasked.err) == (3, True)
+    done = office("makemigrations", "--rebase", "0002_nick", "--no-input")
+    assert done.code == 0, done
+    assert "Reverting 0002_nick ... OK" in done.out
+    assert "Applying 0004_phone ... OK" in done.out
+    assert "[X] 0004_phone" in office("showmigrations").out
+    assert office("migrate", "--check").code == 0
+
+
+def test_not_where_others_rely_on_it(inv: Inv, company: Path, database: Database) -> None:
+    add_revision(company, "0002_nick", ADD.format("employee", "nick"))
+    env = {"DATABASE_URL": database.url, "DBTASKS_ENV": "staging"}
+    assert inv("migrate", env=env).code == 0
+    part(company)
+    refused = inv("makemigrations", "--rebase", "0002_nick", "--no-input", env=env)
+    assert (refused.code, "is marked as staging" in refused.err) == (3, True), refused
+    assert [*company.rglob("0004*")] == []
+
+
+FLOOR = 'op.create_table("floor", sa.Column("id", sa.Integer, primary_key=True))'
+
+
+def apply_mine(office: Inv, company: Path, **bodies: str) -> None:
+    """Write and apply my revision, and then theirs beside it."""
+    given = {
+        "upgrade": ADD.format("employee", "nick"),
+        "downgrade": DROP.format("employee", "nick"),
+    }
+    add_revision(company, "0002_nick", **given | bodies)
+    assert office("migrate").code == 0
+
+
+@pytest.mark.parametrize("way", ["upgrade", "downgrade"])
+def test_an_order_that_fails_is_not_begun(
+    office: Inv, company: Path, database: Database, way: str
+) -> None:
+    downgrade = DROP.format("employee", "nick")
+    apply_mine(office, company, downgrade=f"{downgrade}\n{FLOOR}")
+    execute(database, "UPDATE employee SET nick = 'kept'")
+    if way == "upgrade":
+        add_revision(company, "0002_theirs", ADD.format("employee", "nick"))
+    else:
+        add_revision(company, "0002_theirs", FLOOR)
+    files = revisions(company)
+    refused = office("makemigrations", "--rebase", "0002_nick", "--no-input")
+    assert refused.code == 3, refused
+    verb = "replayed" if way == "upgrade" else "reverted"
+    assert f"the new order does not run: 0003_nick cannot be {verb}: " in refused.err
+    assert refused.err.endswith("state: nothing was changed\n")
+    assert "Reverting" not in refused.out
+    assert revisions(company) == files
+    assert rows(database, "SELECT DISTINCT nick FROM employee") == [("kept",)]
+
+
+def test_where_the_rows_are_in_the_way_it_says_what_is_done(
+    office: Inv, company: Path, database: Database
+) -> None:
+    apply_mine(office, company)
+    rows_only = 'if op.get_bind().scalar(sa.text("SELECT count(*) FROM employee")): raise KeyError'
+    add_revision(company, "0002_theirs", rows_only)
+    failed = office("makemigrations", "--rebase", "0002_nick", "--no-input")
+    assert failed.code == 70, failed
+    assert "Reverting 0002_nick ... OK" in failed.out
+    state = failed.err.splitlines()[-1]
+    assert state.startswith("state: reverted: 0002_nick; the files are 0003_nick.py now; then: ")
+    assert "hint: put that right; then: inv migrate" in failed.err
+    assert revisions(company)[1:] == ["0002_theirs.py", "0003_nick.py"]
+    add_revision(company, "0002_theirs")
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT count(nick) FROM employee") == [(0,)]
+
+
+def test_files_that_cannot_be_written_stay_as_they_were(office: Inv, company: Path) -> None:
+    part(company)
+    (company / "migrations" / "versions" / "0004_phone.py").mkdir()
+    files = revisions(company)
+    failed = office("makemigrations", "--rebase", "0002_nick")
+    assert failed.code == 3, failed
+    assert "0004_phone.py" in failed.err
+    assert revisions(company) == files
