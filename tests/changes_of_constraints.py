@@ -109,6 +109,58 @@ CHANGES = (
         batch=True,
     ),
     on_parent(
+        "check of a column",
+        "",
+        'sa.Column("a", sa.Integer, sa.CheckConstraint("a > 0")), '
+        'sa.Column("b", sa.Integer, sa.CheckConstraint("b > 0", name="positive"))',
+        code=['sa.CheckConstraint("a > 0")', '("positive"), '],
+    ),
+    on_parent(
+        "check of a column dropped",
+        'sa.Column("a", sa.Integer, sa.CheckConstraint("a > 0")), '
+        'sa.Column("b", sa.Integer, sa.CheckConstraint("b > 0", name="positive"))',
+        "",
+        batch=True,
+    ),
+    on_parent(
+        "check of a column that takes no NULL",
+        "",
+        'sa.Column("a", sa.Integer, sa.CheckConstraint("a > 0"), nullable=False), '
+        'sa.Column("b", sa.Integer, sa.CheckConstraint("b > 0"), nullable=False)',
+        defaults={"parent.a": "7"},
+        expressions={"parent.b": "a + 1"},
+    ),
+    Case(
+        "checks of the columns of a table",
+        parent(),
+        parent() + 'table("other", key(),'
+        ' sa.Column("a", sa.String(9), sa.CheckConstraint("a <> \'%s:x\'".replace(":", "\\\\:"))),'
+        ' sa.Column("b", sa.Integer, sa.CheckConstraint("b > 0", name="positive")))',
+        ROWS,
+        code=['sa.CheckConstraint("a <> ', 'sa.CheckConstraint("b > 0", name="positive")'],
+    ),
+    Case(
+        "check of a column of a table by a naming convention",
+        parent(),
+        parent() + 'table("other", key(),'
+        ' sa.Column("a", sa.Integer, sa.CheckConstraint("a > 0", name="positive")))',
+        ROWS,
+        convention=True,
+        code=['name=op.f("ck_other_positive")'],
+    ),
+    on_parent(
+        "check of a type without a name",
+        "",
+        'sa.Column("a", sa.Boolean(create_constraint=True))',
+    ),
+    on_parent(
+        "check of a type without a name dropped",
+        'sa.Column("a", sa.Boolean(create_constraint=True)),'
+        ' sa.Column("b", sa.Integer), sa.CheckConstraint("b > 0")',
+        'sa.Column("b", sa.Integer), sa.CheckConstraint("b > 0")',
+        batch=True,
+    ),
+    on_parent(
         "unique and index by a naming convention",
         'sa.UniqueConstraint("name")',
         'sa.UniqueConstraint("name", "id"), sa.Column("a", sa.Integer, index=True)',

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 import changes_of_columns
 import changes_of_constraints
@@ -81,6 +82,25 @@ def test_rows_get_a_value_of_an_enum_that_is_new_for_one_that_is_gone(
         connection.execute(text("UPDATE parent SET a = 'red'"))
     engine.dispose()
     world.migrate("-1")
+
+
+def test_checks_of_columns_hold(world: World) -> None:
+    def check(name: str, more: str = "") -> str:
+        return f'sa.Column("{name}", sa.Integer, sa.CheckConstraint("{name} > 0"{more}))'
+
+    world.models(parent(check("a")) + f"table('other', key(), {check('a')})")
+    world.make()
+    world.run(ROWS)
+    required = check("c")[:-1] + ", nullable=False)"
+    new = f"{check('a')}, {required}, " + check("b", ', name="positive"')
+    world.models(parent(new) + f"table('other', key(), {check('a')})")
+    world.make(Answers(expressions={"parent.c": "id + 1"}))
+    world.run(["UPDATE parent SET a = 1, b = 1"])
+    for update in ("parent SET a = 0", "parent SET b = 0", "parent SET c = 0"):
+        with pytest.raises(DBAPIError):
+            world.run([f"UPDATE {update}"])
+    with pytest.raises(DBAPIError):
+        world.run(["INSERT INTO other (id, a) VALUES (1, 0)"])
 
 
 @pytest.mark.parametrize("database", ["mariadb"], indirect=True)

@@ -88,6 +88,9 @@ class Backend(Storage, Statements, Locking, Redirection):
     keys_need_indexes: ClassVar[bool] = False
     """Whether an index cannot be dropped while a foreign key of its columns is there."""
 
+    keeps_column_checks: ClassVar[bool] = True
+    """Whether the CHECK within a column outlives that the column is altered."""
+
     streams_beside: ClassVar[bool] = True
     """Whether a connection can run a statement while it streams the rows of another."""
 

@@ -91,6 +91,7 @@ class MySQL(Backend):
     loading = MySQLLoading
     scratch = MySQLScratch
     keys_need_indexes = True
+    keeps_column_checks = False
     syntax = Syntax.of(COMMENT, ESCAPED, QUOTED, TICKED)
     transactional = ROWS | CHANGES | READS | {"SET", "DO"}
     stores_nul = True
