@@ -187,7 +187,6 @@ def test_a_view_among_the_models_is_no_table(world: World) -> None:
     assert "names" not in world.make()
 
 
-@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_all_that_a_table_has_outlives_its_being_made_anew(world: World) -> None:
     had = (

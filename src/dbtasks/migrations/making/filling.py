@@ -51,12 +51,19 @@ class Filling:
                 schema, _, table = path.rpartition(".")
                 place = ops.ModifyTableOps(table, [], schema=schema or None)
                 yield self._replaced(place, Column(column), values)
-        if not isinstance(operation, ops.ModifyTableOps):
+        if isinstance(operation, ops.ModifyTableOps):
+            yield from self._filled_table(operation)
+        else:
             yield operation
-            return
+
+    def _filled_table(self, operation: ops.ModifyTableOps) -> Iterator[Operation]:
+        """Yield the operations on a table, those first that give rows a value."""
         rest: list[ops.MigrateOperation] = []
         for one in operation.ops:
-            if isinstance(one, ops.AddColumnOp) and _needs_value(one.column):
+            if isinstance(one, ops.DropIndexOp) and self.project.backend.hides_indexes:
+                # One on an expression would go, unseen, with the first of several new tables.
+                yield _modify(operation, one)
+            elif isinstance(one, ops.AddColumnOp) and _needs_value(one.column):
                 yield from self._added(operation, one.column)
                 rest.append(self._settled(operation, one.column))
                 rest += self._checked(operation, one.column)

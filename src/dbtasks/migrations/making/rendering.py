@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,17 +83,22 @@ def _each(
     context: MigrationContext, operations: Sequence[Operation], *, batch: bool
 ) -> Iterator[Code]:
     """Yield the code of each operation, not laid out."""
+    made = {one.index_name for one in single(operations) if isinstance(one, ops.CreateIndexOp)}
     for one in around_drops(context, [*_with_their_tables(operations)]):
         imports: set[str] = set()
-        lines: list[str] = []
         if batch and isinstance(one, ops.ModifyTableOps) and not is_plain(context, one):
-            lines += _render_anew(context, one, imports)
+            lines = _render_anew(context, one, imports, made)
         else:
             name_constraints(one)
-            rendering = _rendering(context, imports, batch=False)
-            for each in single([one]):
-                lines += alterations.render(rendering, each)
+            lines = _render_plain(context, [*single([one])], imports)
         yield Code("\n".join(lines), frozenset(imports))
+
+
+def _render_plain(
+    context: MigrationContext, operations: Sequence[Operation], imports: set[str]
+) -> list[str]:
+    rendering = _rendering(context, imports, batch=False)
+    return [line for one in operations for line in alterations.render(rendering, one)]
 
 
 def _with_their_tables(operations: Sequence[Operation]) -> Iterator[Operation]:
@@ -112,9 +117,17 @@ def _with_their_tables(operations: Sequence[Operation]) -> Iterator[Operation]:
 
 
 def _render_anew(
-    context: MigrationContext, operation: ops.ModifyTableOps, imports: set[str]
+    context: MigrationContext,
+    operation: ops.ModifyTableOps,
+    imports: set[str],
+    made: Collection[str | None],
 ) -> list[str]:
-    """Return what makes a table anew, with all that it has, also what Alembic does not know of."""
+    """Return what makes a table anew, with all that it has, also what Alembic does not know of.
+
+    Indexes are dropped before and made after it: Alembic does not know of those on expressions.
+    `made` are those that have their own operation, now or later.
+    """
+    operation, drops, creates = _without_indexes(operation)
     unnamed = name_constraints(operation)
     head, *body = render_op(_rendering(context, imports, batch=True), operation)
     keywords = {}
@@ -129,16 +142,28 @@ def _render_anew(
         keywords["naming_convention"] = repr(CONVENTION)
     given = "".join(f", {name}={value}" for name, value in keywords.items())
     head = head.replace(", schema=None", "").replace(") as batch_op:", f"{given}) as batch_op:")
-    indexes = {str(getattr(one, "index_name", "")) for one in operation.ops}
-    lost = [sql for name, sql in reflection.hidden_indexes(place).items() if name not in indexes]
+    own = {*made, *(getattr(one, "index_name", None) for one in drops)}
+    lost = [sql for name, sql in reflection.hidden_indexes(place).items() if name not in own]
     beside = reflection.backend.dependents(reflection.connection, operation.table_name)
     return [
+        *_render_plain(context, drops, imports),
         *(f"op.execute({escape(one.drop)!r})" for one in reversed(beside)),
         head,  # what follows is within it, and Alembic leaves that to its printer
         *(f"    {line}" for line in body if line),
         *(f"op.execute({escape(one)!r})" for one in lost),
         *(f"op.execute({escape(one.create)!r})" for one in beside),
+        *_render_plain(context, creates, imports),
     ]
+
+
+def _without_indexes(
+    operation: ops.ModifyTableOps,
+) -> tuple[ops.ModifyTableOps, list[Operation], list[Operation]]:
+    """Return an operation on a table, the indexes that it drops, and those that it makes."""
+    drops: list[Operation] = [one for one in operation.ops if isinstance(one, ops.DropIndexOp)]
+    creates: list[Operation] = [one for one in operation.ops if isinstance(one, ops.CreateIndexOp)]
+    rest = [one for one in operation.ops if one not in (*drops, *creates)]
+    return ops.ModifyTableOps(operation.table_name, rest, schema=operation.schema), drops, creates
 
 
 def _checks(reflection: Reflection, operation: ops.ModifyTableOps) -> Sequence[tuple[str, str]]:
