@@ -1,5 +1,6 @@
 """CHECK constraints, compared by their names; those without a name are left alone."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
@@ -22,6 +23,8 @@ from dbtasks.migrations.making.reflection import (
 )
 
 Operations = list[ops.MigrateOperation]
+
+STRING = re.compile(r"'(?:[^']|'')*'")
 
 
 class AddCheck(ops.CreateCheckConstraintOp):
@@ -78,11 +81,12 @@ def _changes(
 ) -> tuple[Sequence[ops.MigrateOperation], Sequence[ops.MigrateOperation]]:
     old, new = reflection.checks(place), _named(context, table)
     unnamed = len(_unnamed(context, table))
+    gone = {*reflection.columns(place)} - {one.name for one in table.columns}
     drops, adds = [], []
     for name, sqltext in old.items():
         if name not in new:
             # What the models have without a name, the server has named.
-            if not unnamed:
+            if not unnamed or any(mentions(sqltext, one) for one in gone):
                 drops.append(_drop(table, name, sqltext))
         elif not alike(sqltext, sql_of(context, new[name].sqltext)):
             drops.append(_drop(table, name, sqltext))
@@ -121,6 +125,11 @@ def final_name(context: MigrationContext, check: CheckConstraint) -> str | None:
     return sqla_compat._get_constraint_final_name(check, context.dialect)
 
 
+def mentions(sqltext: str, column: str) -> bool:
+    """Whether a check is about a column."""
+    return bool(re.search(rf"\b{re.escape(column)}\b", STRING.sub("", sqltext), re.IGNORECASE))
+
+
 def _drop(table: Table, name: str, sqltext: str) -> ops.DropConstraintOp:
     add = AddCheck(conv(name), table.name, text(escape(sqltext)), schema=table.schema)
     return DropCheck(conv(name), table.name, type_="check", schema=table.schema, _reverse=add)
@@ -138,19 +147,19 @@ def _untie(context: MigrationContext, operation: ops.MigrateOperation) -> None:
         column = operation.column
         kind = _without_check(column.type)
         if kind is not column.type:
-            operation.column = Column(
-                column.name,
-                kind,
-                nullable=column.nullable,
-                server_default=column.server_default,
-                comment=column.comment,
-            )
+            operation.column = column._copy()
+            operation.column.type = kind
     elif isinstance(operation, ops.AlterColumnOp) and operation.modify_type is not None:
         operation.modify_type = _without_check(operation.modify_type)
 
 
+def has_check(kind: TypeEngine[Any]) -> bool:
+    """Whether a type brings a check, as values of an enum that is none in the database."""
+    return isinstance(kind, Enum | Boolean) and kind.create_constraint
+
+
 def _without_check(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    if not isinstance(kind, Enum | Boolean) or not (kind.create_constraint and kind.name):
+    if not (has_check(kind) and kind.name):  # type: ignore[attr-defined]
         return kind
     plain: TypeEngine[Any] = kind.copy()  # type: ignore[no-untyped-call]
     plain.create_constraint = False  # type: ignore[attr-defined]

@@ -1,6 +1,5 @@
 """CHECK constraints that stand with their column, of which Alembic writes none."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -9,12 +8,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Column, Table, text
 from sqlalchemy.schema import SchemaItem
 
-from dbtasks.migrations.making.checks import AddCheck, checks_of, final_name
+from dbtasks.migrations.making.checks import AddCheck, checks_of, final_name, mentions
 from dbtasks.migrations.making.reflection import Reflection, escape, sql_of
 
 Operations = list[ops.MigrateOperation]
-
-STRING = re.compile(r"'(?:[^']|'')*'")
 
 
 def add(
@@ -77,11 +74,6 @@ def _keep_dropped(reflection: Reflection, table: ops.ModifyTableOps) -> None:
             left = [each for each in left if each not in own]
             checks = [CheckConstraint(text(escape(each))) for each in own]
             one._reverse.column = _with(one._reverse.column, checks)
-
-
-def mentions(sqltext: str, column: str) -> bool:
-    """Whether a check is about a column."""
-    return bool(re.search(rf"\b{re.escape(column)}\b", STRING.sub("", sqltext), re.IGNORECASE))
 
 
 def _with(column: Column[Any], checks: Sequence[CheckConstraint]) -> Column[Any]:

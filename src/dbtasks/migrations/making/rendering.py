@@ -24,8 +24,7 @@ from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.types import ARRAY
 
 from dbtasks.migrations.making import alterations
-from dbtasks.migrations.making.checks import checks_of
-from dbtasks.migrations.making.column_checks import mentions
+from dbtasks.migrations.making.checks import checks_of, has_check, mentions
 from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.layout import lay_out
@@ -262,6 +261,8 @@ def _is_plain_column(context: MigrationContext, operation: Operation) -> bool:
     """Whether a column is added that old rows can have, or one is only renamed."""
     if isinstance(operation, ops.AddColumnOp):
         column = operation.column
+        if has_check(column.type):
+            return False
         if column.computed is not None:
             return not column.computed.persisted
         default = column.server_default
