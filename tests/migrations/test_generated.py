@@ -1,7 +1,5 @@
 """Each operation that Alembic knows, made from two states of the models, and run both ways."""
 
-from pathlib import Path
-
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import create_engine, text
@@ -10,18 +8,12 @@ from sqlalchemy.exc import DBAPIError
 import changes_of_columns
 import changes_of_constraints
 from cases import ALL, ROWS, SERVERS, Case, parent
-from conftest import Database
 from dbtasks import migrations
 from dbtasks.errors import UsageError
 from dbtasks.migrations.making.questions import Answers
 from worlds import CONVENTION, World
 
 CASES = (*changes_of_columns.CHANGES, *changes_of_constraints.CHANGES)
-
-
-@pytest.fixture
-def world(company: Path, database: Database) -> World:
-    return World(company, database)
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")

@@ -159,9 +159,9 @@ def has_check(kind: TypeEngine[Any]) -> bool:
 
 
 def _without_check(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    if not (has_check(kind) and kind.name):  # type: ignore[attr-defined]
+    if not (has_check(kind) and getattr(kind, "name", None)):
         return kind
-    plain: TypeEngine[Any] = kind.copy()  # type: ignore[no-untyped-call]
+    plain: TypeEngine[Any] = kind.copy()
     plain.create_constraint = False  # type: ignore[attr-defined]
     return plain
 
