@@ -1,6 +1,6 @@
 """The changes that indexes, constraints and foreign keys may see."""
 
-from cases import ROWS, Case, on_parent, parent
+from cases import ROWS, SERVERS, Case, on_parent, parent
 
 CHANGES = (
     on_parent("index", "", 'sa.Index("ix_name", "name")', batch=False),
@@ -84,6 +84,36 @@ CHANGES = (
         on=["sqlite", "postgresql"],
         defaults={"parent.a": "1"},
         expressions={"parent.b": "id"},
+    ),
+    on_parent(
+        "index turned round",
+        'sa.Index("ix_name", "name", "id")',
+        'sa.Index("ix_name", sa.desc("name"), "id")',
+        on=SERVERS,
+    ),
+    on_parent(
+        "index turned back",
+        'sa.Index("ix_name", sa.desc("name"), "id")',
+        'sa.Index("ix_name", "name", "id")',
+        on=SERVERS,
+    ),
+    on_parent(
+        "index turned by another column",
+        'sa.Index("ix_name", sa.desc("name"), "id")',
+        'sa.Index("ix_name", "name", sa.desc("id"), unique=True)',
+        on=SERVERS,
+    ),
+    on_parent(
+        "index of the beginning of a column",
+        'sa.Index("ix_name", "name", mysql_length=5)',
+        'sa.Index("ix_name", "name", mysql_length={"name": 7})',
+        on=["mariadb"],
+    ),
+    on_parent(
+        "index of the beginning of a column turned whole",
+        'sa.Index("ix_name", "name", "id", mysql_length={"name": 5})',
+        'sa.Index("ix_name", "name", sa.desc("id"))',
+        on=["mariadb"],
     ),
     on_parent("unique", "", 'sa.UniqueConstraint("name", name="uq_name")', batch=True),
     on_parent("unique dropped", 'sa.UniqueConstraint("name", name="uq_name")', "", batch=True),
