@@ -1,6 +1,6 @@
 """The changes that indexes, constraints and foreign keys may see."""
 
-from cases import ROWS, Case, on_parent, parent
+from cases import ROWS, SERVERS, Case, on_parent, parent
 
 CHANGES = (
     on_parent("index", "", 'sa.Index("ix_name", "name")', batch=False),
@@ -61,6 +61,60 @@ CHANGES = (
         batch=False,
         on=["sqlite", "postgresql"],
     ),
+    on_parent(
+        "index on an expression of a table made anew",
+        "",
+        'sa.Index("ix_name", sa.text("lower(name)")), sa.UniqueConstraint("name", name="uq_name")',
+        batch=True,
+        on=["sqlite", "postgresql"],
+    ),
+    on_parent(
+        "index on an expression dropped from a table made anew",
+        'sa.Index("ix_name", func.lower(sa.column("name")))',
+        'sa.UniqueConstraint("name", name="uq_name")',
+        batch=True,
+        on=["sqlite", "postgresql"],
+    ),
+    on_parent(
+        "index on another expression, and a column that takes no NULL",
+        'sa.Index("ix_name", sa.text("lower(name)"), "id")',
+        'sa.Column("a", sa.Integer, nullable=False), sa.Column("b", sa.Integer, nullable=False),'
+        ' sa.Index("ix_name", sa.text("upper(name)"), "a")',
+        batch=True,
+        on=["sqlite", "postgresql"],
+        defaults={"parent.a": "1"},
+        expressions={"parent.b": "id"},
+    ),
+    on_parent(
+        "index turned round",
+        'sa.Index("ix_name", "name", "id")',
+        'sa.Index("ix_name", sa.desc("name"), "id")',
+        on=SERVERS,
+    ),
+    on_parent(
+        "index turned back",
+        'sa.Index("ix_name", sa.desc("name"), "id")',
+        'sa.Index("ix_name", "name", "id")',
+        on=SERVERS,
+    ),
+    on_parent(
+        "index turned by another column",
+        'sa.Index("ix_name", sa.desc("name"), "id")',
+        'sa.Index("ix_name", "name", sa.desc("id"), unique=True)',
+        on=SERVERS,
+    ),
+    on_parent(
+        "index of the beginning of a column",
+        'sa.Index("ix_name", "name", mysql_length=5)',
+        'sa.Index("ix_name", "name", mysql_length={"name": 7})',
+        on=["mariadb"],
+    ),
+    on_parent(
+        "index of the beginning of a column turned whole",
+        'sa.Index("ix_name", "name", "id", mysql_length={"name": 5})',
+        'sa.Index("ix_name", "name", sa.desc("id"))',
+        on=["mariadb"],
+    ),
     on_parent("unique", "", 'sa.UniqueConstraint("name", name="uq_name")', batch=True),
     on_parent("unique dropped", 'sa.UniqueConstraint("name", name="uq_name")', "", batch=True),
     on_parent("unique without a name", "", 'sa.UniqueConstraint("name")', batch=True),
@@ -106,6 +160,58 @@ CHANGES = (
         'sa.CheckConstraint("length(name) > 0", name="long")',
         "",
         convention=True,
+        batch=True,
+    ),
+    on_parent(
+        "check of a column",
+        "",
+        'sa.Column("a", sa.Integer, sa.CheckConstraint("a > 0")), '
+        'sa.Column("b", sa.Integer, sa.CheckConstraint("b > 0", name="positive"))',
+        code=['sa.CheckConstraint("a > 0")', '("positive"), '],
+    ),
+    on_parent(
+        "check of a column dropped",
+        'sa.Column("a", sa.Integer, sa.CheckConstraint("a > 0")), '
+        'sa.Column("b", sa.Integer, sa.CheckConstraint("b > 0", name="positive"))',
+        "",
+        batch=True,
+    ),
+    on_parent(
+        "check of a column that takes no NULL",
+        "",
+        'sa.Column("a", sa.Integer, sa.CheckConstraint("a > 0"), nullable=False), '
+        'sa.Column("b", sa.Integer, sa.CheckConstraint("b > 0"), nullable=False)',
+        defaults={"parent.a": "7"},
+        expressions={"parent.b": "a + 1"},
+    ),
+    Case(
+        "checks of the columns of a table",
+        parent(),
+        parent() + 'table("other", key(),'
+        ' sa.Column("a", sa.String(9), sa.CheckConstraint("a <> \'%s:x\'".replace(":", "\\\\:"))),'
+        ' sa.Column("b", sa.Integer, sa.CheckConstraint("b > 0", name="positive")))',
+        ROWS,
+        code=['sa.CheckConstraint("a <> ', 'sa.CheckConstraint("b > 0", name="positive")'],
+    ),
+    Case(
+        "check of a column of a table by a naming convention",
+        parent(),
+        parent() + 'table("other", key(),'
+        ' sa.Column("a", sa.Integer, sa.CheckConstraint("a > 0", name="positive")))',
+        ROWS,
+        convention=True,
+        code=['name=op.f("ck_other_positive")'],
+    ),
+    on_parent(
+        "check of a type without a name",
+        "",
+        'sa.Column("a", sa.Boolean(create_constraint=True))',
+    ),
+    on_parent(
+        "check of a type without a name dropped",
+        'sa.Column("a", sa.Boolean(create_constraint=True)),'
+        ' sa.Column("b", sa.Integer), sa.CheckConstraint("b > 0")',
+        'sa.Column("b", sa.Integer), sa.CheckConstraint("b > 0")',
         batch=True,
     ),
     on_parent(

@@ -104,10 +104,12 @@ class World:
 
     def run(self, statements: Sequence[str]) -> None:
         engine = create_engine(self.database.url)
-        with engine.begin() as connection:
-            for one in statements:
-                connection.execute(text(one))
-        engine.dispose()
+        try:
+            with engine.begin() as connection:
+                for one in statements:
+                    connection.execute(text(one))
+        finally:
+            engine.dispose()
 
     def counts(self) -> dict[str, int]:
         engine = create_engine(self.database.url)

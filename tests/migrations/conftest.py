@@ -8,6 +8,7 @@ import pytest
 
 from conftest import ROOT, Database, Result
 from foreign import Inv
+from worlds import World
 
 
 @pytest.fixture
@@ -34,3 +35,9 @@ def run(inv: Inv, database: Database) -> Inv:
         return result
 
     return run
+
+
+@pytest.fixture
+def world(company: Path, database: Database) -> World:
+    """Return a project without revisions, whose models a test writes."""
+    return World(company, database)

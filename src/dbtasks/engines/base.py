@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from dbtasks.engines.copying import Copying, Loading
 from dbtasks.engines.emptying import Emptying
+from dbtasks.engines.indexing import Indexing
 from dbtasks.engines.locking import Locking
 from dbtasks.engines.matching import ESCAPE, ignores_case, is_text, like_pattern
 from dbtasks.engines.plans import Plan, explain
@@ -61,7 +62,7 @@ class Driver:
     package: str
 
 
-class Backend(Storage, Statements, Locking, Redirection):
+class Backend(Indexing, Storage, Statements, Locking, Redirection):
     """Do with SQLAlchemy alone what any database allows.
 
     A class of its own for a database overrides what it does differently. An instance belongs
@@ -79,14 +80,11 @@ class Backend(Storage, Statements, Locking, Redirection):
     batch_migrations: ClassVar[bool] = False
     """Whether ALTER needs Alembic's batch mode: the table copied and renamed."""
 
-    hides_indexes: ClassVar[bool] = False
-    """Whether there are indexes that SQLAlchemy does not reflect: `hidden_indexes` has them."""
-
     casts_columns: ClassVar[bool] = False
     """Whether a column gets a type of another kind only by a cast that is written."""
 
-    keys_need_indexes: ClassVar[bool] = False
-    """Whether an index cannot be dropped while a foreign key of its columns is there."""
+    keeps_column_checks: ClassVar[bool] = True
+    """Whether the CHECK within a column outlives that the column is altered."""
 
     streams_beside: ClassVar[bool] = True
     """Whether a connection can run a statement while it streams the rows of another."""
@@ -115,10 +113,6 @@ class Backend(Storage, Statements, Locking, Redirection):
     def __init__(self, url: URL, root: Path) -> None:
         self.root = root
         self.url = url
-
-    def hidden_indexes(self, connection: Connection, table: str) -> Mapping[str, str]:
-        """Return the statements of a table's indexes that SQLAlchemy does not reflect, by name."""
-        return {}
 
     def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
         """Return what has to be dropped while a table is made anew, and made again after it."""

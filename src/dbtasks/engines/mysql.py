@@ -29,6 +29,7 @@ from sqlalchemy.types import TypeEngine
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
 from dbtasks.engines.copying import MySQLCopying, MySQLLoading
 from dbtasks.engines.emptying import MySQLEmptying
+from dbtasks.engines.indexing import MySQLIndexing
 from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
 from dbtasks.engines.scratch import MySQLScratch
@@ -75,7 +76,7 @@ COMMITS = frozenset({"AUTOCOMMIT", "COMPLETION_TYPE", "TRANSACTION"})
 OTHER_SET = frozenset({"STATEMENT", "PASSWORD"})
 
 
-class MySQL(Backend):
+class MySQL(MySQLIndexing, Backend):
     """Speak strict SQL and whole Unicode, and compare text with its case."""
 
     title = "MySQL"
@@ -90,7 +91,7 @@ class MySQL(Backend):
     copying = MySQLCopying
     loading = MySQLLoading
     scratch = MySQLScratch
-    keys_need_indexes = True
+    keeps_column_checks = False
     syntax = Syntax.of(COMMENT, ESCAPED, QUOTED, TICKED)
     transactional = ROWS | CHANGES | READS | {"SET", "DO"}
     stores_nul = True

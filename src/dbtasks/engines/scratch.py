@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateSchema
 
 from dbtasks.errors import UsageError
 
@@ -61,6 +62,9 @@ class Scratch:
     def schemas(self, connection: Connection) -> Sequence[str | None]:
         """Return the schemas that hold tables of such a database; None is its default one."""
         return (None,)
+
+    def make_schemas(self, connection: Connection, names: Sequence[str]) -> None:
+        """Make the schemas that tables of such a database are in."""
 
     definitions: ClassVar[str] = ""
     """The query for triggers and functions: their kind, name and code."""
@@ -172,6 +176,11 @@ class PostgreSQLScratch(ServerScratch):
         found: list[str] = inspect(connection).get_schema_names()
         own = ("information_schema", connection.dialect.default_schema_name)
         return [None, *(one for one in found if one not in own)]
+
+    def make_schemas(self, connection: Connection, names: Sequence[str]) -> None:
+        """Make those that are not there."""
+        for one in names:
+            connection.execute(CreateSchema(one, if_not_exists=True))
 
 
 class MySQLScratch(ServerScratch):

@@ -1,5 +1,8 @@
 """What the models have and no migration brought, seen in a database that has all of them."""
 
+from collections import Counter
+from typing import Any
+
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -29,4 +32,18 @@ def unmigrated(project: Project) -> tuple[str, ...]:
                 found.extend(compare(contexts[-1]))
 
         environment.look(look)
-    return tuple(tell(one) for one in single(found) if isinstance(one, CERTAIN))
+    certain = [one for one in single(found) if isinstance(one, CERTAIN)]
+    columns = Counter(_column(one) for one in certain)
+    return tuple(tell(one) for one in certain if not (_column(one) and columns[_column(one)] > 1))
+
+
+def _column(operation: Any) -> tuple[str | None, str, str] | None:
+    """Return the column that an operation adds or drops.
+
+    One that is dropped and added is computed, by an expression that the database tells its own way.
+    """
+    if isinstance(operation, ops.AddColumnOp):
+        return operation.schema, operation.table_name, str(operation.column.name)
+    if isinstance(operation, ops.DropColumnOp):
+        return operation.schema, operation.table_name, operation.column_name
+    return None

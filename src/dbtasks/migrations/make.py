@@ -15,7 +15,7 @@ from alembic.util import rev_id
 from dbtasks.errors import Refused, UsageError
 from dbtasks.migrations import rewriting
 from dbtasks.migrations.history import showmigrations
-from dbtasks.migrations.making import naming
+from dbtasks.migrations.making import naming, rows
 from dbtasks.migrations.making.comparing import Operation
 from dbtasks.migrations.making.filling import Filling
 from dbtasks.migrations.making.questions import Answers
@@ -99,6 +99,7 @@ def missing(project: Project, *, from_database: bool = False) -> tuple[str, ...]
 
     def work(scratch: Project, context: MigrationContext) -> tuple[str, ...]:
         trial = Trial(context, batch=scratch.backend.batch_migrations)
+        rows.delete(context)
         return naming.tell_all(trial.real(trial.compare()))
 
     return _on_scratch(project, work, from_database)
@@ -112,7 +113,8 @@ def _draft(project: Project, answers: Answers, from_database: bool) -> Draft:
         trial = Trial(context, batch=scratch.backend.batch_migrations)
         filling = Filling(scratch, context.connection, answers)
         forth, back = _rename(trial, answers)
-        rest = trial.real(trial.compare(), filling.fill)
+        with rows.tried(scratch.backend, context.connection):
+            rest = trial.real(trial.compare(), filling.fill)
         reverse = ops.UpgradeOps(list(rest)).reverse()
         forth, back = _directed(context, [*forth, *filling.fill(rest)], [*reverse.ops, *back])
         return Draft(

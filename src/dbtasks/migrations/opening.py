@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
@@ -44,7 +45,7 @@ class Environment:
         def steps(heads: Heads, running: Any) -> Iterable[RevisionStep]:
             return steps_of(self.scripts, heads)
 
-        with our_errors():
+        with our_errors(), _without_hidden_indexes():
             foreign.run(self.config, self.scripts, self.handover, steps, **options)
 
     def look(self, at: Callable[[ScriptDirectory, Heads], object]) -> None:
@@ -94,6 +95,14 @@ class Environment:
         self.handover.on_configured = context.append
         self.execute(work, dont_mutate=True)
         return reversed_
+
+
+@contextmanager
+def _without_hidden_indexes() -> Iterator[None]:
+    """Leave out SQLAlchemy's warning of indexes on expressions, which we reflect ourselves."""
+    with catch_warnings():
+        filterwarnings("ignore", "Skipped unsupported reflection of expression-based index")
+        yield
 
 
 @contextmanager

@@ -75,12 +75,19 @@ def copied(project: Project) -> Iterator[Project]:
             )
         tables = MetaData()
         declared = [table for one in project.metadata for table in one.tables.values()]
+        schemas = {one.schema for one in declared if one.schema}
         with project.connect() as connection, catch_warnings():
             filterwarnings("ignore")  # of what reflection does not know, nothing is compared
-            for schema in {None, *(one.schema for one in declared)}:
+            for schema in (None, *schemas):
                 tables.reflect(connection, schema=schema, only=_is_not_ours)
+            hidden = [
+                project.backend.hidden_indexes(connection, one.name) for one in tables.sorted_tables
+            ]
         with scratch.migrating(writes=True) as connection, connection.begin():
+            scratch.backend.scratch(scratch.backend).make_schemas(connection, sorted(schemas))
             tables.create_all(connection)
+            for statement in (sql for each in hidden for sql in each.values()):
+                connection.exec_driver_sql(statement)
         yield scratch
 
 

@@ -1,7 +1,8 @@
 """CHECK constraints, compared by their names; those without a name are left alone."""
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import renderers
@@ -23,9 +24,21 @@ from dbtasks.migrations.making.reflection import (
 
 Operations = list[ops.MigrateOperation]
 
+STRING = re.compile(r"'(?:[^']|'')*'")
+
 
 class AddCheck(ops.CreateCheckConstraintOp):
     """Add a check by its final name; Alembic before 1.19 has no code for one."""
+
+    @classmethod
+    def of(
+        cls, context: MigrationContext, check: CheckConstraint, table: str, schema: str | None
+    ) -> Self:
+        """Return what adds a check that has a name."""
+        name = final_name(context, check)
+        assert name is not None
+        sqltext = text(escape(sql_of(context, check.sqltext)))
+        return cls(conv(name), table, sqltext, schema=schema)
 
 
 class DropCheck(ops.DropConstraintOp):
@@ -68,62 +81,58 @@ def _changes(
 ) -> tuple[Sequence[ops.MigrateOperation], Sequence[ops.MigrateOperation]]:
     old, new = reflection.checks(place), _named(context, table)
     unnamed = len(_unnamed(context, table))
+    gone = {*reflection.columns(place)} - {one.name for one in table.columns}
     drops, adds = [], []
     for name, sqltext in old.items():
         if name not in new:
             # What the models have without a name, the server has named.
-            if not unnamed:
+            if not unnamed or any(mentions(sqltext, one) for one in gone):
                 drops.append(_drop(table, name, sqltext))
         elif not alike(sqltext, sql_of(context, new[name].sqltext)):
             drops.append(_drop(table, name, sqltext))
     for name, one in new.items():
         if name not in old or not alike(old[name], sql_of(context, one.sqltext)):
-            adds.append(_add(context, table, name, one))
+            adds.append(AddCheck.of(context, one, table.name, table.schema))
     return drops, adds
 
 
 def _named(context: MigrationContext, table: Table) -> dict[str, CheckConstraint]:
     """Return the checks of the models that have a name, by the name that the database sees."""
-    found = {}
-    for one in _checks(context, table):
-        name = sqla_compat._get_constraint_final_name(one, context.dialect)
-        if name and sqla_compat._constraint_is_named(one, context.dialect):
-            found[name] = one
-    return found
+    named = ((final_name(context, one), one) for one in _checks(context, table))
+    return {name: one for name, one in named if name is not None}
 
 
 def _unnamed(context: MigrationContext, table: Table) -> list[CheckConstraint]:
-    return [
-        one
-        for one in _checks(context, table)
-        if not sqla_compat._constraint_is_named(one, context.dialect)
-    ]
+    return [one for one in _checks(context, table) if final_name(context, one) is None]
 
 
 def _checks(context: MigrationContext, table: Table) -> list[CheckConstraint]:
     """Return the checks of the models that this database gets."""
+    within = [one for column in table.columns for one in checks_of(context, column)]
+    return [*checks_of(context, table), *within]
+
+
+def checks_of(context: MigrationContext, parent: Table | Column[Any]) -> list[CheckConstraint]:
+    """Return the checks that a table has beside its columns, or that a column has by itself."""
     compiler = context.dialect.ddl_compiler(context.dialect, None)  # type: ignore[arg-type]  # as Alembic
-    checks = {one for one in table.constraints if isinstance(one, CheckConstraint)}
-    checks |= {
-        one
-        for column in table.columns
-        for one in column.constraints
-        if isinstance(one, CheckConstraint)
-    }
+    checks = [one for one in parent.constraints if isinstance(one, CheckConstraint)]
     kept = [one for one in checks if one._create_rule is None or one._create_rule(compiler)]
     return sorted(kept, key=lambda one: sql_of(context, one.sqltext))
+
+
+def final_name(context: MigrationContext, check: CheckConstraint) -> str | None:
+    """Return the name that the database sees; None for a check that is given none."""
+    return sqla_compat._get_constraint_final_name(check, context.dialect)
+
+
+def mentions(sqltext: str, column: str) -> bool:
+    """Whether a check is about a column."""
+    return bool(re.search(rf"\b{re.escape(column)}\b", STRING.sub("", sqltext), re.IGNORECASE))
 
 
 def _drop(table: Table, name: str, sqltext: str) -> ops.DropConstraintOp:
     add = AddCheck(conv(name), table.name, text(escape(sqltext)), schema=table.schema)
     return DropCheck(conv(name), table.name, type_="check", schema=table.schema, _reverse=add)
-
-
-def _add(
-    context: MigrationContext, table: Table, name: str, check: CheckConstraint
-) -> ops.CreateCheckConstraintOp:
-    sqltext = text(escape(sql_of(context, check.sqltext)))
-    return AddCheck(conv(name), table.name, sqltext, schema=table.schema)
 
 
 def _is_check(operation: ops.MigrateOperation) -> bool:
@@ -138,21 +147,21 @@ def _untie(context: MigrationContext, operation: ops.MigrateOperation) -> None:
         column = operation.column
         kind = _without_check(column.type)
         if kind is not column.type:
-            operation.column = Column(
-                column.name,
-                kind,
-                nullable=column.nullable,
-                server_default=column.server_default,
-                comment=column.comment,
-            )
+            operation.column = column._copy()
+            operation.column.type = kind
     elif isinstance(operation, ops.AlterColumnOp) and operation.modify_type is not None:
         operation.modify_type = _without_check(operation.modify_type)
 
 
+def has_check(kind: TypeEngine[Any]) -> bool:
+    """Whether a type brings a check, as values of an enum that is none in the database."""
+    return isinstance(kind, Enum | Boolean) and kind.create_constraint
+
+
 def _without_check(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    if not isinstance(kind, Enum | Boolean) or not (kind.create_constraint and kind.name):
+    if not (has_check(kind) and getattr(kind, "name", None)):
         return kind
-    plain: TypeEngine[Any] = kind.copy()  # type: ignore[no-untyped-call]
+    plain: TypeEngine[Any] = kind.copy()
     plain.create_constraint = False  # type: ignore[attr-defined]
     return plain
 

@@ -11,7 +11,15 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
 from dbtasks.errors import UsageError
-from dbtasks.migrations.making import alterations, checks, computed, defaults, indexes, types
+from dbtasks.migrations.making import (
+    alterations,
+    checks,
+    column_checks,
+    computed,
+    defaults,
+    indexes,
+    types,
+)
 from dbtasks.migrations.making.reflection import Reflection, tables_of
 
 Operation = ops.MigrateOperation
@@ -32,8 +40,8 @@ def compare(context: MigrationContext) -> list[Operation]:
         reflection = Reflection(context)
         tables = list(tables_of(metadata))
         operations = _drops_last(found.ops)
-        for add in (checks.add, indexes.add, computed.add, types.add, alterations.add):
-            operations = add(context, reflection, tables, operations)
+        for each in (checks, indexes, computed, column_checks, types, alterations):
+            operations = each.add(context, reflection, tables, operations)
     for one in operations:
         if isinstance(one, ops.ModifyTableOps):  # MySQL: a foreign key needs its index
             one.ops = sorted(one.ops, key=lambda each: not _drops_foreign_key(each))

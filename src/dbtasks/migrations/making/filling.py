@@ -5,7 +5,17 @@ from shlex import quote
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Column, Connection, DefaultClause, Enum, String, TextClause, literal, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    DefaultClause,
+    Enum,
+    String,
+    TextClause,
+    literal,
+    text,
+)
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeEngine
 
@@ -15,6 +25,7 @@ from dbtasks.migrations.making.questions import Answers, Kind, Question
 from dbtasks.migrations.making.reflection import escape
 from dbtasks.migrations.making.statements import Statements
 from dbtasks.migrations.making.types import removed_values, with_both
+from dbtasks.migrations.making.uses import quote
 from dbtasks.project import Project
 from dbtasks.values import convert_stored
 
@@ -26,6 +37,7 @@ class Filling:
 
     def __init__(self, project: Project, connection: Connection, answers: Answers) -> None:
         self.project = project
+        self.dialect = connection.dialect
         self.quote = connection.dialect.identifier_preparer
         self.answers = answers
 
@@ -45,14 +57,22 @@ class Filling:
                 schema, _, table = path.rpartition(".")
                 place = ops.ModifyTableOps(table, [], schema=schema or None)
                 yield self._replaced(place, Column(column), values)
-        if not isinstance(operation, ops.ModifyTableOps):
+        if isinstance(operation, ops.ModifyTableOps):
+            yield from self._filled_table(operation)
+        else:
             yield operation
-            return
+
+    def _filled_table(self, operation: ops.ModifyTableOps) -> Iterator[Operation]:
+        """Yield the operations on a table, those first that give rows a value."""
         rest: list[ops.MigrateOperation] = []
         for one in operation.ops:
-            if isinstance(one, ops.AddColumnOp) and _needs_value(one.column):
+            if isinstance(one, ops.DropIndexOp) and self.project.backend.hides_indexes:
+                # One on an expression would go, unseen, with the first of several new tables.
+                yield _modify(operation, one)
+            elif isinstance(one, ops.AddColumnOp) and _needs_value(one.column):
                 yield from self._added(operation, one.column)
                 rest.append(self._settled(operation, one.column))
+                rest += self._checked(operation, one.column)
             else:
                 if isinstance(one, ops.AlterColumnOp):
                     yield from self._prepared(operation, one)
@@ -100,6 +120,20 @@ class Filling:
             existing_nullable=not by_default,
         )
 
+    def _checked(self, table: ops.ModifyTableOps, column: Column[Any]) -> Iterator[Statements]:
+        """Yield the checks of a column that it has lost when it was to take no NULL any more."""
+        name = f"{full_name(table)}.{column.name}"
+        if self.project.backend.keeps_column_checks or name not in self.answers.expressions:
+            return
+        for one in column.constraints:
+            if isinstance(one, CheckConstraint):
+                sql = one.sqltext.compile(dialect=self.dialect, compile_kwargs=LITERAL)
+                forth = f"ALTER TABLE {self._quoted(table)} ADD CHECK ({sql})"
+                yield Statements(f"check {name}", [forth], [])
+
+    def _quoted(self, table: ops.ModifyTableOps) -> str:
+        return quote(self.dialect, (table.schema, table.table_name))
+
     def _replaced(
         self, table: ops.ModifyTableOps, column: Column[Any], values: Sequence[str]
     ) -> Operation:
@@ -112,10 +146,8 @@ class Filling:
         name = f"{full_name(table)}.{column.name}"
         value = self._expression(name) or self._sql(name, *self._value(name, column))
         quoted = self.quote.quote(column.name)
-        whole = self.quote.quote(table.table_name)
-        if table.schema:
-            whole = f"{self.quote.quote_schema(table.schema)}.{whole}"
-        return ops.ExecuteSQLOp(escape(f"UPDATE {whole} SET {quoted} = {value}{where}"))
+        update = f"UPDATE {self._quoted(table)} SET {quoted} = {value}{where}"
+        return ops.ExecuteSQLOp(escape(update))
 
     def _model_type(self, name: str, column: Column[object]) -> TypeEngine[object]:
         """Return the type that the models give a column: a database may tell less of it."""

@@ -32,6 +32,7 @@ def add(
         if place in reflection.tables:
             _add_hidden(context, reflection, place, known, operations)
             _add_partial(context, reflection, place, known, operations)
+            _add_parts(context, reflection, place, known, operations)
             _drop_unnamed(reflection, place, table, operations)
         if reflection.backend.hides_indexes:
             _add_new(reflection, place, known, operations)
@@ -94,6 +95,31 @@ def _add_partial(
                     ops.DropIndexOp.from_index(reflected),
                     ops.CreateIndexOp.from_index(known[name]),
                 ]
+
+
+def _add_parts(
+    context: MigrationContext,
+    reflection: Reflection,
+    place: Place,
+    known: dict[str, Index],
+    operations: Operations,
+) -> None:
+    """Add what makes an index anew whose order, or whose length of a column, has changed."""
+    for name, parts in reflection.index_parts(place).items():
+        if name not in known:
+            continue
+        wanted = _parts(_statement(context, known[name]))[1]
+        if not alike(parts, wanted):
+            found = table_op(operations, place)
+            found.ops = [one for one in found.ops if not _concerns(one, name)]
+            back = ops.CreateIndexOp.from_index(_reflected(context, place, name))
+            if not alike(parts, ",".join(map(str, back.columns))):
+                back.columns = [text(escape(parts))]
+                back.kw.pop(f"{context.dialect.name}_length", None)
+            found.ops += [
+                ops.DropIndexOp(name, place[1], schema=place[0], _reverse=back),
+                ops.CreateIndexOp.from_index(known[name]),
+            ]
 
 
 def _drop_unnamed(

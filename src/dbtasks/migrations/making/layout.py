@@ -17,37 +17,55 @@ def lay_out(source: str, *, depth: int = 1) -> str:
 def _statement(node: ast.stmt, depth: int) -> Iterator[str]:
     indent = INDENT * depth
     match node:
-        case ast.With(items=items, body=body):
-            heads = ", ".join(
-                _expression(one.context_expr, depth)
-                + (f" as {_expression(one.optional_vars, depth)}" if one.optional_vars else "")
-                for one in items
-            )
-            yield f"{indent}with {heads}:"
-            for one in body:
-                yield from _statement(one, depth + 1)
-        case ast.Expr(value=value):
+        case ast.With(items=[ast.withitem(context_expr=one, optional_vars=ast.Name(id=name))]):
+            tail = f" as {name}:"
+            yield f"{indent}with {_expression(one, depth, len('with ' + tail))}{tail}"
+            for each in node.body:
+                yield from _statement(each, depth + 1)
+        case ast.Expr(value=ast.Call() as value):
             yield f"{indent}{_expression(value, depth)}"
         case _:
             yield from (f"{indent}{line}" for line in ast.unparse(node).split("\n"))
 
 
-def _expression(node: ast.expr, depth: int) -> str:
-    """Return an expression, on one line if it fits."""
+def _expression(node: ast.expr, depth: int, beside: int = 0) -> str:
+    """Return an expression, on one line if it fits with the characters that stand `beside` it."""
     flat = _flat(node)
-    if len(INDENT * depth + flat) <= WIDTH:
+    if len(INDENT * depth + flat) + beside <= WIDTH:
         return flat
     match node:
         case ast.Call(func=function, args=arguments, keywords=keywords):
-            parts = [_expression(one, depth + 1) for one in arguments]
-            parts += [
-                (f"{one.arg}=" if one.arg else "**") + _expression(one.value, depth + 1)
-                for one in keywords
-            ]
+            parts = [_expression(one, depth + 1, len(",")) for one in arguments]
+            parts += [_keyword(one, depth + 1) for one in keywords]
             return _wrapped(f"{_flat(function)}(", parts, ")", depth)
         case ast.List(elts=elements):
-            return _wrapped("[", [_expression(one, depth + 1) for one in elements], "]", depth)
+            parts = [_expression(one, depth + 1, len(",")) for one in elements]
+            return _wrapped("[", parts, "]", depth)
+        case ast.Constant(value=str() as text):
+            return f"\n{INDENT * depth}".join(_pieces(text, WIDTH - len(INDENT * depth) - 1))
     return flat
+
+
+def _keyword(node: ast.keyword, depth: int) -> str:
+    name = f"{node.arg}=" if node.arg else "**"
+    return name + _expression(node.value, depth, len(f"{name},"))
+
+
+def _pieces(text: str, width: int) -> Iterator[str]:
+    """Yield the literals that make up a text, broken at spaces where it is too wide for one."""
+    first, *words = text.split(" ")
+    piece = first
+    for word in words:
+        if len(_quoted(f"{piece} {word} ")) > width:
+            yield _quoted(f"{piece} ")
+            piece = word
+        else:
+            piece += f" {word}"
+    yield _quoted(piece)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _wrapped(begin: str, parts: Sequence[str], end: str, depth: int) -> str:
@@ -60,7 +78,7 @@ def _flat(node: ast.expr) -> str:
     """Return an expression on one line."""
     match node:
         case ast.Constant(value=str() as text):
-            return json.dumps(text, ensure_ascii=False)
+            return _quoted(text)
         case ast.Call(func=function, args=arguments, keywords=keywords):
             parts = [_flat(one) for one in arguments]
             parts += [(f"{one.arg}=" if one.arg else "**") + _flat(one.value) for one in keywords]

@@ -70,6 +70,10 @@ class Reflection:
         """Return the statements of the indexes that are not reflected."""
         return self.backend.hidden_indexes(self.connection, place[1])
 
+    def index_parts(self, place: Place) -> Mapping[str, str]:
+        """Return what stands in the parentheses of indexes that are reflected in part."""
+        return self.backend.index_parts(self.connection, place[1], place[0])
+
     def subject(self, operation: ops.MigrateOperation) -> object:
         """Return what the database tells of the thing that an operation changes."""
         one: Any = operation
@@ -81,7 +85,8 @@ class Reflection:
         if isinstance(one, ops.AddColumnOp):
             return told(self.columns(place).get(one.column.name))
         if isinstance(one, ops.CreateIndexOp | ops.DropIndexOp):
-            return told(self.indexes(place).get(str(one.index_name)))
+            name = str(one.index_name)
+            return told(self.indexes(place).get(name)), self.index_parts(place).get(name)
         return sorted(map(told, self._constraints(place)))
 
     def _checks(self, place: Place) -> Sequence[Any]:

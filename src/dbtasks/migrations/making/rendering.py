@@ -1,17 +1,19 @@
 """The Python of operations, as it stands in a revision, and what runs it."""
 
+import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy
 from alembic.autogenerate.api import AutogenContext
-from alembic.autogenerate.render import render_op, renderers
+from alembic.autogenerate.render import _render_column, render_op, renderers
 from alembic.operations import Operations, ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import (
     CheckConstraint,
+    Column,
     Constraint,
     DefaultClause,
     ForeignKeyConstraint,
@@ -22,6 +24,7 @@ from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.types import ARRAY
 
 from dbtasks.migrations.making import alterations
+from dbtasks.migrations.making.checks import checks_of, has_check, mentions
 from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.layout import lay_out
@@ -64,17 +67,37 @@ def _rename_table(context: AutogenContext, operation: ops.RenameTableOp) -> str:
 
 def render(context: MigrationContext, operations: Sequence[Operation], *, batch: bool) -> Code:
     """Return the code of operations; with `batch` tables are made anew where they have to be."""
-    lines: list[str] = []
-    imports: set[str] = set()
+    codes = [*_each(context, operations, batch=batch)]
+    imports = frozenset().union(*(one.imports for one in codes))
+    return Code(lay_out("\n".join(one.text for one in codes)), imports)
+
+
+def run(context: MigrationContext, operations: Sequence[Operation], *, batch: bool) -> None:
+    """Run operations by their code, each by what the database has when its turn comes."""
+    for one in _each(context, operations, batch=batch):
+        _execute(context, Code(lay_out(one.text), one.imports))
+
+
+def _each(
+    context: MigrationContext, operations: Sequence[Operation], *, batch: bool
+) -> Iterator[Code]:
+    """Yield the code of each operation, not laid out."""
+    made = {one.index_name for one in single(operations) if isinstance(one, ops.CreateIndexOp)}
     for one in around_drops(context, [*_with_their_tables(operations)]):
+        imports: set[str] = set()
         if batch and isinstance(one, ops.ModifyTableOps) and not is_plain(context, one):
-            lines += _render_anew(context, one, imports)
+            lines = _render_anew(context, one, imports, made)
         else:
             name_constraints(one)
-            rendering = _rendering(context, imports, batch=False)
-            for each in single([one]):
-                lines += alterations.render(rendering, each)
-    return Code(lay_out("\n".join(lines)), frozenset(imports))
+            lines = _render_plain(context, [*single([one])], imports)
+        yield Code("\n".join(lines), frozenset(imports))
+
+
+def _render_plain(
+    context: MigrationContext, operations: Sequence[Operation], imports: set[str]
+) -> list[str]:
+    rendering = _rendering(context, imports, batch=False)
+    return [line for one in operations for line in alterations.render(rendering, one)]
 
 
 def _with_their_tables(operations: Sequence[Operation]) -> Iterator[Operation]:
@@ -93,32 +116,75 @@ def _with_their_tables(operations: Sequence[Operation]) -> Iterator[Operation]:
 
 
 def _render_anew(
-    context: MigrationContext, operation: ops.ModifyTableOps, imports: set[str]
+    context: MigrationContext,
+    operation: ops.ModifyTableOps,
+    imports: set[str],
+    made: Collection[str | None],
 ) -> list[str]:
-    """Return what makes a table anew, with all that it has, also what Alembic does not know of."""
+    """Return what makes a table anew, with all that it has, also what Alembic does not know of.
+
+    Indexes are dropped before and made after it: Alembic does not know of those on expressions.
+    `made` are those that have their own operation, now or later.
+    """
+    operation, drops, creates = _without_indexes(operation)
     unnamed = name_constraints(operation)
     head, *body = render_op(_rendering(context, imports, batch=True), operation)
     keywords = {}
     reflection = Reflection(context)
     place = (operation.schema, operation.table_name)
-    checks = reflection.unnamed_checks(place)
+    checks = [
+        f"sa.CheckConstraint({escape(one)!r}){when}" for one, when in _checks(reflection, operation)
+    ]
     if checks:
-        constraints = ", ".join(f"sa.CheckConstraint({escape(one)!r})" for one in checks)
-        keywords["table_args"] = f"[{constraints}]"
+        keywords["table_args"] = f"[{', '.join(checks)}]"
     if unnamed:
         keywords["naming_convention"] = repr(CONVENTION)
     given = "".join(f", {name}={value}" for name, value in keywords.items())
     head = head.replace(", schema=None", "").replace(") as batch_op:", f"{given}) as batch_op:")
-    own = {str(getattr(one, "index_name", "")) for one in operation.ops}
+    own = {*made, *(getattr(one, "index_name", None) for one in drops)}
     lost = [sql for name, sql in reflection.hidden_indexes(place).items() if name not in own]
     beside = reflection.backend.dependents(reflection.connection, operation.table_name)
     return [
+        *_render_plain(context, drops, imports),
         *(f"op.execute({escape(one.drop)!r})" for one in reversed(beside)),
         head,  # what follows is within it, and Alembic leaves that to its printer
         *(f"    {line}" for line in body if line),
         *(f"op.execute({escape(one)!r})" for one in lost),
         *(f"op.execute({escape(one.create)!r})" for one in beside),
+        *_render_plain(context, creates, imports),
     ]
+
+
+def _without_indexes(
+    operation: ops.ModifyTableOps,
+) -> tuple[ops.ModifyTableOps, list[Operation], list[Operation]]:
+    """Return an operation on a table, the indexes that it drops, and those that it makes."""
+    drops: list[Operation] = [one for one in operation.ops if isinstance(one, ops.DropIndexOp)]
+    creates: list[Operation] = [one for one in operation.ops if isinstance(one, ops.CreateIndexOp)]
+    rest = [one for one in operation.ops if one not in (*drops, *creates)]
+    return ops.ModifyTableOps(operation.table_name, rest, schema=operation.schema), drops, creates
+
+
+def _checks(reflection: Reflection, operation: ops.ModifyTableOps) -> Sequence[tuple[str, str]]:
+    """Return the unnamed checks of a table that is made anew, which Alembic leaves out.
+
+    Those of a column come and go with it. Where none stays, one that goes is named for no database:
+    Alembic warns of what is not named.
+    """
+    made = [str(one.column.name) for one in operation.ops if isinstance(one, ops.AddColumnOp)]
+    gone = [one for one in operation.ops if isinstance(one, ops.DropColumnOp)]
+    there = reflection.unnamed_checks((operation.schema, operation.table_name))
+    dropped = [one.column_name for one in gone]
+    stay = [one for one in there if not any(mentions(one, name) for name in (*made, *dropped))]
+    if stay:
+        return [(one, "") for one in stay]
+    go = [one for one in there if any(mentions(one, name) for name in dropped)]
+    go += [
+        sql_of(reflection.context, each.sqltext)
+        for one in gone
+        for each in checks_of(reflection.context, one.to_column())
+    ]
+    return [(one, ".ddl_if(dialect='none')") for one in go[:1]]
 
 
 def _rendering(context: MigrationContext, imports: set[str], *, batch: bool) -> AutogenContext:
@@ -132,6 +198,8 @@ def _rendering(context: MigrationContext, imports: set[str], *, batch: bool) -> 
             if enum is not None and not isinstance(item.dialect_impl(context.dialect), ARRAY):
                 imports.add("from sqlalchemy.dialects import postgresql")
                 return _render_enum(enum)
+        if found is False and kind == "column":
+            found = _render_checked(context, item, rendering)
         module = type(item).__module__
         own = kind == "type" and not module.startswith("sqlalchemy.")
         if found is False and own and rendering.opts["user_module_prefix"] is None:
@@ -142,6 +210,20 @@ def _rendering(context: MigrationContext, imports: set[str], *, batch: bool) -> 
     rendering = AutogenContext(context, opts=opts)
     rendering.imports = imports
     return rendering
+
+
+def _render_checked(context: MigrationContext, column: Column[Any], rendering: Any) -> Any:
+    """Return a column with the checks that stand within it; False for one without."""
+    checks = checks_of(context, column)
+    if not checks:
+        return False
+    plain = column._copy()
+    plain.constraints = plain.constraints - {*checks_of(context, plain)}
+    call: Any = ast.parse(_render_column(plain, rendering), mode="eval").body
+    for one in checks:
+        condition = escape(sql_of(context, one.sqltext))
+        call.args.append(ast.parse(f"sa.CheckConstraint({condition!r})", mode="eval").body)
+    return ast.unparse(call)
 
 
 def _render_enum(enum: ENUM) -> str:
@@ -179,6 +261,8 @@ def _is_plain_column(context: MigrationContext, operation: Operation) -> bool:
     """Whether a column is added that old rows can have, or one is only renamed."""
     if isinstance(operation, ops.AddColumnOp):
         column = operation.column
+        if has_check(column.type):
+            return False
         if column.computed is not None:
             return not column.computed.persisted
         default = column.server_default
@@ -198,7 +282,7 @@ def _is_plain_column(context: MigrationContext, operation: Operation) -> bool:
     )
 
 
-def execute(context: MigrationContext, code: Code) -> None:
+def _execute(context: MigrationContext, code: Code) -> None:
     """Run code on a database, as Alembic would."""
     names: dict[str, Any] = {"op": Operations(context), "sa": sqlalchemy}
     for line in code.imports:

@@ -6,7 +6,7 @@ from alembic.runtime.migration import MigrationContext
 
 from dbtasks.migrations.making.comparing import Operation, compare, grouped, single
 from dbtasks.migrations.making.reflection import Reflection
-from dbtasks.migrations.making.rendering import Code, execute, render
+from dbtasks.migrations.making.rendering import Code, render, run
 
 Change = Callable[[Sequence[Operation]], Sequence[Operation]]
 
@@ -28,7 +28,7 @@ class Trial:
 
     def run(self, operations: Sequence[Operation]) -> None:
         """Run operations, by the code that would stand in the revision."""
-        execute(self.context, self.code(operations))
+        run(self.context, operations, batch=self.batch)
 
     def real(self, operations: list[Operation], change: Change = list) -> list[Operation]:
         """Run operations, and return them without those that are asked for again afterwards.

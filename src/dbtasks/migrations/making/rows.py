@@ -1,0 +1,56 @@
+"""Rows that the history brings to a scratch database, where a change is tried on them."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, Table, literal, select
+from sqlalchemy.exc import DBAPIError
+
+from dbtasks.engines import Backend
+from dbtasks.errors import NOTHING_CHANGED, Refused, Rejected
+from dbtasks.migrations.making.reflection import Reflection
+
+HINT = (
+    "give them other values (--default, --default-sql), or change them in a revision before: "
+    "inv makemigrations --empty --name NAME"
+)
+
+
+def delete(context: MigrationContext) -> None:
+    """Delete all rows: what the models are missing does not depend on them."""
+    reflection = Reflection(context)
+    connection = reflection.connection
+    tables = [
+        Table(name, MetaData(), schema=schema)
+        for schema, name in sorted(reflection.tables, key=str)
+        if name != context.version_table
+    ]
+    full = [
+        one
+        for one in tables
+        if connection.execute(select(literal(1)).select_from(one).limit(1)).first()
+    ]
+    if full:
+        reflection.backend.emptying(reflection.backend, connection, full).run()
+
+
+@contextmanager
+def tried(backend: Backend, connection: Connection) -> Iterator[None]:
+    """Say what is wrong with the rows where the change in the block fails on them."""
+    with ExitStack() as stack:
+        stack.enter_context(backend.migration_checks(connection))
+        try:
+            yield
+        except DBAPIError as error:
+            message = backend.message_of(error)
+            raise Rejected(
+                f"rows of the history do not take the change: {message}",
+                hint=HINT,
+                state=NOTHING_CHANGED,
+            ) from error
+        try:
+            stack.close()
+        except Refused as refused:
+            refused.hint, refused.state = HINT, NOTHING_CHANGED
+            raise
