@@ -30,6 +30,8 @@ class Field:
 def find_field(target: Target, name: str) -> Field:
     """Return the field that a name as `name` or `department.name` stands for.
 
+    A column may go by its name in the table, where no attribute or relationship has it.
+
     Raises UsageError with what is near it.
     """
     path: list[Relationship] = []
@@ -43,6 +45,9 @@ def find_field(target: Target, name: str) -> Field:
         return Field(name, tuple(path), target.columns[last])
     if last in target.relationships:
         return Field(name, (*path, target.relationships[last]), None)
+    if last in target.names:
+        own = target.names[last]
+        return Field(".".join([*steps, own]), tuple(path), target.columns[own])
     raise _unknown(target, last, name, relationship=False)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import NoSuchTableError, OperationalError
 from sqlalchemy.orm import Mapper, QueryableAttribute
 
 from dbtasks.errors import UsageError
+from dbtasks.lookups.names import column_names
 from dbtasks.models import suggest
 from dbtasks.project import Project
 
@@ -44,6 +45,19 @@ class Target:
         if self.mapper is None:
             return {}
         return {one.key: one.class_attribute for one in self.mapper.relationships}
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """Return the name of a column here by each that it has, also that in its table."""
+        if self.mapper is None:
+            called = column_names(self.table, ())
+            return {name: column.key for name, column in called.items()}
+        mapped = {column: one.key for one in self.mapper.column_attrs for column in one.columns}
+        tables = [one for one in self.mapper.tables if isinstance(one, Table)]
+        called = {}
+        for table in reversed(tables):
+            called |= column_names(table, [self.mapper])
+        return {name: mapped[column] for name, column in called.items() if column in mapped}
 
     def stores(self, name: str) -> bool:
         """Whether a column is one of a table, and not an expression that the mapping asks for."""

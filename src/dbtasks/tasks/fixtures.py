@@ -76,7 +76,8 @@ def dumpdata(
     from dbtasks import fixtures
 
     number = positive(sample, "--sample")
-    chosen = choice(format_, "--format", ("jsonl", "csv", "parquet"))
+    if format_ is not None:
+        choice(format_, "--format", ("jsonl", "csv", "parquet"))
     check_first(run, "--output")
     if not mask:
         _confirm_dump(run)
@@ -89,7 +90,7 @@ def dumpdata(
             sample=number,
             follow=follow,
             mask=mask or (),
-            format_=chosen,
+            format_=format_,
             output=Path(output) if output else run.output.binary,
             on_progress=tell,
         )

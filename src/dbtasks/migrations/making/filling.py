@@ -1,7 +1,7 @@
 """What the rows get that are there, where a column is new or takes NULL no more."""
 
+import shlex
 from collections.abc import Iterator, Sequence
-from shlex import quote
 from typing import Any
 
 from alembic.operations import ops
@@ -191,7 +191,7 @@ class Filling:
 
 def _question(name: str) -> Question:
     # "SQL EXPRESSION", as that is quoted, and what takes its place has to be.
-    value, expression = (quote(f"{name}={what}") for what in ("VALUE", "SQL EXPRESSION"))
+    value, expression = (shlex.quote(f"{name}={what}") for what in ("VALUE", "SQL EXPRESSION"))
     flags = (f"--default {value}", f"--default-sql {expression}")
     return Question(Kind.DEFAULT, name, flags)
 
