@@ -331,8 +331,14 @@ def test_names_in_a_schema_have_it_in_every_flag(
             "--rename hr.pay.amount:hr.pay.salary or --drop hr.pay.amount",
             "hr.pay.amount:hr.pay.salary",
         ),
-        ("--default hr.pay.year=VALUE or --default-sql hr.pay.year=EXPRESSION", "hr.pay.year=2026"),
-        ("--default hr.pay.kind=VALUE or --default-sql hr.pay.kind=EXPRESSION", "hr.pay.kind=mean"),
+        (
+            "--default hr.pay.year=VALUE or --default-sql 'hr.pay.year=SQL EXPRESSION'",
+            "hr.pay.year=2026",
+        ),
+        (
+            "--default hr.pay.kind=VALUE or --default-sql 'hr.pay.kind=SQL EXPRESSION'",
+            "hr.pay.kind=mean",
+        ),
     ):
         refused = office("makemigrations", "--no-input", *flags)
         assert (refused.code, asked in refused.err) == (3, True), refused
