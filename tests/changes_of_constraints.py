@@ -2,6 +2,11 @@
 
 from cases import ROWS, SERVERS, Case, on_parent, parent
 
+PET = (
+    'table("pet", key(), sa.Column("parent_id", sa.ForeignKey("parent.id", name="fk_pet")),'
+    ' sa.Index("ix_pet", {}))'
+)
+
 CHANGES = (
     on_parent("index", "", 'sa.Index("ix_name", "name")', batch=False),
     on_parent("index dropped", 'sa.Index("ix_name", "name")', "", batch=False),
@@ -101,6 +106,20 @@ CHANGES = (
         "index turned by another column",
         'sa.Index("ix_name", sa.desc("name"), "id")',
         'sa.Index("ix_name", "name", sa.desc("id"), unique=True)',
+        on=SERVERS,
+    ),
+    Case(
+        "index of a foreign key turned back",
+        parent() + PET.format('sa.desc("parent_id"), "id"'),
+        parent() + PET.format('"parent_id"'),
+        ROWS,
+        on=SERVERS,
+    ),
+    Case(
+        "index of a foreign key dropped that was turned",
+        parent() + PET.format('sa.desc("parent_id"), "id"'),
+        parent() + PET.format('"id", "parent_id"'),
+        ROWS,
         on=SERVERS,
     ),
     on_parent(

@@ -95,6 +95,23 @@ def test_checks_of_columns_hold(world: World) -> None:
         world.run(["INSERT INTO other (id, a) VALUES (1, 0)"])
 
 
+def test_signs_of_parameters_in_a_check_stand_for_themselves(world: World) -> None:
+    check = "sa.CheckConstraint(\"{0} IN ('5%', 'at 10\\\\:30', 'x\\\\:y')\"{1})"
+    column, named = f'sa.Column("a", sa.String(9), {check.format("a", "")})', ", name='known'"
+    world.models(parent() + f"table('other', key(), {column})")
+    world.make()
+    world.models(
+        parent(f"{column}, {check.format('name', named)}") + f"table('other', key(), {column})"
+    )
+    world.make()
+    for value in ("5%", "at 10\\:30", "x\\:y"):
+        world.run([f"INSERT INTO parent (name, a) VALUES ('{value}', '{value}')"])
+        world.run([f"INSERT INTO other (a) VALUES ('{value}')"])
+    for statement in ("parent (name) VALUES ('5%%')", "other (a) VALUES ('x')"):
+        with pytest.raises(DBAPIError):
+            world.run([f"INSERT INTO {statement}"])
+
+
 @pytest.mark.parametrize("database", ["mariadb"], indirect=True)
 def test_models_of_another_database_are_not_tried_out(world: World) -> None:
     world.models('table("pay", key(), schema="hr")')

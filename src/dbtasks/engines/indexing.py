@@ -1,7 +1,7 @@
 """What engines tell of their indexes, and SQLAlchemy does not reflect."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from sqlalchemy import Connection, text
@@ -29,8 +29,8 @@ class Indexing:
 
     def index_parts(
         self, connection: Connection, table: str, schema: str | None
-    ) -> Mapping[str, str]:
-        """Return what stands in the parentheses of indexes that are reflected in part, by name."""
+    ) -> Mapping[str, Sequence[str]]:
+        """Return the columns, as they stand in SQL, of indexes that are reflected in part."""
         return {}
 
 
@@ -41,8 +41,8 @@ class MySQLIndexing(Indexing):
 
     def index_parts(
         self, connection: Connection, table: str, schema: str | None
-    ) -> Mapping[str, str]:
-        """Return it for all but those on expressions."""
+    ) -> Mapping[str, Sequence[str]]:
+        """Return them for all but those on expressions."""
         quote = connection.dialect.identifier_preparer.quote
         found: dict[str, list[str]] = defaultdict(list)
         hidden = set()
@@ -54,4 +54,4 @@ class MySQLIndexing(Indexing):
             else:
                 part = f"{quote(column)}({length})" if length else quote(column)
                 found[name].append(f"{part} DESC" if order == DESCENDING else part)
-        return {name: ", ".join(parts) for name, parts in found.items() if name not in hidden}
+        return {name: parts for name, parts in found.items() if name not in hidden}

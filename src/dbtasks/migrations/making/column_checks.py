@@ -44,7 +44,7 @@ def _beside(context: MigrationContext, items: Sequence[SchemaItem]) -> Iterator[
         checks += own
     for each in checks:
         sql = text(escape(sql_of(context, each.sqltext)))
-        yield CheckConstraint(sql, name=final_name(context, each))
+        yield CheckConstraint(sql, name=each.name)
 
 
 def _parts(

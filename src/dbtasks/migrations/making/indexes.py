@@ -1,6 +1,6 @@
 """Indexes of a part of the rows, and on expressions, where Alembic does not compare these."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
@@ -109,17 +109,26 @@ def _add_parts(
         if name not in known:
             continue
         wanted = _parts(_statement(context, known[name]))[1]
-        if not alike(parts, wanted):
+        if not alike(",".join(parts), wanted):
             found = table_op(operations, place)
             found.ops = [one for one in found.ops if not _concerns(one, name)]
-            back = ops.CreateIndexOp.from_index(_reflected(context, place, name))
-            if not alike(parts, ",".join(map(str, back.columns))):
-                back.columns = [text(escape(parts))]
-                back.kw.pop(f"{context.dialect.name}_length", None)
+            back = _in_parts(context, _reflected(context, place, name), parts)
             found.ops += [
                 ops.DropIndexOp(name, place[1], schema=place[0], _reverse=back),
                 ops.CreateIndexOp.from_index(known[name]),
             ]
+
+
+def _in_parts(context: MigrationContext, index: Index, parts: Sequence[str]) -> ops.CreateIndexOp:
+    """Return what makes an index on columns as they stand in SQL."""
+    made = ops.CreateIndexOp.from_index(index)
+    quote = context.dialect.identifier_preparer.quote
+    made.kw.pop(f"{context.dialect.name}_length", None)
+    made.columns = [
+        one.name if part == quote(one.name) else text(escape(part))
+        for one, part in zip(index.columns, parts, strict=True)
+    ]
+    return made
 
 
 def _drop_unnamed(

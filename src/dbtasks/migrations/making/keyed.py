@@ -1,10 +1,12 @@
 """Indexes that a foreign key needs, as on MySQL: the key is off while one of them is dropped."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column
 
 from dbtasks.migrations.making.reflection import Reflection, backend_of
 
@@ -77,8 +79,16 @@ def _name(operation: Operation) -> str | None:
 def _columns(operation: Operation) -> list[str]:
     """Return the columns of an index, or of a unique constraint, that is dropped."""
     if isinstance(operation, ops.DropIndexOp):
-        return [one.name for one in operation.to_index().columns]
+        return [_column(one) for one in operation.to_index().expressions]
     if isinstance(operation, ops.DropConstraintOp) and operation.constraint_type == "unique":
         constraint: Any = operation.to_constraint()
         return [one.name for one in constraint.columns]
     return []
+
+
+def _column(part: Any) -> str:
+    """Return the column of a part of an index, which may have a length or an order."""
+    if isinstance(part, Column):
+        return part.name
+    found = re.match(r"`((?:[^`]|``)+)`|(\w+)", str(part))
+    return (found[1] or found[2]).replace("``", "`") if found else ""

@@ -70,8 +70,8 @@ class Reflection:
         """Return the statements of the indexes that are not reflected."""
         return self.backend.hidden_indexes(self.connection, place[1])
 
-    def index_parts(self, place: Place) -> Mapping[str, str]:
-        """Return what stands in the parentheses of indexes that are reflected in part."""
+    def index_parts(self, place: Place) -> Mapping[str, Sequence[str]]:
+        """Return the columns, as they stand in SQL, of indexes that are reflected in part."""
         return self.backend.index_parts(self.connection, place[1], place[0])
 
     def subject(self, operation: ops.MigrateOperation) -> object:
@@ -122,7 +122,9 @@ def sql_of(context: MigrationContext, element: ClauseElement | str) -> str:
     if isinstance(element, str):
         return element
     keywords = {"literal_binds": True, "include_table": False}
-    return str(element.compile(dialect=context.dialect, compile_kwargs=keywords))
+    sql = str(element.compile(dialect=context.dialect, compile_kwargs=keywords))
+    doubled = context.dialect.identifier_preparer._double_percents  # for a driver's parameters
+    return sql.replace("%%", "%") if doubled else sql
 
 
 def alike(one: str | None, other: str | None) -> bool:

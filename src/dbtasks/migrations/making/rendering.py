@@ -21,10 +21,11 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import ENUM
+from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import ARRAY
 
 from dbtasks.migrations.making import alterations
-from dbtasks.migrations.making.checks import checks_of, has_check, mentions
+from dbtasks.migrations.making.checks import checks_of, final_name, has_check, mentions
 from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.layout import lay_out
@@ -198,6 +199,8 @@ def _rendering(context: MigrationContext, imports: set[str], *, batch: bool) -> 
             if enum is not None and not isinstance(item.dialect_impl(context.dialect), ARRAY):
                 imports.add("from sqlalchemy.dialects import postgresql")
                 return _render_enum(enum)
+        if found is False and kind == "check":
+            return _render_check(context, item)
         if found is False and kind == "column":
             found = _render_checked(context, item, rendering)
         module = type(item).__module__
@@ -212,6 +215,19 @@ def _rendering(context: MigrationContext, imports: set[str], *, batch: bool) -> 
     return rendering
 
 
+def _render_check(context: MigrationContext, check: CheckConstraint) -> Any:
+    """Return a check with its text as it is meant; False for one that its type brings.
+
+    Alembic takes a colon for a parameter, and doubles each % where the driver has it for one.
+    """
+    if check._type_bound or check.dialect_kwargs:
+        return False
+    name = final_name(context, check)
+    named = f", name=op.f({name!r})" if isinstance(check.name, conv) else f", name={name!r}"
+    condition = escape(sql_of(context, check.sqltext))
+    return f"sa.CheckConstraint({condition!r}{named if name else ''})"
+
+
 def _render_checked(context: MigrationContext, column: Column[Any], rendering: Any) -> Any:
     """Return a column with the checks that stand within it; False for one without."""
     checks = checks_of(context, column)
@@ -221,8 +237,7 @@ def _render_checked(context: MigrationContext, column: Column[Any], rendering: A
     plain.constraints = plain.constraints - {*checks_of(context, plain)}
     call: Any = ast.parse(_render_column(plain, rendering), mode="eval").body
     for one in checks:
-        condition = escape(sql_of(context, one.sqltext))
-        call.args.append(ast.parse(f"sa.CheckConstraint({condition!r})", mode="eval").body)
+        call.args.append(ast.parse(_render_check(context, one), mode="eval").body)
     return ast.unparse(call)
 
 

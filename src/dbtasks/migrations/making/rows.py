@@ -5,16 +5,17 @@ from contextlib import ExitStack, contextmanager
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, Table, literal, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from dbtasks.engines import Backend
 from dbtasks.errors import NOTHING_CHANGED, Refused, Rejected
 from dbtasks.migrations.making.reflection import Reflection
 
 HINT = (
-    "give them other values (--default, --default-sql), or change them in a revision before: "
-    "inv makemigrations --empty --name NAME"
+    "the history brings these rows: give them other values (--default, --default-sql), or change "
+    "them in a revision before: inv makemigrations --empty --name NAME"
 )
+OTHERWISE = f"mend the models; or, if it is for rows, {HINT}"
 
 
 def delete(context: MigrationContext) -> None:
@@ -37,7 +38,7 @@ def delete(context: MigrationContext) -> None:
 
 @contextmanager
 def tried(backend: Backend, connection: Connection) -> Iterator[None]:
-    """Say what is wrong with the rows where the change in the block fails on them."""
+    """Say that nothing was written where the change in the block fails, as on rows there are."""
     with ExitStack() as stack:
         stack.enter_context(backend.migration_checks(connection))
         try:
@@ -45,8 +46,8 @@ def tried(backend: Backend, connection: Connection) -> Iterator[None]:
         except DBAPIError as error:
             message = backend.message_of(error)
             raise Rejected(
-                f"rows of the history do not take the change: {message}",
-                hint=HINT,
+                f"the change cannot be made in the scratch database: {message}",
+                hint=HINT if isinstance(error, IntegrityError) else OTHERWISE,
                 state=NOTHING_CHANGED,
             ) from error
         try:
