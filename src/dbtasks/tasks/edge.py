@@ -19,7 +19,7 @@ from dbtasks.errors import NOTHING_CHANGED, DbtasksError, LocalFailure
 from dbtasks.output import FORMATS, Output
 from dbtasks.settings import ALL
 from dbtasks.tasks import collector
-from dbtasks.tasks.options import HELP, SHORT, check_text
+from dbtasks.tasks.options import HELP, PARTICULAR, SHORT, check_text
 from dbtasks.tasks.run import Binding, Run
 
 INTERRUPTED, TERMINATED, NOBODY_READS = 130, 143, 141
@@ -92,7 +92,8 @@ class Command(Task[Any]):
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         """Return the arguments with their help, which Invoke takes off as it reads it."""
         names = [name.strip("_").replace("_", "-") for name in self.argspec(self.body).parameters]
-        self.help = {name: HELP[name].format(formats=", ".join(FORMATS)) for name in names}
+        texts = HELP | PARTICULAR.get(self.name, {})
+        self.help = {name: texts[name].format(formats=", ".join(FORMATS)) for name in names}
         return super().get_arguments(ignore_unknown_help)
 
     def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:

@@ -12,9 +12,9 @@ HELP = {
     "as": "The environment to mark the database with, as in production.",
     "backwards": "The SQL that reverts the revision.",
     "batch-size": "Commit so many records at a time, in their order.",
-    "check": "Exit 1 when a revision is pending, or missing; change nothing.",
+    "check": "Exit 1 when a revision is pending; change nothing.",
     "columns": "Columns, with commas between: id,name,department.name.",
-    "count": "Show only the number of records; of seed, make up so many.",
+    "count": "Show only the number of records.",
     "database": "The database, by its alias; `all` is every declared one that may be written to.",
     "default": "TABLE.COLUMN=VALUE for the rows that are there, once.",
     "default-sql": "TABLE.COLUMN=EXPRESSION for the rows that are there, as SQL.",
@@ -31,7 +31,7 @@ HELP = {
     "file": "A file of SQL statements, which are one transaction; - is stdin.",
     "follow": "Dump the rows that refer to what is picked, too.",
     "format": "The form of the result: {formats}.",
-    "from": "The database to copy from, by its alias; or the first revision.",
+    "from": "The database to copy from, by its alias.",
     "from-database": "Compare the models with the database, and not with the history.",
     "from-file": "A file of records, JSON, JSON lines or CSV; - is stdin.",
     "graph": "Draw the history; --format mermaid or dot for documents.",
@@ -41,8 +41,8 @@ HELP = {
     "lock-timeout": "Wait so many seconds behind other transactions (5), and try again.",
     "mask": "MODEL.FIELD=KIND: email, name, …, any or null for the real values.",
     "merge": "Join the heads of the history.",
-    "model": "The mapped class; without it the default one, and of whole tables all.",
-    "name": "The beginning of the record's name; of a new revision, its name.",
+    "model": "The mapped class, or a table; without it the default one.",
+    "name": "The beginning of the record's name.",
     "no-input": "Do not ask; --noinput is the same.",
     "offset": "Leave out so many records first.",
     "only": "One of several seed functions, by its name.",
@@ -58,7 +58,7 @@ HELP = {
     "rebase": "Put the side that has this revision after the other head.",
     "rename": "OLD:NEW, as in employee.name:employee.full_name.",
     "replant": "Empty all tables first.",
-    "resume": "Run the rest of a revision, or of a load in batches, that stopped part way.",
+    "resume": "Go on behind the rows that an interrupted load in batches has committed.",
     "revision": "A revision, or its unique beginning.",
     "rolled-back": "A person has undone the revision: record it as not applied.",
     "sample": "So many rows of each model, by chance, and what they refer to.",
@@ -68,7 +68,7 @@ HELP = {
     "steps": "How many revisions (1).",
     "table": "A table of the database that no model knows, as name or schema.name.",
     "timeout": "Keep trying for so many seconds.",
-    "to": "A revision or its beginning, +N, -N (--to=-10), `heads` or `base`; or a database.",
+    "to": "The database to copy into, by its alias.",
     "traceback": "Show where an error was raised.",
     "truncate": "Empty the tables first, in the same transaction.",
     "undo": "Run the reverse of what is applied of the revision.",
@@ -77,6 +77,28 @@ HELP = {
     "wait": "Wait so many seconds for another run to end (60).",
     "where": "FIELD=VALUE or FIELD__LOOKUP=VALUE; several must all be met.",
     "write": "Let the statements change the database.",
+}
+
+REPLAYED_IN = "The database, by its alias, in whose kind the history is replayed"
+
+# What an option means on one command only.
+PARTICULAR = {
+    "migrate": {
+        "resume": "Run the rest of a revision that stopped part way.",
+        "to": "A revision or its unique beginning, +N, -N (--to=-10), `heads` or `base`.",
+    },
+    "makemigrations": {
+        "check": "Exit 1 when the models have changes without a revision; write nothing.",
+        "database": f"{REPLAYED_IN}, and which --update, --rebase and --from-database look at.",
+        "name": "The new revision's name, in place of what it does.",
+    },
+    "squashmigrations": {
+        "database": f"{REPLAYED_IN}.",
+        "from": "The first revision, its unique beginning, or `base`.",
+        "name": "The new revision's name; its id is that of the last.",
+        "to": "The last revision, its unique beginning, or `heads`.",
+    },
+    "sqlmigrate": {"database": "The database, by its alias, in whose SQL it is shown."},
 }
 
 # The same few short forms on every command.
