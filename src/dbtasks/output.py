@@ -11,6 +11,7 @@ from datetime import date, datetime, time, timedelta
 from enum import Enum
 from itertools import chain, islice
 from pathlib import Path
+from time import monotonic
 from typing import IO, Any, TextIO
 
 FORMATS = ("text", "table", "json", "jsonl", "csv", "markdown")
@@ -157,17 +158,24 @@ class Output:
             "{task.description}",
             BarColumn(),
             "{task.completed:,}",
-            TaskProgressColumn(show_speed=True),
+            "{task.fields[rate]}",
+            TaskProgressColumn(),
             TimeRemainingColumn(),
         )
         console = Console(file=self.stderr, no_color="NO_COLOR" in os.environ or None)
         with Progress(*columns, console=console, transient=True) as bar:
             tasks: dict[str, Any] = {}
+            begun: dict[str, float] = {}
+            latest = monotonic()
 
             def tell(name: str, done: int, total: int) -> None:
+                nonlocal latest
                 if name not in tasks:
-                    tasks[name] = bar.add_task(name, total=total or None)
-                bar.update(tasks[name], completed=done)
+                    tasks[name] = bar.add_task(name, total=total or None, rate="")
+                    begun[name] = latest  # one table begins where the one before ended
+                latest = monotonic()
+                rate = done / max(latest - begun[name], 0.001)
+                bar.update(tasks[name], completed=done, rate=f"{rate:,.0f} rows/s")
 
             yield tell
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from dbtasks.errors import Negative, UsageError
 from dbtasks.tasks.edge import command
-from dbtasks.tasks.options import choice, names, positive, whole
+from dbtasks.tasks.options import PARTICULAR, choice, names, positive, whole
 from dbtasks.tasks.records import check_first
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dbtasks import Project
     from dbtasks.fixtures import Emptied, Flushed, Received
 
@@ -121,7 +123,7 @@ def loaddata(
         check_first(run, "stdin")
     empties = truncate and not resume
     if (upsert or empties) and not run.dry_run:
-        run.confirm(f"loading {source} {'empties tables first' if empties else 'changes rows'}")
+        _confirm_load(run, source, model, names(columns), empties=empties)
     with run.output.progress() as tell:
         received = fixtures.loaddata(
             run.project,
@@ -165,7 +167,10 @@ def copydata(
     if not run.dry_run:
         _confirm_leaving(run, source)
     if truncate and not (run.dry_run or resume):
-        run.confirm(f"copying into {run.project.name} empties its tables first")
+        left_out = fixtures.find_tables(run.project, exclude) if exclude else []
+        tables = fixtures.find_tables(run.project, model or ())
+        kept = [one.fullname for one in tables if one not in left_out]
+        _confirm_emptying(run, f"copying into {run.project.name}", kept)
     with run.output.progress() as tell:
         copied = fixtures.copydata(
             source,
@@ -193,6 +198,31 @@ def copydata(
 # Of other commands --model names one class, so that it is not among the lists of the edge.
 for one in (flush, dumpdata, copydata):
     one.iterable = {*one.iterable, "model"}
+
+
+# What these options mean here only.
+WHOLE = "A mapped class, or a table; several times for several, without it all."
+PARTICULAR.update(
+    {
+        "seed": {
+            "count": "Make up so many rows of --model.",
+            "model": "The mapped class, or the table, to make up rows of; with --count.",
+        },
+        "dumpdata": {
+            "format": "jsonl (one file), csv or parquet (a folder); without it as --output ends.",
+            "model": f"{WHOLE} Where rows are picked: where that begins.",
+            "output": "The file or folder to write; without it stdout.",
+            "where": "MODEL.FIELD=VALUE or MODEL.FIELD__LOOKUP=VALUE; several must all be met.",
+        },
+        "loaddata": {
+            "columns": "The columns of a file of one table, in their order: id,name,dept_id.",
+            "input": "A dump, a fixture of Django, or a CSV, JSON or Parquet file; - is stdin.",
+            "model": "The mapped class, or the table, whose rows are in a file of one table.",
+        },
+        "copydata": {"model": WHOLE},
+        "flush": {"model": WHOLE},
+    }
+)
 
 
 def _refuse_functions(only: str | None, *, replant: bool) -> None:
@@ -269,10 +299,43 @@ def _confirm_leaving(run: Run, source: "Project") -> None:
 
     if run.no_input or not guards.is_production(source):
         return
-    action = f"copying takes real data out of {source.name}, which is production"
+    action = (
+        f"copying {source.name}, which is production, into {run.project.name} "
+        "takes real data out of production"
+    )
     if not run.terminal:
         raise guards.refuse_without_terminal(action)
-    run.ask_yes(action)
+    run.ask(action, source)
+
+
+def _confirm_load(
+    run: Run, source: str, model: str | None, columns: "Sequence[str]", *, empties: bool
+) -> None:
+    """Show a person which tables a file empties, or changes rows of, and ask."""
+    from dbtasks import fixtures
+
+    run.allow(f"loading {source} {'empties tables first' if empties else 'changes rows'}")
+    if run.no_input:
+        return
+    found = fixtures.find_loaded(run.project, source, model=model, columns=columns)
+    tables = [one.table for one in found]
+    if empties:
+        _confirm_emptying(run, f"loading {source}", tables)
+        return
+    for one in found:
+        run.output.note(f"{one.table}: {_number(one.rows)} in {source}" if one.rows else one.table)
+    run.ask(f"loading {source} changes rows of {', '.join(tables)} whose keys are there")
+
+
+def _confirm_emptying(run: Run, what: str, tables: "Sequence[str]") -> None:
+    """Show a person what goes before other rows come, and ask."""
+    from dbtasks import fixtures
+
+    action = f"{what} first deletes every row of {', '.join(tables)}"
+    run.allow(action)
+    if not run.no_input:
+        _note(run, fixtures.flush(run.project, tables, dry_run=True))
+        run.ask(action)
 
 
 def _show_received(run: Run, received: "Iterable[Received]", existing: str) -> None:

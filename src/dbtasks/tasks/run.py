@@ -62,6 +62,7 @@ class Run:
     allow_production: str | None = None
     echo: bool = False
     finished: list[str] = field(default_factory=list)
+    _announced: str = ""
     _warned: bool = False
 
     @cached_property
@@ -80,7 +81,8 @@ class Run:
 
     def announce(self) -> None:
         """Say which database is written to, and check that it may be; a dry run reads only."""
-        self.output.note(f"database: {self.project.describe()}")
+        self._announced = self.project.describe()
+        self.output.note(f"database: {self._announced}")
         if not self.dry_run:
             self.check_write()
 
@@ -139,12 +141,14 @@ class Run:
         elif not self.terminal:
             raise guards.refuse_without_terminal(action)
 
-    def ask(self, action: str) -> None:
-        """Ask for the database's name, and raise Refused for another answer."""
+    def ask(self, action: str, project: "Project | None" = None) -> None:
+        """Ask for the name of a database, this one's or another's; Refused for another answer."""
         from dbtasks import guards
 
-        question = guards.ask(self.project, action)
-        self.output.note(question.text)
+        asked = project or self.project
+        question = guards.ask(asked, action)
+        told = asked.describe() == self._announced
+        self.output.note(question.text.partition("\n")[0] if told else question.text)
         question.check(self._answer(f"Type {question.word} to go on: "))
 
     def ask_yes(self, action: str) -> None:
