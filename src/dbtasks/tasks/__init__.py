@@ -19,7 +19,6 @@ from dbtasks.tasks import (
     migrations,
     project,
     records,
-    revisions,
     statements,
 )
 from dbtasks.tasks.edge import Command
@@ -27,10 +26,7 @@ from dbtasks.tasks.run import Binding
 
 __all__ = ["collection"]
 
-FAMILIES = (
-    *(migrations, revisions, records, changes),
-    *(statements, fixtures, databases, checks, project),
-)
+FAMILIES = (migrations, records, changes, statements, fixtures, databases, checks, project)
 
 
 def collection(

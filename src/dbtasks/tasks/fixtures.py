@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dbtasks.errors import Negative, UsageError
 from dbtasks.tasks.edge import command
-from dbtasks.tasks.options import PARTICULAR, choice, names, positive, whole
+from dbtasks.tasks.options import choice, names, positive, whole
 from dbtasks.tasks.records import check_first
 from dbtasks.tasks.run import Run
 
@@ -198,31 +198,6 @@ def copydata(
 # Of other commands --model names one class, so that it is not among the lists of the edge.
 for one in (flush, dumpdata, copydata):
     one.iterable = {*one.iterable, "model"}
-
-
-# What these options mean here only.
-WHOLE = "A mapped class, or a table; several times for several, without it all."
-PARTICULAR.update(
-    {
-        "seed": {
-            "count": "Make up so many rows of --model.",
-            "model": "The mapped class, or the table, to make up rows of; with --count.",
-        },
-        "dumpdata": {
-            "format": "jsonl (one file), csv or parquet (a folder); without it as --output ends.",
-            "model": f"{WHOLE} Where rows are picked: where that begins.",
-            "output": "The file or folder to write; without it stdout.",
-            "where": "MODEL.FIELD=VALUE or MODEL.FIELD__LOOKUP=VALUE; several must all be met.",
-        },
-        "loaddata": {
-            "columns": "The columns of a file of one table, in their order: id,name,dept_id.",
-            "input": "A dump, a fixture of Django, or a CSV, JSON or Parquet file; - is stdin.",
-            "model": "The mapped class, or the table, whose rows are in a file of one table.",
-        },
-        "copydata": {"model": WHOLE},
-        "flush": {"model": WHOLE},
-    }
-)
 
 
 def _refuse_functions(only: str | None, *, replant: bool) -> None:

@@ -1,21 +1,39 @@
-"""Migrations: the schema's history, applied, reverted and shown."""
+"""Migrations: the schema's history, written, applied, reverted and shown."""
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
-from dbtasks.errors import DbtasksError, Negative, UsageError
-from dbtasks.output import Output
+from dbtasks.errors import UsageError
+from dbtasks.tasks.applying import (
+    HEADS,
+    NOTHING,
+    apply,
+    confirm_reverts,
+    is_current,
+    look,
+    read_options,
+    show_sql,
+)
 from dbtasks.tasks.edge import command
-from dbtasks.tasks.history import read_form, show_graph, show_list, show_text
-from dbtasks.tasks.options import positive, seconds
+from dbtasks.tasks.history import (
+    read_form,
+    show_folded,
+    show_graph,
+    show_list,
+    show_squashed,
+    show_text,
+)
+from dbtasks.tasks.options import positive
 from dbtasks.tasks.progress import Progress
+from dbtasks.tasks.questions import (
+    read_answers,
+    refuse_beside,
+    refuse_several,
+    refuse_useless,
+    show_made,
+    show_merge,
+    show_missing,
+)
 from dbtasks.tasks.run import Run
-
-if TYPE_CHECKING:
-    from dbtasks.migrations import Plan
-
-HEADS = "heads"
-NOTHING = "Nothing to apply."
 
 
 @command(previews=True, asks=True)
@@ -32,7 +50,7 @@ def migrate(
     lock_timeout: str | None = None,
 ) -> None:
     """Bring the database to the newest revision, or to the one that --to names."""
-    options = _read_options(
+    options = read_options(
         fake=fake,
         fake_initial=fake_initial,
         resume=resume,
@@ -47,17 +65,17 @@ def migrate(
     if resume and to is not None:
         raise UsageError("--resume goes on to the newest revision", hint="leave out --to")
     if check or plan:
-        _look(run, to or HEADS, check=check)
+        look(run, to or HEADS, check=check)
         return
     run.announce()
     if run.dry_run:
-        _show_sql(run, to or HEADS)
-    elif to is None and not resume and _is_current(run):
+        show_sql(run, to or HEADS)
+    elif to is None and not resume and is_current(run):
         run.output.line(NOTHING)
         run.mark_new()
     else:
-        reverts = _confirm(run, to, resume=resume)
-        _apply(run, to, {**options, "reverts": reverts})
+        reverts = confirm_reverts(run, to, resume=resume)
+        apply(run, to, {**options, "reverts": reverts})
 
 
 @command(previews=True, asks=True)
@@ -68,13 +86,13 @@ def rollback(
     lock_timeout: str | None = None,
 ) -> None:
     """Revert the last revision, or as many as --steps says."""
-    options = _read_options(wait=wait, lock_timeout=lock_timeout)
+    options = read_options(wait=wait, lock_timeout=lock_timeout)
     to = f"-{positive(steps, '--steps') or 1}"
     run.announce()
     if run.dry_run:
-        _show_sql(run, to)
+        show_sql(run, to)
     else:
-        _apply(run, to, {**options, "reverts": _confirm(run, to)})
+        apply(run, to, {**options, "reverts": confirm_reverts(run, to)})
 
 
 @command(previews=True, asks=True)
@@ -87,13 +105,13 @@ def redo(
     """Revert the last revisions, and apply them again."""
     from dbtasks import migrations
 
-    options = _read_options(wait=wait, lock_timeout=lock_timeout)
+    options = read_options(wait=wait, lock_timeout=lock_timeout)
     number = positive(steps, "--steps") or 1
     run.announce()
     if run.dry_run:
-        _show_sql(run, f"-{number}")
+        show_sql(run, f"-{number}")
         return
-    reverts = _confirm(run, f"-{number}")
+    reverts = confirm_reverts(run, f"-{number}")
     with Progress(run.output) as progress:
         migrations.redo(
             run.project,
@@ -117,7 +135,7 @@ def resolve(
     """Bring a revision in order that stopped part way."""
     from dbtasks import migrations
 
-    options = _read_options(wait=wait)
+    options = read_options(wait=wait)
     if revision is None:
         raise UsageError("no revision is named", hint="it stands in the error of: inv migrate")
     if undo + applied + rolled_back != 1:
@@ -190,104 +208,104 @@ def sqlmigrate(
         show_text(run.output, text)
 
 
-def _read_options(
-    *, wait: str | None = None, lock_timeout: str | None = None, **flags: bool
-) -> dict[str, Any]:
-    """Return the keywords for the library; without a number its own holds."""
-    chosen = [name for name in ("fake", "fake_initial", "resume") if flags.get(name)]
-    if len(chosen) > 1:
-        words = " and ".join("--" + name.replace("_", "-") for name in chosen)
-        raise UsageError(f"{words} exclude each other", hint="give one of them")
-    options: dict[str, Any] = {name: value for name, value in flags.items() if value}
-    if wait is not None:
-        options["wait"] = seconds(wait, "--wait")
-    if lock_timeout is not None:
-        options["lock_timeout"] = seconds(lock_timeout, "--lock-timeout")
-    return options
-
-
-def _is_current(run: Run) -> bool:
-    """Whether there is nothing to apply, as far as can be told without importing Alembic."""
-    from dbtasks.migrations import standing
-
-    return standing.is_current(run.project)
-
-
-def _look(run: Run, target: str, *, check: bool) -> None:
-    """Show what would be done; with --check, as an answer."""
+@command(previews=True, asks=True)
+def makemigrations(
+    run: Run,
+    name: str | None = None,
+    empty: bool = False,
+    check: bool = False,
+    update: bool = False,
+    merge: bool = False,
+    rebase: str | None = None,
+    not_applied_in: list[str] | None = None,
+    from_database: bool = False,
+    rename: list[str] | None = None,
+    drop: list[str] | None = None,
+    default: list[str] | None = None,
+    default_sql: list[str] | None = None,
+) -> None:
+    """Write the revision that the models are missing, compared with the history."""
     from dbtasks import migrations
 
-    plan = migrations.plan(run.project, to=target)
-    for step in plan.steps:
-        run.output.line(f"[{'X' if step.backwards else ' '}] {step.revision.id}")
-    if plan.ahead:
-        _report_ahead(run.output, plan)
-    elif not plan.steps:
-        run.output.line(NOTHING)
-    if check and plan.steps:
-        number = len(plan.steps)
-        what = "1 revision is" if number == 1 else f"{number} revisions are"
-        raise Negative(f"{what} pending", hint="apply with: inv migrate")
-
-
-def _show_sql(run: Run, target: str) -> None:
-    from dbtasks import migrations
-
-    plan = migrations.plan(run.project, to=target)
-    if plan.ahead:
-        _report_ahead(run.output, plan)
-    elif plan.steps:
-        run.output.write(migrations.sql(run.project, to=target))
-    else:
-        run.output.line(NOTHING)
-
-
-def _confirm(run: Run, to: str | None, *, resume: bool = False) -> list[str]:
-    """Ask before anything is reverted, and return what may be; forwards nothing may."""
-    if not resume and (to is None or to in (HEADS, "head") or to.startswith("+")):
-        return []
-    from dbtasks import migrations
-
-    plan = migrations.plan(run.project, to=to or migrations.resumed_target(run.project))
-    back = [step.revision.id for step in plan.steps if step.backwards]
-    if back:
-        run.confirm(f"reverting {', '.join(back)} loses the data that it holds")
-    return back
-
-
-def _apply(run: Run, to: str | None, options: dict[str, Any]) -> None:
-    from dbtasks import migrations
-
-    if to is None:
-        to = migrations.resumed_target(run.project) if options.get("resume") else HEADS
-    with Progress(run.output) as progress:
-        done = migrations.migrate(
-            run.project, to=to, on_step=progress.show, on_wait=run.tell_waiting, **options
+    refuse_several(empty=empty, check=check, update=update, merge=merge, rebase=rebase is not None)
+    refuse_beside("--name", name, update=update, check=check, rebase=rebase is not None)
+    refuse_beside(
+        "--from-database", from_database, empty=empty, merge=merge, rebase=rebase is not None
+    )
+    if not_applied_in and not (update or rebase is not None):
+        raise UsageError(
+            "--not-applied-in goes with --update or --rebase", hint="leave it out, or add one"
         )
-    if done.ahead:
-        _report_ahead(run.output, done)
-    elif not done.steps:  # there was nothing, or another run has been faster
-        run.output.line(NOTHING)
-    run.mark_new()
-    if done.steps and to == HEADS:
-        _warn_of_unmigrated(run)
+    answers = read_answers(run, rename, drop, default, default_sql)
+    refuse_useless(answers, empty=empty, check=check, merge=merge, rebase=rebase is not None)
+    if merge:
+        show_merge(run, migrations.merge(run.project, name=name, dry_run=run.dry_run))
+    elif rebase is not None:
+        _rebase(run, rebase, not_applied_in or ())
+    elif check:
+        show_missing(run, migrations.missing(run.project, from_database=from_database))
+    else:
+        made = migrations.makemigrations(
+            run.project,
+            name=name,
+            empty=empty,
+            update=update,
+            not_applied_in=not_applied_in or (),
+            from_database=from_database,
+            answers=answers,
+            dry_run=run.dry_run,
+        )
+        show_made(run, made)
 
 
-def _warn_of_unmigrated(run: Run) -> None:
-    """Say what the models have that no migration brought; what is done stands without it too."""
+@command(previews=True)
+def squashmigrations(
+    run: Run,
+    from_: str | None = None,
+    to: str | None = None,
+    name: str | None = None,
+    optimize: bool = False,
+) -> None:
+    """Put one revision in the place of several, after both histories have come out the same."""
     from dbtasks import migrations
 
-    with suppress(DbtasksError):
-        changes = migrations.unmigrated(run.project)
-        if changes:
-            run.output.note(
-                f"the models have changes without a migration: {', '.join(changes)}\n"
-                "hint: inv makemigrations"
-            )
+    if from_ is None or to is None:
+        raise UsageError(
+            "say which revisions", hint="as in: inv squashmigrations --from 0002 --to 0005"
+        )
+    squashed = migrations.squashmigrations(
+        run.project, first=from_, last=to, name=name, optimize=optimize, dry_run=run.dry_run
+    )
+    if optimize:
+        show_folded(run.output, squashed)
+    show_squashed(run.output, squashed, written=not run.dry_run)
 
 
-def _report_ahead(output: Output, plan: "Plan") -> None:
-    output.line(f"The database is ahead ({', '.join(plan.ahead)}); nothing to do.")
+def _rebase(run: Run, revision: str, not_applied_in: Sequence[str]) -> None:
+    """Show what moves, ask before anything is reverted, and do it."""
+    from dbtasks import migrations
+
+    plan = migrations.plan_rebase(run.project, revision, not_applied_in=not_applied_in)
+    after = plan.onto
+    for one in plan.moves:
+        run.output.line(f"{one.old} → {one.new}, after {after}")
+        after = one.new
+    if run.dry_run:
+        return
+    if plan.applied:
+        run.announce()
+        run.confirm(f"reverting {', '.join(plan.applied)} loses the data that it holds")
+    with Progress(run.output) as progress:
+        migrations.rebase(
+            run.project,
+            revision,
+            not_applied_in=not_applied_in,
+            on_step=progress.show,
+            on_wait=run.tell_waiting,
+        )
 
 
-COMMANDS = (*(migrate, rollback, redo, showmigrations, sqlmigrate, resolve, unlock),)
+COMMANDS = (
+    *(migrate, rollback, redo, showmigrations, sqlmigrate, resolve, unlock),
+    *(makemigrations, squashmigrations),
+)

@@ -81,6 +81,7 @@ HELP = {
 }
 
 REPLAYED_IN = "The database, by its alias, in whose kind the history is replayed"
+WHOLE = "A mapped class, or a table; several times for several, without it all."
 
 # What an option means on one command only.
 PARTICULAR = {
@@ -100,6 +101,23 @@ PARTICULAR = {
         "to": "The last revision, its unique beginning, or `heads`.",
     },
     "sqlmigrate": {"database": "The database, by its alias, in whose SQL it is shown."},
+    "seed": {
+        "count": "Make up so many rows of --model.",
+        "model": "The mapped class, or the table, to make up rows of; with --count.",
+    },
+    "dumpdata": {
+        "format": "jsonl (one file), csv or parquet (a folder); without it as --output ends.",
+        "model": f"{WHOLE} Where rows are picked: where that begins.",
+        "output": "The file or folder to write; without it stdout.",
+        "where": "MODEL.FIELD=VALUE or MODEL.FIELD__LOOKUP=VALUE; several must all be met.",
+    },
+    "loaddata": {
+        "columns": "The columns of a file of one table, in their order: id,name,dept_id.",
+        "input": "A dump, a fixture of Django, or a CSV, JSON or Parquet file; - is stdin.",
+        "model": "The mapped class, or the table, whose rows are in a file of one table.",
+    },
+    "copydata": {"model": WHOLE},
+    "flush": {"model": WHOLE},
 }
 
 # The same few short forms on every command.
