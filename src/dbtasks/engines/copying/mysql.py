@@ -1,16 +1,44 @@
 """Copy rows into MySQL and MariaDB."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Date,
+    DateTime,
+    String,
+    Table,
+    Time,
+    cast,
+    func,
+    literal_column,
+)
+from sqlalchemy.dialects.mysql import SET
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.copying.driver import DriverCopying
 from dbtasks.engines.copying.loading import Loading
 
+if TYPE_CHECKING:
+    from dbtasks.engines.base import Backend
+
 CHECKS = "SET SESSION foreign_key_checks = {}"
+
+
+DIGITS = 6
+"""Digits of a second's fraction that some columns keep, and others round away."""
+
+SPECIAL: dict[type[TypeEngine[Any]], re.Pattern[str]] = {
+    **dict.fromkeys((Date, DateTime), re.compile(r"\A(?:0000-|\d{4}-00-|\d{4}-\d\d-00)")),
+    Time: re.compile(r"\A(?:-\d\d|2[4-9]|[3-9]\d|\d{3}):\d\d:\d\d(?:\.\d{1,6})?\Z"),
+}
+"""Days that are none, and times that are no time of a day: what Python's types do not have."""
 
 
 class MySQLCopying(DriverCopying):
@@ -18,10 +46,40 @@ class MySQLCopying(DriverCopying):
 
     rows_a_statement = 1
 
+    def __init__(
+        self,
+        backend: "Backend",
+        connection: Connection,
+        table: Table,
+        columns: Sequence[Column[Any]],
+    ) -> None:
+        super().__init__(backend, connection, table, columns)
+        self.types = [String() if isinstance(kind, SET) else kind for kind in self.types]
+
+    def takes(self, kind: TypeEngine[Any], value: object) -> bool:
+        """Know days that are none, as 0000-00-00, and times that are longer than a day."""
+        known = next((SPECIAL[one] for one in SPECIAL if isinstance(kind, one)), None)
+        if known is None or known.search(str(value)) is None:
+            return False
+        return "." not in str(value) or self.backend.fraction_digits(kind) == DIGITS
+
+    def _selected(self, one: Column[Any], kind: Any) -> ColumnElement[Any]:
+        """Let the server write days, times and sets: drivers make others of some, or NULL."""
+        if isinstance(kind, (Date, Time)) or isinstance(self.backend.resolve_type(one.type), SET):
+            return _without_zeros(cast(one, String))
+        if isinstance(kind, DateTime):
+            return _without_zeros(func.replace(cast(one, String), " ", "T"))
+        return super()._selected(one, kind)
+
     def _about(self, message: str) -> list[Column[Any]]:
         """Leave out what names another table's columns; a primary key is not named at all."""
         named = super()._about(message.partition(" REFERENCES ")[0])
         return named or [one for one in self.columns if one.primary_key]
+
+
+def _without_zeros(text: ColumnElement[str]) -> ColumnElement[str]:
+    """Leave out a fraction that is none, as others do."""
+    return func.trim(literal_column("TRAILING '.000000'").op("FROM")(text))
 
 
 class MySQLLoading(Loading):
