@@ -50,6 +50,8 @@ def _document(value: Any, backend: Backend) -> Any:
     bits = backend.json_number_bits
     if bits is not None and isinstance(value, int):
         _between(value, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    if bits is not None and isinstance(value, float):
+        require(not value.is_integer(), "alone it becomes a whole number")
     return value
 
 
@@ -115,8 +117,10 @@ def _decimal(value: Decimal, kind: TypeEngine[Any], backend: Backend) -> Decimal
     elif value.is_infinite():
         require(backend.stores_infinity, f"{backend.title} stores no infinity there")
         require(kind.precision is None, "a column with a precision has no infinity")
-    else:
+    elif kind.asdecimal or backend.exact_digits is None:
         _digits(value, kind, backend)
+    else:
+        require(Decimal(repr(float(value))) == value, "a floating-point number has fewer digits")
     return value if kind.asdecimal else float(value)
 
 

@@ -86,7 +86,8 @@ def document_of(value: object, *, from_json: bool) -> Any:
 def array_of(value: object, kind: ARRAY[Any]) -> Any:
     """Return a list, each item by the type of the items."""
     if isinstance(value, str):
-        value = json.loads(value, parse_float=Decimal, parse_constant=_refuse_constant)
+        as_is = float if isinstance(kind.item_type, JSON) else Decimal
+        value = json.loads(value, parse_float=as_is, parse_constant=_refuse_constant)
     require(isinstance(value, list), "it is no list")
     depth = kind.dimensions or _depth(value, kind.item_type)
     return _items(value, depth, kind.item_type)

@@ -77,7 +77,7 @@ def _process_of(kind: TypeEngine[Any], dialect: Dialect) -> Process | None:
         return lambda value: repr(value) if isinstance(value, (int, float)) else value
     if isinstance(kind, Boolean):  # others would take any number for true
         return lambda value: {0: False, 1: True}.get(value, value)
-    if isinstance(kind, Float):
+    if isinstance(kind, Float) or (isinstance(kind, Numeric) and not kind.asdecimal):
         return None
     if isinstance(kind, Numeric):
         scale = kind.scale or 0

@@ -30,7 +30,7 @@ from dbtasks.engines.copying.ahead import ahead
 from dbtasks.engines.copying.arrow import Columns
 from dbtasks.engines.copying.core import BATCH, Block, Copying, RowError, Rows, rows_of
 from dbtasks.engines.copying.forms import CSV, JSONL
-from dbtasks.engines.copying.wire import Row
+from dbtasks.engines.copying.wire import Row, duration_of
 from dbtasks.engines.quoting import quoted
 
 FORMS = {
@@ -60,18 +60,17 @@ ARROW_BATCH = 20_000
 
 KEY = re.compile(r"^Key \((.*?)\)=\((.*)\) is not present", re.DOTALL)
 PLACE = re.compile(r"^COPY .*?, line (\d+)")
-SPECIAL: dict[Any, re.Pattern[str]] = {
-    **dict.fromkeys((date, datetime), re.compile(r"\A-?infinity\Z| BC\Z|\A\d{5}")),
-    time: re.compile(r"\A24:|[+-]\d\d:\d\d:\d\d\Z"),
-    timedelta: re.compile(
-        r"\A(?:-?infinity|P(?=.)(?:-?\d{1,9}[YMWD])*"
-        r"(?:T(?=.)(?:-?\d{1,9}[HM])*(?:-?\d{1,9}(?:\.\d{1,6})?S)?)?)\Z"
-    ),
-}
-"""What Python's types do not have; of an interval they have days and seconds of one sign."""
-
 DIGITS = 6
 """Digits of a second's fraction that a column keeps, unless it says otherwise."""
+
+HOUR = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?"
+ZONE = r"[+-][0-9]{2}(?::[0-9]{2}){0,2}"
+INTERVAL = re.compile(
+    r"-?infinity|P(?=.)(?:-?[0-9]{1,9}[YMWD])*"
+    r"(?:T(?=.)(?:-?[0-9]{1,9}[HM])*(?:-?[0-9]{1,9}(?:\.[0-9]{1,6})?S)?)?"
+)
+SPECIAL = re.compile(r"infinity| BC\Z|\A[0-9]{5}|\A24:|\AP|[+-][0-9]{2}:[0-9]{2}:[0-9]{2}\Z")
+"""Days without end, before our era or far away, midnight as 24:00, months, seconds of an offset."""
 
 TEXT_IN_ARRAY = re.compile(r'"([^"]*)"')
 
@@ -179,17 +178,21 @@ class PostgreSQLCopying(Copying):
         return sender.rows
 
     def takes(self, kind: TypeEngine[Any], value: object) -> bool:
-        """Know days without end and before our era, months, and bytes in an array."""
+        """Know what Python's types do not have, also in an array, and bytes in an array."""
         if isinstance(kind, ARRAY):
             if isinstance(kind.item_type, LargeBinary):
                 return True
-            return any(
-                self.takes(kind.item_type, text) for text in TEXT_IN_ARRAY.findall(str(value))
-            )
-        known = SPECIAL.get(_python_type(kind))
-        if known is None or known.search(str(value)) is None:
+            texts = TEXT_IN_ARRAY.findall(str(value))
+            special = any(map(SPECIAL.search, texts))
+            return special and all(self._is_written(kind.item_type, one) for one in texts)
+        return SPECIAL.search(str(value)) is not None and self._is_written(kind, str(value))
+
+    def _is_written(self, kind: TypeEngine[Any], text: str) -> bool:
+        """Whether the server writes such a text, of a type that Python has less of."""
+        known = _form_of(kind)
+        if known is None or known.fullmatch(text) is None:
             return False
-        return "." not in str(value) or self.backend.fraction_digits(kind) == DIGITS
+        return "." not in text or self.backend.fraction_digits(kind) == DIGITS
 
     def _quoted(self, named: Table | Column[Any]) -> str:
         return quoted(self.connection, named)
@@ -292,6 +295,20 @@ def _escaped(value: Any) -> str:
     return str(value).translate(ESCAPED)
 
 
+def _form_of(kind: TypeEngine[Any]) -> re.Pattern[str] | None:
+    """Return the form in which the server writes values, of types that Python has less of."""
+    zone = ZONE if getattr(kind, "timezone", False) else ""
+    found = _python_type(kind)
+    if found is timedelta:
+        return None if _is_decorated(kind) or getattr(kind, "fields", None) else INTERVAL
+    if found is date:
+        return re.compile(r"-?infinity|[0-9]{4,6}-[0-9]{2}-[0-9]{2}(?: BC)?")
+    if found is datetime:
+        day = r"[0-9]{4,6}-[0-9]{2}-[0-9]{2}"
+        return re.compile(rf"-?infinity|{day}T{HOUR}(?:{zone})(?: BC)?")
+    return re.compile(rf"{HOUR}(?:{zone})") if found is time else None
+
+
 def _python_type(kind: TypeEngine[Any]) -> type | None:
     try:
         return kind.python_type
@@ -300,8 +317,8 @@ def _python_type(kind: TypeEngine[Any]) -> type | None:
 
 
 def _is_decorated(kind: TypeEngine[Any]) -> bool:
-    """Whether the project's own code makes the values."""
-    return isinstance(kind, TypeDecorator) and not isinstance(kind, Interval)
+    """Whether Python makes the values: the project's own code, or that of an interval's date."""
+    return isinstance(kind, TypeDecorator) and not (isinstance(kind, Interval) and kind.native)
 
 
 def _text_of(name: str, kind: TypeEngine[Any]) -> str:
@@ -331,9 +348,13 @@ def _sent_of(kind: TypeEngine[Any]) -> Callable[[Any], Any] | None:
     """Return what makes of a value what the server reads, where it is not the same."""
     if isinstance(kind, LargeBinary):
         return lambda value: f"\\x{base64.b64decode(value).hex()}"
+    if isinstance(kind, Interval) and not kind.native:
+        return lambda value: kind.epoch + duration_of(value)
+    if isinstance(kind, ARRAY) and isinstance(kind.item_type, JSON):
+        depth = kind.dimensions or 1
+        return lambda value: _array(json.loads(value), depth)
     if isinstance(kind, ARRAY):
-        depth = (kind.dimensions or 1) if isinstance(kind.item_type, JSON) else None
-        return lambda value: _array(json.loads(value, parse_float=Decimal), depth)
+        return lambda value: _array(json.loads(value, parse_float=Decimal), None)
     return None
 
 
@@ -344,7 +365,7 @@ def _array(value: Any, depth: int | None) -> str:
         return "{" + ",".join(_array(one, below) for one in value) + "}"
     if value is None:
         return "NULL"
-    text = value if isinstance(value, str) and depth is None else json.dumps(value, default=str)
+    text = json.dumps(value) if depth is not None or isinstance(value, bool) else str(value)
     return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 Wire = None | bool | int | str
 Row = Sequence[Wire]
 
+DURATION = re.compile(r"P(?=.)(?:(-?[0-9]{1,7})D)?(?:T(-?)([0-9]{1,5})(?:\.([0-9]{1,6}))?S)?\Z")
+"""A duration as it travels, of days that Python's dates have."""
+
 NAIVE = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?\Z")
 
 
@@ -102,6 +105,16 @@ def duration(value: timedelta) -> str:
     seconds = f"{size.seconds}.{size.microseconds:06}".rstrip("0").rstrip(".")
     days = f"{sign}{size.days}D" if size.days else ""
     return f"P{days}" + (f"T{sign}{seconds}S" if seconds != "0" or not days else "")
+
+
+def duration_of(text: str) -> timedelta:
+    """Return the duration that such a text is of. Raises ValueError for another text."""
+    found = DURATION.match(text)
+    if found is None:
+        raise ValueError(text)
+    days, sign, seconds, fraction = found.groups()
+    time = timedelta(seconds=int(seconds or 0), microseconds=int((fraction or "").ljust(6, "0")))
+    return timedelta(days=int(days or 0)) + (-time if sign else time)
 
 
 def _float(value: float) -> str:
