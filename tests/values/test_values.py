@@ -336,6 +336,8 @@ REFUSED: list[tuple[Kind, object, list[str], str]] = [
     (sa.Float(), "1e-50", ["mysql"], "too small"),
     (sa.Float(24), 1e39, ["mysql", "postgresql"], "too large"),
     (sa.Float(), "1e309", EVERY, "too large"),
+    (sa.Double(), "-1e-400", EVERY, "too small"),
+    (sa.JSON(), "1.0", ["sqlite"], "whole number"),
     (sa.Float(), 10**400, EVERY, "type Float"),
     (sa.Boolean(), 2, EVERY, "type Boolean"),
     (sa.Boolean(), {}, EVERY, "type Boolean"),

@@ -1,4 +1,4 @@
-"""Names in quotes as the server reads them; SQLAlchemy doubles each % in them for its drivers."""
+"""Names and statements as the server reads them: for some drivers each % in them is doubled."""
 
 from typing import Any
 
@@ -14,5 +14,10 @@ def quoted(connection: Connection, named: Table | Column[Any] | Sequence) -> str
         name = preparer.format_column(named)
     else:
         name = preparer.format_sequence(named)
+    return as_read(connection, name)
+
+
+def as_read(connection: Connection, sql: str) -> str:
+    """Return what a driver sends of a statement that is given no parameters."""
     doubles = connection.dialect.paramstyle in ("format", "pyformat")
-    return name.replace("%%", "%") if doubles else name
+    return sql.replace("%%", "%") if doubles else sql

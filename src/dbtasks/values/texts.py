@@ -25,6 +25,8 @@ LONGEST_NUMBER = 200_000
 
 LONGEST_INTEGER = 30
 
+NOT_ZERO = re.compile(r"[^e]*[1-9]")
+
 WHOLE = re.compile(r"\s*([+-]?)0*([0-9]+)\s*")
 
 Parser = Callable[[object, Any], Any]
@@ -156,6 +158,7 @@ def _float(value: object, kind: Any) -> float | Decimal:
     number = float(_ascii(value)) if isinstance(value, str) else float(value)  # type: ignore[arg-type]  # a number, see above
     written = str(value).lower()
     require(math.isfinite(number) or "in" in written or "n" in written, "it is too large")
+    require(number or not NOT_ZERO.match(written), "it is too small")
     return Decimal(repr(number)) if getattr(kind, "asdecimal", False) else number
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import Table, text
 
 from dbtasks.engines.emptying.deletes import Emptying, Reference, Step
+from dbtasks.engines.quoting import as_read
 
 
 class PostgreSQLEmptying(Emptying):
@@ -57,7 +58,7 @@ class PostgreSQLEmptying(Emptying):
             " AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY(:tables) ORDER BY 1"
         )
         names = self.connection.scalars(asked, {"tables": list(self._oids())})
-        return [f"ALTER SEQUENCE {name} RESTART" for name in names]
+        return [f"ALTER SEQUENCE {_as_sent(name)} RESTART" for name in names]
 
     def _restarts(self) -> list[str]:
         """Restart the sequences that belong to no column; unlike setval() it can be undone."""
@@ -80,11 +81,17 @@ class PostgreSQLEmptying(Emptying):
         )
         rows = self.connection.execute(asked, {"tables": list(found)})
         for child, name, parent, key, rule, columns in rows:
-            yield Reference(name, tuple(columns), found[parent], rule, key, found.get(child))
+            sent = tuple(map(_as_sent, columns))
+            yield Reference(_as_sent(name), sent, found[parent], rule, key, found.get(child))
 
     def _oids(self) -> dict[int, Table]:
         return {self._oid(self.name(one)): one for one in self.tables}
 
     def _oid(self, name: str) -> int:
         asked = text("SELECT to_regclass(:name)::oid")
-        return self.connection.scalar(asked, {"name": name}) or 0
+        return self.connection.scalar(asked, {"name": as_read(self.connection, name)}) or 0
+
+
+def _as_sent(name: str) -> str:
+    """Return a name that the server told as it stands in a statement for the driver."""
+    return name.replace("%", "%%")
