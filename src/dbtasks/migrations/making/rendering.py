@@ -27,6 +27,7 @@ from sqlalchemy.types import ARRAY
 from dbtasks.migrations.making import alterations
 from dbtasks.migrations.making.checks import checks_of, final_name, has_check
 from dbtasks.migrations.making.comparing import Operation, single
+from dbtasks.migrations.making.expressions import as_meant
 from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.layout import lay_out
 from dbtasks.migrations.making.reflection import Reflection, escape, sql_of
@@ -99,7 +100,15 @@ def _render_plain(
     context: MigrationContext, operations: Sequence[Operation], imports: set[str]
 ) -> list[str]:
     rendering = _rendering(context, imports, batch=False)
-    return [line for one in operations for line in alterations.render(rendering, one)]
+    return [line for one in operations for line in _lines(rendering, one)]
+
+
+def _lines(rendering: AutogenContext, operation: Operation) -> list[str]:
+    """Return the code of an operation on one thing."""
+    lines = alterations.render(rendering, operation)
+    if isinstance(operation, ops.CreateIndexOp | ops.DropIndexOp):
+        return [as_meant(rendering.migration_context, one) for one in lines]
+    return lines
 
 
 def _with_their_tables(operations: Sequence[Operation]) -> Iterator[Operation]:
