@@ -1,6 +1,5 @@
 """CHECK constraints, compared by their names; those without a name are left alone."""
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
@@ -21,10 +20,9 @@ from dbtasks.migrations.making.reflection import (
     sql_of,
     table_op,
 )
+from dbtasks.migrations.making.words import mentions
 
 Operations = list[ops.MigrateOperation]
-
-STRING = re.compile(r"'(?:[^']|'')*'")
 
 
 class AddCheck(ops.CreateCheckConstraintOp):
@@ -86,7 +84,7 @@ def _changes(
     for name, sqltext in old.items():
         if name not in new:
             # What the models have without a name, the server has named.
-            if not unnamed or any(mentions(sqltext, one) for one in gone):
+            if not unnamed or any(mentions(context.dialect, sqltext, one) for one in gone):
                 drops.append(_drop(table, name, sqltext))
         elif not alike(sqltext, sql_of(context, new[name].sqltext)):
             drops.append(_drop(table, name, sqltext))
@@ -123,11 +121,6 @@ def checks_of(context: MigrationContext, parent: Table | Column[Any]) -> list[Ch
 def final_name(context: MigrationContext, check: CheckConstraint) -> str | None:
     """Return the name that the database sees; None for a check that is given none."""
     return sqla_compat._get_constraint_final_name(check, context.dialect)
-
-
-def mentions(sqltext: str, column: str) -> bool:
-    """Whether a check is about a column."""
-    return bool(re.search(rf"\b{re.escape(column)}\b", STRING.sub("", sqltext), re.IGNORECASE))
 
 
 def _drop(table: Table, name: str, sqltext: str) -> ops.DropConstraintOp:

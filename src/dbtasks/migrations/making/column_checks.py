@@ -8,8 +8,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Column, Table, text
 from sqlalchemy.schema import SchemaItem
 
-from dbtasks.migrations.making.checks import AddCheck, checks_of, final_name, mentions
+from dbtasks.migrations.making.checks import AddCheck, checks_of, final_name
 from dbtasks.migrations.making.reflection import Reflection, escape, sql_of
+from dbtasks.migrations.making.words import mentions
 
 Operations = list[ops.MigrateOperation]
 
@@ -70,7 +71,7 @@ def _keep_dropped(reflection: Reflection, table: ops.ModifyTableOps) -> None:
     left = reflection.unnamed_checks(place) if place in reflection.tables else []
     for one in table.ops:
         if isinstance(one, ops.DropColumnOp) and one._reverse is not None:
-            own = [each for each in left if mentions(each, one.column_name)]
+            own = [each for each in left if mentions(reflection.dialect, each, one.column_name)]
             left = [each for each in left if each not in own]
             checks = [CheckConstraint(text(escape(each))) for each in own]
             one._reverse.column = _with(one._reverse.column, checks)

@@ -25,12 +25,14 @@ from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import ARRAY
 
 from dbtasks.migrations.making import alterations
-from dbtasks.migrations.making.checks import checks_of, final_name, has_check, mentions
+from dbtasks.migrations.making.checks import checks_of, final_name, has_check
 from dbtasks.migrations.making.comparing import Operation, single
+from dbtasks.migrations.making.expressions import as_meant
 from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.layout import lay_out
 from dbtasks.migrations.making.reflection import Reflection, escape, sql_of
 from dbtasks.migrations.making.uses import enum_of
+from dbtasks.migrations.making.words import mentions
 
 PLAIN = (ops.CreateIndexOp, ops.DropIndexOp, ops.CreateTableCommentOp, ops.DropTableCommentOp)
 """What changes a table without making it anew, also where ALTER can do little else."""
@@ -98,7 +100,15 @@ def _render_plain(
     context: MigrationContext, operations: Sequence[Operation], imports: set[str]
 ) -> list[str]:
     rendering = _rendering(context, imports, batch=False)
-    return [line for one in operations for line in alterations.render(rendering, one)]
+    return [line for one in operations for line in _lines(rendering, one)]
+
+
+def _lines(rendering: AutogenContext, operation: Operation) -> list[str]:
+    """Return the code of an operation on one thing."""
+    lines = alterations.render(rendering, operation)
+    if isinstance(operation, ops.CreateIndexOp | ops.DropIndexOp):
+        return [as_meant(rendering.migration_context, one) for one in lines]
+    return lines
 
 
 def _with_their_tables(operations: Sequence[Operation]) -> Iterator[Operation]:
@@ -176,10 +186,12 @@ def _checks(reflection: Reflection, operation: ops.ModifyTableOps) -> Sequence[t
     gone = [one for one in operation.ops if isinstance(one, ops.DropColumnOp)]
     there = reflection.unnamed_checks((operation.schema, operation.table_name))
     dropped = [one.column_name for one in gone]
-    stay = [one for one in there if not any(mentions(one, name) for name in (*made, *dropped))]
+    dialect = reflection.dialect
+    both = (*made, *dropped)
+    stay = [one for one in there if not any(mentions(dialect, one, name) for name in both)]
     if stay:
         return [(one, "") for one in stay]
-    go = [one for one in there if any(mentions(one, name) for name in dropped)]
+    go = [one for one in there if any(mentions(dialect, one, name) for name in dropped)]
     go += [
         sql_of(reflection.context, each.sqltext)
         for one in gone

@@ -1,0 +1,124 @@
+"""Which columns a CHECK without a name is about: no other column that goes takes it along."""
+
+import pytest
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.dialects import mysql
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.exc import DBAPIError
+
+from cases import parent
+from dbtasks.migrations.making.questions import Answers
+from dbtasks.migrations.making.words import mentions
+from worlds import World
+
+ABOUT = [
+    ("name > 0", "name"),
+    ("NAME > 0", "name"),
+    ("((name)::text <> ''::text)", "name"),
+    ("(text)::text <> 'a'::text", "text"),
+    ("`year` > 2000 and year(`hired`) > 2000", "year"),
+    ('"length" > 0', "length"),
+    ('"as" > 0', "as"),
+    ("[my name] <> ''", "my name"),
+    ('"my ""own"" name" > 0', 'my "own" name'),
+    ("name IN ('a', 'b')", "name"),
+    ("name LIKE 'a%'", "name"),
+    ("length(name) > 0", "name"),
+    ("emp.name <> ''", "name"),
+    ("CAST(name AS text) <> ''", "name"),
+    ("extract(year from hired) > 2000", "hired"),
+    ("substring(name from 2) <> ''", "name"),
+    ("ARRAY[lower(name), other]", "other"),
+    ("'it''s' <> name", "name"),
+    ("größe > 0", "größe"),
+]
+NOT_ABOUT = [
+    ("((name)::text <> ''::text)", "text"),
+    ("(name)::character varying <> ''", "varying"),
+    ("(hired)::timestamp(6) without time zone > now()", "zone"),
+    ("('red'::hr.color = name)", "color"),
+    ("('red'::\"Color\" = name)", "Color"),
+    ("year(`hired`) > 2000", "year"),
+    ("length (name) > 0", "length"),
+    ("\"left\"(name, 1) <> ''", "left"),
+    ("name <> 'the length'", "length"),
+    ("name <> 'it''s the length'", "length"),
+    ("hired > date '2020-01-01'", "date"),
+    ("name <> _utf8mb4'a'", "_utf8mb4"),
+    ("CAST(name AS text) <> ''", "text"),
+    ("cast(`name` as char charset utf8mb4) <> ''", "charset"),
+    ("extract(year from hired) > 2000", "year"),
+    ("`hired` + interval 1 day > `fired`", "day"),
+    ("name COLLATE \"C\" <> ''", "C"),
+    ("names > 0", "name"),
+    ('"my name" > 0', "name"),
+]
+
+
+@pytest.mark.parametrize(("sql", "column"), ABOUT)
+def test_a_check_is_about_its_columns(sql: str, column: str) -> None:
+    assert mentions(DefaultDialect(), sql, column)
+
+
+@pytest.mark.parametrize(("sql", "column"), NOT_ABOUT)
+def test_a_check_is_about_no_function_type_or_text(sql: str, column: str) -> None:
+    assert not mentions(DefaultDialect(), sql, column)
+
+
+def test_a_backslash_ends_no_text_where_the_database_says_so() -> None:
+    assert mentions(mysql.dialect(), r"`a` <> 'it\'s' and `b` <> 'name'", "b")
+    assert not mentions(mysql.dialect(), r"`a` <> 'it\'s the name'", "name")
+    assert mentions(DefaultDialect(), r"a <> '\' and b <> 'name'", "b")
+
+
+CHECKS = [
+    ("sqlite", "length(name) > 0", "length"),
+    ("postgresql", "name <> ''", "text"),
+    ("mariadb", "length(name) > 0", "length"),
+    ("mariadb", "name <> 'it''s the length' and name <> ''", "length"),
+]
+
+
+@pytest.mark.parametrize(("database", "check", "column"), CHECKS, indirect=["database"])
+def test_a_check_stays_whose_function_is_called_as_a_column(
+    world: World, check: str, column: str
+) -> None:
+    unnamed = f'sa.CheckConstraint("{check}")'
+    added = f'{unnamed}, sa.Column("{column}", sa.String(9), nullable=False)'
+    for steps in ((added, unnamed), (unnamed, added)):
+        world.models(parent(steps[0]))
+        world.make()
+        before = checks(world)
+        assert len(before) == 1
+        world.models(parent(steps[1]))
+        world.make(Answers(defaults={f"parent.{column}": "a"} if added in steps[1:] else {}))
+        assert checks(world) == before
+        refuses_an_empty_name(world, column)
+        world.migrate("-1")
+        assert checks(world) == before
+        refuses_an_empty_name(world, column)
+        world.migrate("base")
+        for one in (world.root / "migrations" / "versions").glob("*.py"):
+            one.unlink()
+
+
+def checks(world: World) -> list[str]:
+    """Return the texts of the checks that the parents have."""
+    engine = create_engine(world.database.url)
+    found = [str(one["sqltext"]) for one in inspect(engine).get_check_constraints("parent")]
+    engine.dispose()
+    return found
+
+
+def refuses_an_empty_name(world: World, column: str) -> None:
+    """Expect that no parent can be without a name."""
+    engine = create_engine(world.database.url)
+    there = any(one["name"] == column for one in inspect(engine).get_columns("parent"))
+    quoted = engine.dialect.identifier_preparer.quote_identifier(column)
+    more = (f", {quoted}", ", 'a'") if there else ("", "")
+    statement = "INSERT INTO parent (name{}) VALUES ('{}'{})"
+    with engine.connect() as connection:
+        connection.execute(text(statement.format(more[0], "Ann", more[1])))
+        with pytest.raises(DBAPIError):
+            connection.execute(text(statement.format(more[0], "", more[1])))
+    engine.dispose()
