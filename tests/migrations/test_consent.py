@@ -119,3 +119,21 @@ def test_options_that_make_no_sense_together(inv: Inv, company: Path, arguments:
     done = inv("migrate", *arguments)
     assert (done.code, done.out) == (2, "")
     assert list(company.glob("*.db")) == []
+
+
+@pytest.mark.parametrize("command", ["migrate", "rollback", "redo"])
+def test_a_revision_that_is_rejected_tells_what_to_run_again(
+    inv: Inv, company: Path, database: Database, command: str
+) -> None:
+    bad = 'op.execute("UPDATE nowhere SET a = 1")'
+    forwards = command == "migrate"
+    path = add_revision(
+        company, "0002_bad", bad if forwards else "pass", downgrade="pass" if forwards else bad
+    )
+    url = {"DATABASE_URL": database.url}
+    if not forwards:
+        assert inv("migrate", env=url).code == 0
+    arguments = () if forwards else ("--no-input",)
+    failed = inv(command, *arguments, env=url)
+    assert failed.code != 0
+    assert f"hint: mend {path.name}, then: inv {command}\n" in failed.err
