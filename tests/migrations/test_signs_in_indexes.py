@@ -6,7 +6,7 @@ from sqlalchemy import create_engine, text
 from cases import parent
 from worlds import World
 
-WHERE = "name NOT IN ('50%', 'at 10\\\\:30')"
+WHERE = "name NOT IN ('50%', 'at \\\\:x')"
 PARTIAL = (
     'sa.Index("uq_name", "name", unique=True,'
     f' sqlite_where=sa.text("{WHERE}"), postgresql_where=sa.text("{WHERE}"))'
@@ -38,7 +38,7 @@ def check_indexes(world: World) -> None:
         told = str(connection.scalar(text(INDEXES[world.database.kind])))
         assert "'%'" in told
         assert "'x:y'" in told
-        for value in ("50%", "at 10\\:30"):
+        for value in ("50%", "at \\:x"):
             insert = text(f"INSERT INTO parent (name) VALUES ('{value}'), ('{value}')")
             connection.execute(insert)
     engine.dispose()

@@ -94,7 +94,7 @@ class Copying:
         self.connection = connection
         self.table = table
         self.columns = columns
-        self.types = [stored_type(one.type, backend) for one in columns]
+        self.types = [self._stored_type(one) for one in columns]
 
     def copy_out(self, form: str, criteria: Sequence[ColumnElement[bool]] = ()) -> Iterator[Block]:
         """Yield the rows in the order of their key, as text in a form: jsonl or csv."""
@@ -151,6 +151,10 @@ class Copying:
     def takes(self, kind: TypeEngine[Any], value: object) -> bool:
         """Whether a value is one that only this database knows, and Python has no type for."""
         return False
+
+    def _stored_type(self, one: Column[Any]) -> TypeEngine[Any]:
+        """Return the type of what a column itself holds."""
+        return stored_type(one.type, self.backend)
 
     def _selected(self, one: Column[Any], kind: Any) -> ColumnElement[Any]:
         """Return what is selected for a column: documents as text, as they are stored."""

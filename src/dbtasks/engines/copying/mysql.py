@@ -1,18 +1,16 @@
 """Copy rows into MySQL and MariaDB."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import (
     Column,
     ColumnElement,
-    Connection,
     Date,
     DateTime,
     String,
-    Table,
     Time,
     cast,
     func,
@@ -24,19 +22,18 @@ from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.copying.driver import DriverCopying
 from dbtasks.engines.copying.loading import Loading
-
-if TYPE_CHECKING:
-    from dbtasks.engines.base import Backend
+from dbtasks.engines.copying.wire import DIGITS
 
 CHECKS = "SET SESSION foreign_key_checks = {}"
 
 
-DIGITS = 6
-"""Digits of a second's fraction that some columns keep, and others round away."""
-
+DAY = r"(?:0000-[0-9]{2}|[0-9]{4}-00)-[0-9]{2}|[0-9]{4}-[0-9]{2}-00"
+SIXTY = r":[0-5][0-9]"
+FRACTION = r"(?:\.[0-9]{1,6})?"
 SPECIAL: dict[type[TypeEngine[Any]], re.Pattern[str]] = {
-    **dict.fromkeys((Date, DateTime), re.compile(r"\A(?:0000-|\d{4}-00-|\d{4}-\d\d-00)")),
-    Time: re.compile(r"\A(?:-\d\d|2[4-9]|[3-9]\d|\d{3}):\d\d:\d\d(?:\.\d{1,6})?\Z"),
+    Date: re.compile(DAY),
+    DateTime: re.compile(rf"(?:{DAY})T[0-2][0-9]{SIXTY}{SIXTY}{FRACTION}"),
+    Time: re.compile(rf"(?:-[0-9]{{2,3}}|2[4-9]|[3-9][0-9]|[0-9]{{3}}){SIXTY}{SIXTY}{FRACTION}"),
 }
 """Days that are none, and times that are no time of a day: what Python's types do not have."""
 
@@ -46,20 +43,15 @@ class MySQLCopying(DriverCopying):
 
     rows_a_statement = 1
 
-    def __init__(
-        self,
-        backend: "Backend",
-        connection: Connection,
-        table: Table,
-        columns: Sequence[Column[Any]],
-    ) -> None:
-        super().__init__(backend, connection, table, columns)
-        self.types = [String() if isinstance(kind, SET) else kind for kind in self.types]
+    def _stored_type(self, one: Column[Any]) -> TypeEngine[Any]:
+        """Take a set for the text that it is written as."""
+        kind = super()._stored_type(one)
+        return String() if isinstance(kind, SET) else kind
 
     def takes(self, kind: TypeEngine[Any], value: object) -> bool:
         """Know days that are none, as 0000-00-00, and times that are longer than a day."""
         known = next((SPECIAL[one] for one in SPECIAL if isinstance(kind, one)), None)
-        if known is None or known.search(str(value)) is None:
+        if known is None or known.fullmatch(str(value)) is None:
             return False
         return "." not in str(value) or self.backend.fraction_digits(kind) == DIGITS
 

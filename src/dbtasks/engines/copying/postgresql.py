@@ -30,7 +30,7 @@ from dbtasks.engines.copying.ahead import ahead
 from dbtasks.engines.copying.arrow import Columns
 from dbtasks.engines.copying.core import BATCH, Block, Copying, RowError, Rows, rows_of
 from dbtasks.engines.copying.forms import CSV, JSONL
-from dbtasks.engines.copying.wire import Row, duration_of
+from dbtasks.engines.copying.wire import DIGITS, Row, duration_of
 from dbtasks.engines.quoting import quoted
 
 FORMS = {
@@ -60,9 +60,6 @@ ARROW_BATCH = 20_000
 
 KEY = re.compile(r"^Key \((.*?)\)=\((.*)\) is not present", re.DOTALL)
 PLACE = re.compile(r"^COPY .*?, line (\d+)")
-DIGITS = 6
-"""Digits of a second's fraction that a column keeps, unless it says otherwise."""
-
 HOUR = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?"
 ZONE = r"[+-][0-9]{2}(?::[0-9]{2}){0,2}"
 INTERVAL = re.compile(

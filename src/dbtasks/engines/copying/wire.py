@@ -31,6 +31,9 @@ Row = Sequence[Wire]
 DURATION = re.compile(r"P(?=.)(?:(-?[0-9]{1,7})D)?(?:T(-?)([0-9]{1,5})(?:\.([0-9]{1,6}))?S)?\Z")
 """A duration as it travels, of days that Python's dates have."""
 
+DIGITS = 6
+"""Digits of a second's fraction that travel; some columns round some of them away."""
+
 NAIVE = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?\Z")
 
 

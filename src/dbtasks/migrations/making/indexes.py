@@ -1,10 +1,11 @@
 """Indexes of a part of the rows, and on expressions, where Alembic does not compare these."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Index, MetaData, Table, UniqueConstraint, text
+from sqlalchemy import Index, MetaData, Table, TextClause, UniqueConstraint, text
 from sqlalchemy.schema import CreateIndex
 
 from dbtasks.migrations.making.reflection import (
@@ -26,6 +27,7 @@ def add(
     operations: Operations,
 ) -> Operations:
     """Return the operations with those on indexes whose WHERE, or whose expression, changed."""
+    _escape_reflected(operations)
     for table in tables:
         place = reflection.place(table)
         known = {str(one.name): one for one in table.indexes}
@@ -37,6 +39,32 @@ def add(
         if reflection.backend.hides_indexes:
             _add_new(reflection, place, known, operations)
     return operations
+
+
+def _escape_reflected(operations: Operations) -> None:
+    """Let dropped indexes have their SQL back: reflection takes a colon in it for a parameter."""
+    for one in operations:
+        for each in one.ops if isinstance(one, ops.ModifyTableOps) else [one]:
+            if isinstance(each, ops.DropIndexOp) and each._reverse is not None:
+                back = each._reverse
+                back.columns = [*map(_escaped, back.columns)]
+                back.kw = _with_escaped_where(back.kw)
+                each.kw = _with_escaped_where(each.kw)
+
+
+def _with_escaped_where(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keywords of an index; PostgreSQL's WHERE is reflected as a string."""
+    return {
+        name: escape(value)
+        if isinstance(value, str) and name.endswith("_where")
+        else _escaped(value)
+        for name, value in keywords.items()
+    }
+
+
+def _escaped(element: Any) -> Any:
+    bound = isinstance(element, TextClause) and element._bindparams
+    return text(escape(element.text)) if bound else element
 
 
 def _add_hidden(
