@@ -12,6 +12,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from dbtasks.engines import Backend
 from dbtasks.migrations.environment import HANDOVER
+from dbtasks.migrations.making.splitting import split_checks
 
 Place = tuple[str | None, str]
 """A schema, None for the connection's own, and a table."""
@@ -91,9 +92,12 @@ class Reflection:
 
     def _checks(self, place: Place) -> Sequence[Any]:
         try:
-            return self.inspector.get_check_constraints(place[1], schema=place[0])
+            found = self.inspector.get_check_constraints(place[1], schema=place[0])
         except NotImplementedError:
             return ()
+        return [
+            {**one, **each} for one in found for each in split_checks(one["name"], one["sqltext"])
+        ]
 
     def _constraints(self, place: Place) -> Iterator[Any]:
         name, schema = place[1], place[0]
