@@ -42,6 +42,7 @@ from dbtasks.engines.statements import (
     TICKED,
     Syntax,
 )
+from dbtasks.engines.storage import FILLED
 from dbtasks.errors import Refused
 
 CHARSET = "utf8mb4"
@@ -180,6 +181,12 @@ class MySQL(MySQLIndexing, Backend):
         """Know FLOAT, and FLOAT(1) to FLOAT(24)."""
         precision = getattr(kind, "precision", None) or 24
         return kind.__visit_name__ in ("float", "FLOAT") and precision <= 24
+
+    def keeps_end(self, kind: TypeEngine[Any], value: str | bytes) -> bool:
+        """Know that CHAR loses its blanks when it is read, and BINARY is filled up with NUL."""
+        if kind.__visit_name__ == "BINARY":
+            return len(value) == (getattr(kind, "length", None) or 1)
+        return kind.__visit_name__ not in FILLED or value[-1:] != " "
 
     def byte_limit(self, kind: TypeEngine[Any]) -> int | None:
         """Count bytes, as TEXT and BLOB do."""

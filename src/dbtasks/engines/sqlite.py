@@ -265,6 +265,10 @@ class SQLite(Backend):
         """Leave whole numbers at their size: a variant for SQLite is there for its keys."""
         return kind if isinstance(kind, Integer) else super().resolve_type(kind)
 
+    def keeps_end(self, kind: TypeEngine[Any], value: str | bytes) -> bool:
+        """Know that a type's length says nothing here."""
+        return True
+
     def numeric_size(self, kind: Numeric[Any]) -> tuple[int | None, int | None]:
         """Add the scale that SQLAlchemy reads a Numeric without one with."""
         precision, scale = super().numeric_size(kind)

@@ -8,6 +8,8 @@ from sqlalchemy import URL, BigInteger, Dialect, Integer, Numeric, SmallInteger
 from sqlalchemy.types import TypeEngine
 
 BITS = {SmallInteger: 16, BigInteger: 64}
+FILLED = frozenset(("CHAR", "NCHAR"))
+"""Types of text that have one length, by their names in SQLAlchemy."""
 
 
 class Storage:
@@ -70,6 +72,15 @@ class Storage:
     def single_precision(self, kind: TypeEngine[Any]) -> bool:
         """Whether a floating-point column has 4 bytes: its values are rounded, its range ends."""
         return False
+
+    def keeps_end(self, kind: TypeEngine[Any], value: str | bytes) -> bool:
+        """Whether a column gives a value back with its end: CHAR fills up its length with blanks.
+
+        Those are no part of a value that is shorter; one that is as long has room for no more.
+        """
+        if kind.__visit_name__ not in FILLED or value[-1:] != " ":
+            return True
+        return len(value) == getattr(kind, "length", None)
 
     def byte_limit(self, kind: TypeEngine[Any]) -> int | None:
         """Return how many bytes a column holds that has no length of its own."""

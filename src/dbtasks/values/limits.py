@@ -85,6 +85,7 @@ def _text(value: str, kind: TypeEngine[Any], backend: Backend) -> str:
     elif (most := backend.byte_limit(kind)) is not None:
         size = len(value.encode())
         require(size <= most, f"it has {size} bytes, the column {most}")
+    require(backend.keeps_end(kind, value), "a column of CHAR does not keep the blanks at its end")
     return value
 
 
@@ -92,6 +93,8 @@ def _bytes(value: bytes, kind: TypeEngine[Any], backend: Backend) -> bytes:
     length = getattr(kind, "length", None)
     most = backend.byte_limit(kind) if length is None else length
     require(most is None or len(value) <= most, f"it has {len(value)} bytes, the column {most}")
+    filled = f"it has {len(value)} bytes, which the column of BINARY fills up"
+    require(backend.keeps_end(kind, value), filled)
     return value
 
 

@@ -32,6 +32,7 @@ from dbtasks.engines.copying.core import BATCH, Block, Copying, RowError, Rows, 
 from dbtasks.engines.copying.forms import CSV, JSONL
 from dbtasks.engines.copying.wire import DIGITS, Row, duration_of
 from dbtasks.engines.quoting import quoted
+from dbtasks.engines.storage import FILLED
 
 FORMS = {
     JSONL: r"FORMAT csv, NULL 'null', ESCAPE E'\\'",
@@ -326,7 +327,8 @@ def _text_of(name: str, kind: TypeEngine[Any]) -> str:
         return f"translate(encode({name}, 'base64'), E'\\n', '')"
     if isinstance(kind, ARRAY):
         return f"to_json({name})::text"
-    return f"{name}::text" if isinstance(kind, Boolean) else name
+    as_text = isinstance(kind, Boolean) or kind.__visit_name__ in FILLED
+    return f"{name}::text" if as_text else name
 
 
 def _json_lines(text: bytearray, rows: int) -> bytes:
