@@ -12,8 +12,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    Integer,
-    Numeric,
     Table,
     and_,
     cast,
@@ -24,7 +22,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
 from dbtasks.engines.copying import MySQLCopying, MySQLLoading
@@ -42,7 +39,7 @@ from dbtasks.engines.statements import (
     TICKED,
     Syntax,
 )
-from dbtasks.engines.storage import FILLED
+from dbtasks.engines.storage import MySQLStorage
 from dbtasks.errors import Refused
 
 CHARSET = "utf8mb4"
@@ -50,11 +47,6 @@ BINARY = "utf8mb4_bin"
 LETTERS = "utf8mb4_unicode_520_ci"  # knows 300 pairs of cases more than utf8mb4_bin does
 MISSING = frozenset({1146, 1054, 1049})
 LOCK_FAILURES = frozenset({1205, 1213})
-BYTES = {
-    **dict.fromkeys(("TINYTEXT", "TINYBLOB"), 2**8 - 1),
-    **dict.fromkeys(("text", "TEXT", "unicode_text", "CLOB", "large_binary", "BLOB"), 2**16 - 1),
-    **dict.fromkeys(("MEDIUMTEXT", "MEDIUMBLOB"), 2**24 - 1),
-}
 GONE = frozenset({2006, 2013, 2055, 1053, 1927})
 READ_ONLY = 1792
 CONFLICT = 1213
@@ -77,7 +69,7 @@ COMMITS = frozenset({"AUTOCOMMIT", "COMPLETION_TYPE", "TRANSACTION"})
 OTHER_SET = frozenset({"STATEMENT", "PASSWORD"})
 
 
-class MySQL(MySQLIndexing, Backend):
+class MySQL(MySQLStorage, MySQLIndexing, Backend):
     """Speak strict SQL and whole Unicode, and compare text with its case."""
 
     title = "MySQL"
@@ -95,7 +87,6 @@ class MySQL(MySQLIndexing, Backend):
     keeps_column_checks = False
     syntax = Syntax.of(COMMENT, ESCAPED, QUOTED, TICKED)
     transactional = ROWS | CHANGES | READS | {"SET", "DO"}
-    stores_nul = True
 
     def __init__(self, url: URL, root: Path) -> None:
         super().__init__(url, root)
@@ -160,37 +151,6 @@ class MySQL(MySQLIndexing, Backend):
         if lookup in ("exact", "startswith"):
             return and_(*_plain(column, lookup, text), found)
         return found
-
-    def integer_range(self, kind: Integer) -> tuple[int, int]:
-        """Know TINYINT, MEDIUMINT and UNSIGNED too."""
-        bits = {"TINYINT": 8, "MEDIUMINT": 24}.get(kind.__visit_name__)
-        smallest, largest = super().integer_range(kind)
-        if bits is not None:
-            smallest, largest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-        return (0, largest - smallest) if getattr(kind, "unsigned", False) else (smallest, largest)
-
-    def numeric_size(self, kind: Numeric[Any]) -> tuple[int | None, int | None]:
-        """Return 10 digits and no fraction for a Numeric without a precision."""
-        return (10, 0) if kind.precision is None else super().numeric_size(kind)
-
-    def fraction_digits(self, kind: TypeEngine[Any]) -> int:
-        """Return the `fsp` of our dialect's types: without it seconds have no fraction."""
-        return getattr(kind, "fsp", None) or 0
-
-    def single_precision(self, kind: TypeEngine[Any]) -> bool:
-        """Know FLOAT, and FLOAT(1) to FLOAT(24)."""
-        precision = getattr(kind, "precision", None) or 24
-        return kind.__visit_name__ in ("float", "FLOAT") and precision <= 24
-
-    def keeps_end(self, kind: TypeEngine[Any], value: str | bytes) -> bool:
-        """Know that CHAR loses its blanks when it is read, and BINARY is filled up with NUL."""
-        if kind.__visit_name__ == "BINARY":
-            return len(value) == (getattr(kind, "length", None) or 1)
-        return kind.__visit_name__ not in FILLED or value[-1:] != " "
-
-    def byte_limit(self, kind: TypeEngine[Any]) -> int | None:
-        """Count bytes, as TEXT and BLOB do."""
-        return BYTES.get(kind.__visit_name__)
 
     def check_statement(self, text: str, *, writes: bool) -> None:
         """Refuse files too, which a read-only transaction does not stop.

@@ -1,6 +1,7 @@
 """The limits of a column's type: what its database would cut, round, replace or refuse."""
 
 import datetime as dt
+import json
 import math
 import struct
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from sqlalchemy import ARRAY, JSON, Enum, Float, Integer, Interval, Numeric
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dbtasks.engines import Backend
+from dbtasks.engines.copying.wire import Document
 from dbtasks.values.reasons import Reason, require
 from dbtasks.values.texts import texts_in
 
@@ -22,7 +24,7 @@ WIDEST_OFFSET = dt.timedelta(hours=15, minutes=59)
 
 def fit(value: Any, kind: TypeEngine[Any], backend: Backend) -> Any:
     """Return the value as it is stored; raise Reason for what the column would not keep."""
-    refuse_nul(value, backend)
+    refuse_nul(json.loads(value) if isinstance(kind, Document) else value, backend)
     if isinstance(kind, JSON):
         return _document(value, backend)
     if isinstance(kind, ARRAY):

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, JSON, Enum, Float, Integer, Interval, Numeric, PickleType, Uuid
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from dbtasks.engines.copying.wire import Document
 from dbtasks.values.instants import date_of, datetime_of, duration_of, time_of
 from dbtasks.values.reasons import Reason, require
 
@@ -38,6 +39,8 @@ def parse(value: object, kind: TypeEngine[Any], *, from_json: bool) -> Any:
     for known, parser in BY_CLASS.items():
         if isinstance(kind, known):
             return parser(value, kind)
+    if isinstance(kind, Document):
+        return document_text_of(value)
     if isinstance(kind, JSON):
         return document_of(value, from_json=from_json)
     if isinstance(kind, ARRAY):
@@ -85,10 +88,16 @@ def document_of(value: object, *, from_json: bool) -> Any:
     return JSON.NULL if value is None else value
 
 
+def document_text_of(value: object) -> str:
+    """Return the text of a JSON document, which a text is already: it is kept as it is."""
+    document_of(value, from_json=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def array_of(value: object, kind: ARRAY[Any]) -> Any:
     """Return a list, each item by the type of the items."""
     if isinstance(value, str):
-        as_is = float if isinstance(kind.item_type, JSON) else Decimal
+        as_is = float if isinstance(kind.item_type, (JSON, Document)) else Decimal
         value = json.loads(value, parse_float=as_is, parse_constant=_refuse_constant)
     require(isinstance(value, list), "it is no list")
     depth = kind.dimensions or _depth(value, kind.item_type)

@@ -164,8 +164,8 @@ class Copying:
 
     def _fetched(self, statement: Select[Any]) -> Iterator[Rows]:
         """Yield lists of the rows that are selected."""
-        result = self.connection.execute(statement.execution_options(yield_per=BATCH))
-        yield from result.partitions()
+        with self.connection.execute(statement.execution_options(yield_per=BATCH)) as result:
+            yield from result.partitions()
 
     @contextmanager
     def _wrapped(self, statement: str) -> Iterator[None]:

@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
-    JSON,
     Boolean,
     Column,
     ColumnElement,
@@ -30,7 +29,7 @@ from dbtasks.engines.copying.ahead import ahead
 from dbtasks.engines.copying.arrow import Columns
 from dbtasks.engines.copying.core import BATCH, Block, Copying, RowError, Rows, rows_of
 from dbtasks.engines.copying.forms import CSV, JSONL
-from dbtasks.engines.copying.wire import DIGITS, Row, duration_of
+from dbtasks.engines.copying.wire import DIGITS, Document, Row, duration_of
 from dbtasks.engines.quoting import quoted
 from dbtasks.engines.storage import FILLED
 
@@ -326,7 +325,8 @@ def _text_of(name: str, kind: TypeEngine[Any]) -> str:
     if isinstance(kind, LargeBinary):
         return f"translate(encode({name}, 'base64'), E'\\n', '')"
     if isinstance(kind, ARRAY):
-        return f"to_json({name})::text"
+        documents = isinstance(kind.item_type, Document)
+        return f"to_json({name}{'::text[]' if documents else ''})::text"
     as_text = isinstance(kind, Boolean) or kind.__visit_name__ in FILLED
     return f"{name}::text" if as_text else name
 
@@ -349,22 +349,18 @@ def _sent_of(kind: TypeEngine[Any]) -> Callable[[Any], Any] | None:
         return lambda value: f"\\x{base64.b64decode(value).hex()}"
     if isinstance(kind, Interval) and not kind.native:
         return lambda value: kind.epoch + duration_of(value)
-    if isinstance(kind, ARRAY) and isinstance(kind.item_type, JSON):
-        depth = kind.dimensions or 1
-        return lambda value: _array(json.loads(value), depth)
     if isinstance(kind, ARRAY):
-        return lambda value: _array(json.loads(value, parse_float=Decimal), None)
+        return lambda value: _array(json.loads(value, parse_float=Decimal))
     return None
 
 
-def _array(value: Any, depth: int | None) -> str:
-    """Return a list as PostgreSQL writes arrays; at the depth of documents a list is one."""
-    if isinstance(value, list) and depth != 0:
-        below = None if depth is None else depth - 1
-        return "{" + ",".join(_array(one, below) for one in value) + "}"
+def _array(value: Any) -> str:
+    """Return a list as PostgreSQL writes arrays."""
+    if isinstance(value, list):
+        return "{" + ",".join(map(_array, value)) + "}"
     if value is None:
         return "NULL"
-    text = json.dumps(value) if depth is not None or isinstance(value, bool) else str(value)
+    text = json.dumps(value) if isinstance(value, bool) else str(value)
     return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
 
 

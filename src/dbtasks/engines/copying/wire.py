@@ -3,7 +3,8 @@
 A value is None, a bool, an int, or text. Text stands for all else, exactly: Decimal as 12.50, a
 float as its shortest digits, dates and times in ISO 8601 with all digits and the offset, an
 interval as P1DT7200S, bytes in base64, an enum by the label that its column stores, JSON and
-arrays as JSON text, so that JSON's null is not SQL's NULL.
+arrays as JSON text, so that JSON's null is not SQL's NULL; an array of JSON is a list of such
+texts.
 """
 
 import base64
@@ -62,7 +63,10 @@ def stored_type(kind: TypeEngine[Any], storage: "Storage") -> TypeEngine[Any]:
     kind = storage.resolve_type(kind)
     if isinstance(kind, Enum):
         return String(kind.length)
-    if isinstance(kind, JSON) and not isinstance(kind, ARRAY):
+    if isinstance(kind, ARRAY):
+        documents = isinstance(stored_type(kind.item_type, storage), Document)
+        return ARRAY(Document(), dimensions=kind.dimensions) if documents else kind
+    if isinstance(kind, JSON):
         return Document()
     if isinstance(kind, TypeDecorator) and not isinstance(kind, Interval):
         if type(kind).load_dialect_impl is not TypeDecorator.load_dialect_impl:
