@@ -50,8 +50,9 @@ SETTINGS = (
     "IntervalStyle = 'iso_8601'",
     "TimeZone = 'UTC'",
     "extra_float_digits = 1",
+    "lc_monetary = 'C'",
 )
-"""How the server writes values, for this transaction."""
+"""How the server writes values, and reads amounts of money, for this transaction."""
 
 STAGE = "dbtasks_stage"
 
@@ -156,6 +157,7 @@ class PostgreSQLCopying(Copying):
     def _copy_into(self, table: str, batches: Iterable[Rows]) -> int:
         sql = f"COPY {table} ({self._names}) FROM STDIN"
         sender = _Sender(batches, [_sent_of(kind) for kind in self.types])
+        self._settle()
         cursor = self.connection.connection.cursor()
         try:
             with self._wrapped("COPY"):
