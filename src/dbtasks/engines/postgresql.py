@@ -78,6 +78,7 @@ class PostgreSQL(Backend):
     clock = "EXTRACT(EPOCH FROM clock_timestamp())"
     syntax = Syntax.of(LINE, BLOCK, ESCAPED, STRING, NAME, DOLLARS, nested_comments=True)
     transactional = None
+    typed_enums = True
     stores_nan = True
     stores_infinity = True
     keeps_offset = True

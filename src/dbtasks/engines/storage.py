@@ -29,6 +29,9 @@ class Storage:
     typed_columns: ClassVar[bool] = True
     """Whether a column holds values of its type and no others."""
 
+    typed_enums: ClassVar[bool] = False
+    """Whether the database's own enumerations hold no labels but their own."""
+
     stores_nan: ClassVar[bool] = False
     """Whether NaN is kept, rather than turned into NULL or refused."""
 

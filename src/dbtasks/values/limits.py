@@ -139,9 +139,10 @@ def _digits(value: Decimal, kind: Numeric[Any], backend: Backend) -> None:
         f"it has {whole} digits before the point, the column {(precision or 0) - (scale or 0)}",
     )
     exact = backend.exact_digits if kind.asdecimal else FLOAT_DIGITS
+    digits = whole + fraction if whole else fraction + value.adjusted() + 1
     require(
-        exact is None or whole + fraction <= exact,
-        f"it has {whole + fraction} digits, {exact} are kept exactly",
+        exact is None or digits <= exact,
+        f"it has {digits} digits, {exact} are kept exactly",
     )
 
 

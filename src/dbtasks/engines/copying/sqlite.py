@@ -5,16 +5,38 @@ from contextlib import closing, contextmanager
 from operator import is_
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Inspector, Select, Table, inspect, type_coerce
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Float,
+    Inspector,
+    Numeric,
+    Select,
+    Table,
+    inspect,
+    type_coerce,
+)
+from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.copying.classes import ColumnReader
 from dbtasks.engines.copying.core import BATCH, Rows
 from dbtasks.engines.copying.driver import DriverCopying
 from dbtasks.engines.copying.loading import Loading
 
+DECIMALS = 323
+"""Decimals of the smallest number that there is."""
+
 
 class SQLiteCopying(DriverCopying):
     """Fetch the driver's own rows, for which SQLAlchemy takes twice as long."""
+
+    def _stored_type(self, one: Column[Any]) -> TypeEngine[Any]:
+        """Take all the decimals that are stored: only SQLAlchemy reads ten of them."""
+        kind = super()._stored_type(one)
+        if not isinstance(kind, Numeric) or isinstance(kind, Float) or not kind.asdecimal:
+            return kind
+        endless = kind.precision is None and kind.scale is None
+        return Numeric(decimal_return_scale=DECIMALS) if endless else kind
 
     def _fetched(self, statement: Select[Any]) -> Iterator[Rows]:
         """Yield what the driver fetches, read column by column."""
