@@ -1,7 +1,7 @@
 """Copy the rows of a table in and out by SQLAlchemy Core, as any database allows."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -127,7 +127,7 @@ class Copying:
         """
         done = 0
         for rows in batches:
-            self._insert(rows, range(done, done + len(rows)))
+            self._try(self._send, rows, range(done, done + len(rows)))
             done += len(rows)
         return done
 
@@ -141,9 +141,9 @@ class Copying:
             keys = self._keys_of(rows)
             there = self._existing(keys)
             new = [number for number, key in enumerate(keys) if key not in there]
-            self._insert([rows[number] for number in new], [done + number for number in new])
-            if update:
-                self._change([row for row, key in zip(rows, keys, strict=True) if key in there])
+            old = [number for number, key in enumerate(keys) if key in there] if update else []
+            for send, some in ((self._send, new), (self._change, old)):
+                self._try(send, [rows[number] for number in some], [done + one for one in some])
             done += len(rows)
             known += len(rows) - len(new)
         return done, known
@@ -190,13 +190,13 @@ class Copying:
             for row in rows
         ]
 
-    def _insert(self, rows: Rows, numbers: Sequence[int]) -> None:
-        """Insert one batch; when it is refused, look for the row by inserting one by one."""
+    def _try(self, send: Callable[[Rows], None], rows: Rows, numbers: Sequence[int]) -> None:
+        """Send one batch; when it is refused, look for the row by sending one by one."""
         if not rows:
             return
         savepoint = self.connection.begin_nested()
         try:
-            self._send(rows)
+            send(rows)
             savepoint.commit()
             return
         except DBAPIError as error:
@@ -204,12 +204,18 @@ class Copying:
                 raise RowError(None, error) from error
             refused = error
         savepoint.rollback()
-        raise self._find(rows, numbers, refused)
+        raise self._find(send, rows, numbers, refused)
 
-    def _find(self, rows: Rows, numbers: Sequence[int], refused: DBAPIError) -> RowError:
+    def _find(
+        self,
+        send: Callable[[Rows], None],
+        rows: Rows,
+        numbers: Sequence[int],
+        refused: DBAPIError,
+    ) -> RowError:
         for number, row in zip(numbers, rows, strict=True):
             try:
-                self._send([row])
+                send([row])
             except DBAPIError as error:
                 given = dict(zip((one.name for one in self.columns), row, strict=True))
                 about = self._about(self.backend.message_of(error))

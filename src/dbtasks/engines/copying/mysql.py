@@ -1,7 +1,7 @@
 """Copy rows into MySQL and MariaDB."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -10,19 +10,26 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     DateTime,
+    MetaData,
     String,
+    Table,
     Time,
     cast,
     func,
     literal_column,
 )
+from sqlalchemy import update as update_statement
 from sqlalchemy.dialects.mysql import SET
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
+from dbtasks.engines.copying.core import Rows
 from dbtasks.engines.copying.driver import DriverCopying
 from dbtasks.engines.copying.loading import Loading
 from dbtasks.engines.copying.wire import DIGITS
+from dbtasks.engines.quoting import quoted
+
+STAGE = "dbtasks_stage"
 
 CHECKS = "SET SESSION foreign_key_checks = {}"
 
@@ -62,6 +69,42 @@ class MySQLCopying(DriverCopying):
         if isinstance(kind, DateTime):
             return _without_zeros(func.replace(cast(one, String), " ", "T"))
         return super()._selected(one, kind)
+
+    def merge_in(self, batches: Iterable[Rows], *, update: bool) -> tuple[int, int]:
+        """Leave no table beside."""
+        try:
+            return super().merge_in(batches, update=update)
+        finally:
+            with suppress(DBAPIError):  # the connection, and what is temporary, may be gone
+                self.connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {STAGE}")
+
+    def _change(self, rows: Rows) -> None:
+        """Change rows by one statement, where it is let: the drivers send one a row."""
+        savepoint = self.connection.begin_nested()
+        try:
+            self._change_at_once(rows)
+        except DBAPIError as error:
+            if self._is_gone(error):
+                raise
+            savepoint.rollback()
+            super()._change(rows)
+        else:
+            savepoint.commit()
+
+    def _change_at_once(self, rows: Rows) -> None:
+        """Send rows into a table beside, whose columns have the same types, and take them over."""
+        names = ", ".join(quoted(self.connection, one) for one in self.columns)
+        create = f"CREATE TEMPORARY TABLE IF NOT EXISTS {STAGE} AS SELECT {names} FROM"
+        self.connection.exec_driver_sql(f"{create} {quoted(self.connection, self.table)} LIMIT 0")
+        self.connection.exec_driver_sql(f"DELETE FROM {STAGE}")
+        beside = Table(STAGE, MetaData(), *(Column(one.name, one.type) for one in self.columns))
+        MySQLCopying(self.backend, self.connection, beside, [*beside.columns])._send(rows)
+        key = self.table.primary_key
+        others = [one.name for one in self.columns if one.name not in key]
+        same = [self._target.c[one.name] == beside.c[one.name] for one in key]
+        values = {name: beside.c[name] for name in others}
+        if others:
+            self.connection.execute(update_statement(self._target).where(*same).values(values))
 
     def _about(self, message: str) -> list[Column[Any]]:
         """Leave out what names another table's columns; a primary key is not named at all."""
