@@ -30,7 +30,7 @@ from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.expressions import as_meant
 from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.layout import lay_out
-from dbtasks.migrations.making.reflection import Reflection, escape, sql_of
+from dbtasks.migrations.making.reflection import Place, Reflection, escape, sql_of
 from dbtasks.migrations.making.uses import enum_of
 from dbtasks.migrations.making.words import mentions
 
@@ -134,7 +134,8 @@ def _render_anew(
 ) -> list[str]:
     """Return what makes a table anew, with all that it has, also what Alembic does not know of.
 
-    Indexes are dropped before and made after it: Alembic does not know of those on expressions.
+    Indexes are dropped before and made after it: Alembic does not know of those on expressions,
+    nor of their order.
     `made` are those that have their own operation, now or later.
     """
     operation, drops, creates = _without_indexes(operation)
@@ -153,17 +154,33 @@ def _render_anew(
     given = "".join(f", {name}={value}" for name, value in keywords.items())
     head = head.replace(", schema=None", "").replace(") as batch_op:", f"{given}) as batch_op:")
     own = {*made, *(getattr(one, "index_name", None) for one in drops)}
-    lost = [sql for name, sql in reflection.hidden_indexes(place).items() if name not in own]
+    off, on = _indexes_beside(reflection, place, own)
     beside = reflection.backend.dependents(reflection.connection, operation.table_name)
     return [
         *_render_plain(context, drops, imports),
         *(f"op.execute({escape(one.drop)!r})" for one in reversed(beside)),
+        *(f"op.execute({escape(one)!r})" for one in off),
         head,  # what follows is within it, and Alembic leaves that to its printer
         *(f"    {line}" for line in body if line),
-        *(f"op.execute({escape(one)!r})" for one in lost),
+        *(f"op.execute({escape(one)!r})" for one in on),
         *(f"op.execute({escape(one.create)!r})" for one in beside),
         *_render_plain(context, creates, imports),
     ]
+
+
+def _indexes_beside(
+    reflection: Reflection, place: Place, own: Collection[str | None]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Return what drops, and what makes, the indexes that Alembic would lose or change.
+
+    Those that nothing reflects go with the old table.
+    """
+    quote = reflection.dialect.identifier_preparer.quote
+    hidden = reflection.hidden_indexes(place)
+    stay = {
+        name: sql for name, sql in reflection.index_statements(place).items() if name not in own
+    }
+    return [f"DROP INDEX {quote(one)}" for one in stay if one not in hidden], [*stay.values()]
 
 
 def _without_indexes(
