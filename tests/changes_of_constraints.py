@@ -217,6 +217,13 @@ CHANGES = (
         defaults={"parent.a": "7"},
         expressions={"parent.b": "a + 1"},
     ),
+    on_parent(
+        "check of a column, about another, that takes no NULL",
+        'sa.Column("a", sa.Integer)',
+        'sa.Column("a", sa.Integer),'
+        ' sa.Column("b", sa.Integer, sa.CheckConstraint("b > a"), nullable=False)',
+        expressions={"parent.b": "id"},
+    ),
     Case(
         "checks of the columns of a table",
         parent(),

@@ -83,9 +83,6 @@ class Backend(Indexing, Storage, Statements, Locking, Redirection):
     casts_columns: ClassVar[bool] = False
     """Whether a column gets a type of another kind only by a cast that is written."""
 
-    keeps_column_checks: ClassVar[bool] = True
-    """Whether the CHECK within a column outlives that the column is altered."""
-
     streams_beside: ClassVar[bool] = True
     """Whether a connection can run a statement while it streams the rows of another."""
 
@@ -117,6 +114,12 @@ class Backend(Indexing, Storage, Statements, Locking, Redirection):
     def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
         """Return what has to be dropped while a table is made anew, and made again after it."""
         return ()
+
+    def column_checks(
+        self, connection: Connection, table: str, schema: str | None
+    ) -> Mapping[str, str]:
+        """Return the checks by their columns that go where these are altered."""
+        return {}
 
     @property
     def database_name(self) -> str:

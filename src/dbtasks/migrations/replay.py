@@ -8,13 +8,14 @@ from warnings import catch_warnings, filterwarnings
 
 from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, Table
+from sqlalchemy import CheckConstraint, Connection, MetaData, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.engines import Backend
 from dbtasks.errors import DbtasksError, Refused, Rejected
 from dbtasks.migrations.cache import Kept
 from dbtasks.migrations.environment import OWN_TABLES
+from dbtasks.migrations.making.reflection import escape
 from dbtasks.migrations.opening import StepsOf, open_environment, read_heads
 from dbtasks.migrations.scripts import Amend
 from dbtasks.project import Project
@@ -81,6 +82,8 @@ def copied(project: Project) -> Iterator[Project]:
             filterwarnings("ignore")  # of what reflection does not know, nothing is compared
             for schema in (None, *schemas):
                 tables.reflect(connection, schema=schema, only=_is_not_ours)
+            for one in tables.sorted_tables:
+                _add_column_checks(project.backend, connection, one)
             indexes = [
                 sql
                 for one in tables.sorted_tables
@@ -92,6 +95,12 @@ def copied(project: Project) -> Iterator[Project]:
             for statement in indexes:
                 connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
         yield scratch
+
+
+def _add_column_checks(backend: Backend, connection: Connection, table: Table) -> None:
+    """Give columns the checks that reflection leaves out."""
+    for column, sql in backend.column_checks(connection, table.name, table.schema).items():
+        CheckConstraint(text(escape(sql)))._set_parent_with_dispatch(table.columns[column])
 
 
 def _taken_indexes(backend: Backend, connection: Connection, table: Table) -> Sequence[str]:

@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import ARRAY
 
-from dbtasks.migrations.making import alterations
+from dbtasks.migrations.making import alterations, checked_columns
 from dbtasks.migrations.making.checks import checks_of, final_name, has_check
 from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.expressions import as_meant
@@ -105,9 +105,10 @@ def _render_plain(
 
 def _lines(rendering: AutogenContext, operation: Operation) -> list[str]:
     """Return the code of an operation on one thing."""
-    lines = alterations.render(rendering, operation)
+    context = rendering.migration_context
+    lines = checked_columns.render(context, operation) or alterations.render(rendering, operation)
     if isinstance(operation, ops.CreateIndexOp | ops.DropIndexOp):
-        return [as_meant(rendering.migration_context, one) for one in lines]
+        return [as_meant(context, one) for one in lines]
     return lines
 
 

@@ -1,0 +1,26 @@
+"""The CHECK within a column, as MariaDB has it: what alters the column takes it off."""
+
+import re
+from collections.abc import Mapping
+
+from sqlalchemy import Connection
+
+CHECK = re.compile(
+    r"""
+    ^ \s* `(?P<column> (?:[^`]|``)+ )`
+    (?: [^'\n] | '(?:[^'\\]|''|\\.)*' )*?   # a type, a default, a comment
+    \s CHECK \s \( (?P<check> .+ ) \) ,? $
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
+
+
+def read_column_checks(connection: Connection, table: str, schema: str | None) -> Mapping[str, str]:
+    """Return the checks by their columns; information_schema goes by the names before a rename."""
+    preparer = connection.dialect.identifier_preparer
+    place = f"{preparer.quote_schema(schema)}." if schema else ""
+    told = connection.exec_driver_sql(
+        f"SHOW CREATE TABLE {place}{preparer.quote(table)}",
+        execution_options={"no_parameters": True},
+    ).one()[1]
+    return {one["column"].replace("``", "`"): one["check"] for one in CHECK.finditer(told)}
