@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Table, func
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from dbtasks.engines.column_checks import ColumnChecks
 from dbtasks.engines.copying import Copying, Loading
 from dbtasks.engines.emptying import Emptying
 from dbtasks.engines.indexing import Indexing
@@ -62,7 +63,7 @@ class Driver:
     package: str
 
 
-class Backend(Indexing, Storage, Statements, Locking, Redirection):
+class Backend(ColumnChecks, Indexing, Storage, Statements, Locking, Redirection):
     """Do with SQLAlchemy alone what any database allows.
 
     A class of its own for a database overrides what it does differently. An instance belongs
@@ -114,12 +115,6 @@ class Backend(Indexing, Storage, Statements, Locking, Redirection):
     def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
         """Return what has to be dropped while a table is made anew, and made again after it."""
         return ()
-
-    def column_checks(
-        self, connection: Connection, table: str, schema: str | None
-    ) -> Mapping[str, str]:
-        """Return the checks by their columns that go where these are altered."""
-        return {}
 
     @property
     def database_name(self) -> str:

@@ -1,6 +1,6 @@
 """MySQL and MariaDB, through pymysql or mysqlclient."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import takewhile
@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
-from dbtasks.engines.column_checks import read_column_checks
+from dbtasks.engines.column_checks import MySQLColumnChecks
 from dbtasks.engines.copying import MySQLCopying, MySQLLoading
 from dbtasks.engines.emptying import MySQLEmptying
 from dbtasks.engines.indexing import MySQLIndexing
@@ -77,7 +77,7 @@ COMMITS = frozenset({"AUTOCOMMIT", "COMPLETION_TYPE", "TRANSACTION"})
 OTHER_SET = frozenset({"STATEMENT", "PASSWORD"})
 
 
-class MySQL(MySQLIndexing, Backend):
+class MySQL(MySQLColumnChecks, MySQLIndexing, Backend):
     """Speak strict SQL and whole Unicode, and compare text with its case."""
 
     title = "MySQL"
@@ -104,12 +104,6 @@ class MySQL(MySQLIndexing, Backend):
     def is_spoken(self, name: str) -> bool:
         """Take either name for either."""
         return name in ("mysql", "mariadb")
-
-    def column_checks(
-        self, connection: Connection, table: str, schema: str | None
-    ) -> Mapping[str, str]:
-        """Return those within columns; MySQL itself has none."""
-        return read_column_checks(connection, table, schema)
 
     def engine_options(self) -> dict[str, Any]:
         """Bound the time to connect."""

@@ -142,4 +142,5 @@ def play(scratch: Project, steps_of: StepsOf, amend: Amend | None = None) -> Non
                 hint="each revision has to run on an empty database: try inv migrate on one",
             ) from error
         except Exception as error:
-            raise project_raised(begun[-1][0], error) from error
+            what = begun[-1][0] if len(begun) > 1 else "env.py"
+            raise project_raised(what, error) from error
