@@ -1,6 +1,6 @@
 """The changes that indexes, constraints and foreign keys may see."""
 
-from cases import ROWS, SERVERS, Case, on_parent, parent
+from cases import ROWS, Case, on_parent, parent
 
 PET = (
     'table("pet", key(), sa.Column("parent_id", sa.ForeignKey("parent.id", name="fk_pet")),'
@@ -94,33 +94,47 @@ CHANGES = (
         "index turned round",
         'sa.Index("ix_name", "name", "id")',
         'sa.Index("ix_name", sa.desc("name"), "id")',
-        on=SERVERS,
+        batch=False,
     ),
     on_parent(
         "index turned back",
         'sa.Index("ix_name", sa.desc("name"), "id")',
         'sa.Index("ix_name", "name", "id")',
-        on=SERVERS,
+        batch=False,
     ),
     on_parent(
         "index turned by another column",
         'sa.Index("ix_name", sa.desc("name"), "id")',
         'sa.Index("ix_name", "name", sa.desc("id"), unique=True)',
-        on=SERVERS,
+        batch=False,
     ),
     Case(
         "index of a foreign key turned back",
         parent() + PET.format('sa.desc("parent_id"), "id"'),
         parent() + PET.format('"parent_id"'),
         ROWS,
-        on=SERVERS,
+        batch=False,
     ),
     Case(
         "index of a foreign key dropped that was turned",
         parent() + PET.format('sa.desc("parent_id"), "id"'),
         parent() + PET.format('"id", "parent_id"'),
         ROWS,
-        on=SERVERS,
+        batch=False,
+    ),
+    on_parent(
+        "index on an expression turned round",
+        'sa.Index("ix_name", func.lower(sa.column("name")), "id")',
+        'sa.Index("ix_name", sa.desc(func.lower(sa.column("name"))), "id")',
+        batch=False,
+        on=["sqlite", "postgresql"],
+    ),
+    on_parent(
+        "index turned round, and one of a table made anew",
+        'sa.Index("ix_name", "name", "id"), sa.Index("ix_other", sa.desc("id"))',
+        'sa.Index("ix_name", sa.desc("name"), "id"), sa.Index("ix_other", sa.desc("id")),'
+        ' sa.UniqueConstraint("name", name="uq_name")',
+        batch=True,
     ),
     on_parent(
         "index of the beginning of a column",
@@ -202,6 +216,13 @@ CHANGES = (
         'sa.Column("b", sa.Integer, sa.CheckConstraint("b > 0"), nullable=False)',
         defaults={"parent.a": "7"},
         expressions={"parent.b": "a + 1"},
+    ),
+    on_parent(
+        "check of a column, about another, that takes no NULL",
+        'sa.Column("a", sa.Integer)',
+        'sa.Column("a", sa.Integer),'
+        ' sa.Column("b", sa.Integer, sa.CheckConstraint("b > a"), nullable=False)',
+        expressions={"parent.b": "id"},
     ),
     Case(
         "checks of the columns of a table",

@@ -54,6 +54,9 @@ class Upper(sa.TypeDecorator):
 """
 
 
+INDEXES = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+
+
 class World:
     """A project without revisions, whose models a test writes, on a database."""
 
@@ -129,6 +132,10 @@ class World:
             found = {name: describe(looked, *split(name)) for name in tables(connection)}
             if self.database.kind == "postgresql":
                 found["types"] = looked.get_enums(schema="*")
+            if self.database.kind == "mariadb":  # nor the checks within columns
+                found["within"] = sorted(checked_columns(connection))
+            if self.database.kind == "sqlite":  # the inspector knows no order
+                found["statements"] = sorted(connection.scalars(text(INDEXES)))
         engine.dispose()
         return found
 
@@ -140,6 +147,13 @@ def tables(connection: Any) -> list[str]:
     if connection.dialect.name == "postgresql" and "hr" in looked.get_schema_names():
         found += [f"hr.{one}" for one in looked.get_table_names(schema="hr")]
     return sorted(one for one in found if "dbtasks_" not in one and one != "alembic_version")
+
+
+def checked_columns(connection: Any) -> Iterator[str]:
+    """Yield the columns of MariaDB that have a check within them, each with all that it is."""
+    for table in tables(connection):
+        told = connection.exec_driver_sql(f"SHOW CREATE TABLE `{table}`").one()[1]
+        yield from re.findall(r"(?m)^ +(`.* CHECK \(.*\)),?$", told)
 
 
 def split(name: str) -> tuple[str | None, str]:

@@ -40,12 +40,37 @@ def load(reference: str, setting: str) -> Any:
 def project_raised(
     what: str, error: Exception | SystemExit, *, state: str = NOTHING_CHANGED
 ) -> DbtasksError:
-    """Return the error for an exception that the project's own code raised."""
+    """Return the error for an exception that the project's own code raised.
+
+    A module that cannot be imported at all has not run: that is a UsageError.
+    """
+    if state == NOTHING_CHANGED and (not_imported := _not_imported(error)):
+        return not_imported
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return DbtasksError(
         f"{what} raised {type(error).__name__}: {error} ({frame.filename}, line {frame.lineno})",
         hint="the whole traceback: the same command with --traceback",
         state=state,
+    )
+
+
+def _not_imported(error: BaseException) -> UsageError | None:
+    """Return the error for a module that could not be imported; None where one has run."""
+    frame, line = [*traceback.walk_tb(error.__traceback__)][-1]
+    path, module = frame.f_code.co_filename, str(frame.f_globals.get("__name__"))
+    cause, hint = str(error), None
+    if isinstance(error, SyntaxError) and str(error.filename).endswith(".py"):
+        cause, path, line = error.msg, str(error.filename), error.lineno or 1
+        module = Path(path).name
+    elif not isinstance(error, ImportError) or frame.f_code.co_name != "<module>":
+        return None
+    elif module.endswith("_py"):  # as Alembic calls an env.py and revisions
+        module = Path(path).name
+    if isinstance(error, ModuleNotFoundError):
+        hint = f"install the package that has {error.name}, or mend the import"
+    return UsageError(
+        f"{module} cannot be imported: {cause} ({path}, line {line})",
+        hint=hint or f"mend {path}; the whole traceback: the same command with --traceback",
     )
 
 

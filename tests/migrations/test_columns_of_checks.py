@@ -7,6 +7,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import DBAPIError
 
 from cases import parent
+from dbtasks import migrations
 from dbtasks.migrations.making.questions import Answers
 from dbtasks.migrations.making.words import mentions
 from worlds import World
@@ -100,6 +101,42 @@ def test_a_check_stays_whose_function_is_called_as_a_column(
         world.migrate("base")
         for one in (world.root / "migrations" / "versions").glob("*.py"):
             one.unlink()
+
+
+WITHIN = (
+    'sa.Column("{0}", sa.{1}, sa.CheckConstraint("{0} > 0"){2}), sa.Column("other", sa.String(9),'
+    " sa.CheckConstraint(\"other NOT IN ('5% CHECK (', 'x\\\\:y')\"), comment=\"it's%\\\\:d{3}\")"
+)
+ALTERED = {
+    "type": (("a", "BigInteger", "", ""), Answers()),
+    "null": (("a", "Integer", ", nullable=False", ""), Answers(defaults={"parent.a": "1"})),
+    "default": (("a", "Integer", ", server_default='3'", ""), Answers()),
+    "comment": (("a", "Integer", ", comment='it\\'s'", "2"), Answers()),
+    "name": (("b", "Integer", "", ""), Answers(renames={"parent.a": "parent.b"})),
+    "name and type": (("b", "BigInteger", "", ""), Answers(renames={"parent.a": "parent.b"})),
+    "no more": (None, Answers(dropped=["parent.a", "parent.other"])),
+}
+
+
+@pytest.mark.parametrize(("after", "answers"), ALTERED.values(), ids=ALTERED)
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_a_check_within_a_column_outlives_its_being_altered(
+    world: World, after: tuple[str, ...] | None, answers: Answers
+) -> None:
+    world.models(parent())
+    world.make()
+    world.models(parent(WITHIN.format("a", "Integer", "", "")))
+    world.make()
+    before = world.schema()
+    within = before["within"]
+    assert len(within) == 2
+    with world.project() as project:
+        assert migrations.missing(project, from_database=True) == ()
+    world.models(parent(WITHIN.format(*after) if after else ""))
+    world.make(answers)
+    assert len(world.schema()["within"]) == len(within if after else [])
+    world.migrate("-1")
+    assert world.schema() == before
 
 
 def checks(world: World) -> list[str]:

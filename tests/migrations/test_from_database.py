@@ -2,7 +2,7 @@
 
 import pytest
 
-from cases import parent
+from cases import ALL, parent
 from dbtasks import migrations
 from worlds import World
 
@@ -16,6 +16,37 @@ def test_indexes_on_expressions_are_copied(world: World) -> None:
     world.models(parent())
     with world.project() as project:
         assert migrations.missing(project, from_database=True) == ("drop index ix_lower",)
+
+
+PET = (
+    'table("pet", key(), sa.Column("a", sa.String(20)), sa.Column("parent_id",'
+    ' sa.ForeignKey("parent.id", name="fk_pet")), {})'
+)
+DESCENDING = [
+    (ALL, 'sa.Index("ix_pet", sa.desc("a"), "id", unique=True)'),
+    (ALL, 'sa.Index("ix_pet", sa.desc("parent_id"), "id")'),
+    (
+        ["sqlite", "postgresql"],
+        'sa.Index("ix_pet", sa.desc(func.replace(sa.column("a"), "%", "x")))',
+    ),
+    (["postgresql"], 'sa.Index("ix_pet", "a", postgresql_ops={"a": "varchar_pattern_ops"})'),
+    (
+        ["postgresql"],
+        'sa.Index("ix_pet", sa.desc("a").nulls_last(), postgresql_where=sa.text("a > \'%\'"))',
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("database", "index"),
+    [(kind, index) for kinds, index in DESCENDING for kind in kinds],
+    indirect=["database"],
+)
+def test_the_order_of_indexes_is_copied(world: World, index: str) -> None:
+    world.models(parent() + PET.format(index))
+    world.make()
+    with world.project() as project:
+        assert migrations.missing(project, from_database=True) == ()
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

@@ -201,7 +201,8 @@ def test_all_that_a_table_has_outlives_its_being_made_anew(world: World) -> None
     had = (
         'sa.Column("boss_id", sa.ForeignKey("parent.id")), sa.CheckConstraint("boss_id <> id"),'
         ' sa.Index("ix_lower", sa.text("lower(name)")), sa.UniqueConstraint("name", "id"),'
-        ' sa.Index("ix_part", "name", sqlite_where=sa.text("id > 1"))'
+        ' sa.Index("ix_part", "name", sqlite_where=sa.text("id > 1")),'
+        ' sa.Index("ix_desc", sa.desc("name"), "id")'
     )
     trigger = (
         "CREATE TRIGGER no_bob AFTER INSERT ON parent WHEN NEW.name = 'at 10:30' "

@@ -114,6 +114,25 @@ def test_it_says_where_nothing_folds(company: Path, inv: Inv, database: Database
     assert written.read_text() == plain.out
 
 
+def test_a_column_that_was_added_beside_rows(company: Path, project: Project) -> None:
+    filled = """
+op.add_column("department", sa.Column("{0}", sa.String(9), server_default="x", nullable=False))
+with op.batch_alter_table("department") as batch_op:
+    batch_op.alter_column("{0}", existing_type=sa.String(9), existing_nullable=False, {1})
+"""
+    back = """
+with op.batch_alter_table("department") as batch_op:
+    batch_op.drop_column("{}")
+"""
+    row = "op.execute(\"INSERT INTO department (name, motto) VALUES ('A', 'B')\")"
+    first, second = (filled.format(one, "server_default=None") for one in ("motto", "code"))
+    add_revision(company, "0002_motto", first + row, downgrade=back.format("motto"))
+    add_revision(company, "0003_code", second, downgrade=back.format("code"), after="0002_motto")
+    squashed = migrations.squashmigrations(project, first=FIRST, last="0003", optimize=True)
+    assert "alter_column department.motto, into create_table department" in squashed.folded
+    assert not any("department.code" in one for one in squashed.folded)
+
+
 CODE = """
 from alembic import op
 import sqlalchemy as sa
@@ -190,6 +209,14 @@ KEPT = {
         'op.alter_column("t", "a", new_column_name="x")',
         'op.create_index("j", "t", ["id"])',
         'op.alter_column("t", "id", new_column_name="a")',
+    ),
+    "a default for the rows that are there": (
+        'op.add_column("t", sa.Column("b", sa.Text(), server_default="x", nullable=False))',
+        'op.alter_column("t", "b", server_default=None)',
+    ),
+    "a default that the rows that are there have not": (
+        'op.add_column("t", sa.Column("b", sa.Text()))',
+        'op.alter_column("t", "b", server_default="x")',
     ),
     "a value of its own": (
         TABLE,

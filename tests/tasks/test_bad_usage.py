@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Database, Result, clean_environment
-from trees import add_revision
+from trees import FIRST, add_revision
 
 Inv = Callable[..., Result]
 
@@ -164,6 +164,33 @@ def test_code_of_the_project_that_raises(inv: Inv, company: Path) -> None:
     (company / "src" / "company" / "seeds.py").write_text("def seed(session):\n    1 / 0\n")
     inv("migrate")
     check(inv("seed"), 70, "company.seeds:seed raised ZeroDivisionError", "seeds.py, line 2")
+
+
+NOT_IMPORTED = {
+    "import nothing_there": ("No module named 'nothing_there'", "install the package that has"),
+    "from datetime import nothing": ("cannot import name 'nothing'", "mend "),
+    "def": ("invalid syntax", "mend "),
+}
+
+
+@pytest.mark.parametrize(("line", "words"), NOT_IMPORTED.items(), ids=NOT_IMPORTED)
+def test_code_that_cannot_be_imported(
+    inv: Inv, company: Path, line: str, words: tuple[str, str]
+) -> None:
+    models = company / "src" / "company" / "models.py"
+    revision = company / "migrations" / "versions" / f"{FIRST}.py"
+    for broken, commands in (
+        (models, (["makemigrations", "--check"], ["showmigrations"], ["query"])),
+        (revision, (["makemigrations", "--check"], ["migrate"], ["showmigrations"])),
+    ):
+        source = broken.read_text()
+        number = source.index('"""', 3) + 3
+        broken.write_text(f"{source[:number]}\n{line}\n{source[number:]}")
+        at = source[:number].count("\n") + 2
+        for command in commands:
+            said = f"cannot be imported: {words[0]}", f"{broken}, line {at})", f"hint: {words[1]}"
+            check(inv(*command), 2, *said, "state: nothing was changed")
+        broken.write_text(source)
 
 
 def test_full_disk_on_stdout(inv: Inv, company: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Table, func
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from dbtasks.engines.column_checks import ColumnChecks
 from dbtasks.engines.copying import Copying, Loading
 from dbtasks.engines.emptying import Emptying
 from dbtasks.engines.indexing import Indexing
@@ -62,7 +63,7 @@ class Driver:
     package: str
 
 
-class Backend(Indexing, Storage, Statements, Locking, Redirection):
+class Backend(ColumnChecks, Indexing, Storage, Statements, Locking, Redirection):
     """Do with SQLAlchemy alone what any database allows.
 
     A class of its own for a database overrides what it does differently. An instance belongs
@@ -82,9 +83,6 @@ class Backend(Indexing, Storage, Statements, Locking, Redirection):
 
     casts_columns: ClassVar[bool] = False
     """Whether a column gets a type of another kind only by a cast that is written."""
-
-    keeps_column_checks: ClassVar[bool] = True
-    """Whether the CHECK within a column outlives that the column is altered."""
 
     streams_beside: ClassVar[bool] = True
     """Whether a connection can run a statement while it streams the rows of another."""

@@ -2,16 +2,30 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
-PARTS = text(
+MYSQL_PARTS = text(
     "SELECT index_name, column_name, sub_part, collation FROM information_schema.statistics "
     "WHERE table_schema = COALESCE(:schema, database()) AND table_name = :table "
     "ORDER BY index_name, seq_in_index"
 )
 DESCENDING = "D"
+
+POSTGRESQL_STATEMENTS = text(
+    "SELECT i.relname, pg_get_indexdef(i.oid, 0, true) FROM pg_index x "
+    "JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid "
+    "JOIN pg_namespace n ON n.oid = t.relnamespace "
+    "WHERE t.relname = :table AND n.nspname = COALESCE(:schema, current_schema()) "
+    "AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conindid = x.indexrelid "
+    "AND c.conrelid = x.indrelid)"
+)
+
+SQLITE_STATEMENTS = """
+SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL
+"""
+SQLITE_PARTS = 'SELECT name, "desc" FROM pragma_index_xinfo(?) WHERE key ORDER BY seqno'
 
 
 class Indexing:
@@ -33,6 +47,12 @@ class Indexing:
         """Return the columns, as they stand in SQL, of indexes that are reflected in part."""
         return {}
 
+    def index_statements(
+        self, connection: Connection, table: str, schema: str | None
+    ) -> Mapping[str, str]:
+        """Return what makes those indexes as they are that SQLAlchemy makes otherwise, or not."""
+        return {}
+
 
 class MySQLIndexing(Indexing):
     """Ask MySQL for the order of an index, and for the length of its columns."""
@@ -47,7 +67,7 @@ class MySQLIndexing(Indexing):
         found: dict[str, list[str]] = defaultdict(list)
         hidden = set()
         for name, column, length, order in connection.execute(
-            PARTS, {"schema": schema, "table": table}
+            MYSQL_PARTS, {"schema": schema, "table": table}
         ):
             if column is None:
                 hidden.add(name)
@@ -55,3 +75,77 @@ class MySQLIndexing(Indexing):
                 part = f"{quote(column)}({length})" if length else quote(column)
                 found[name].append(f"{part} DESC" if order == DESCENDING else part)
         return {name: parts for name, parts in found.items() if name not in hidden}
+
+    def index_statements(
+        self, connection: Connection, table: str, schema: str | None
+    ) -> Mapping[str, str]:
+        """Return them for those that are in another order."""
+        preparer = connection.dialect.identifier_preparer
+        on = f"{preparer.quote_schema(schema)}." if schema else ""
+        known = inspect(connection).get_indexes(table, schema=schema)
+        unique = {one["name"] for one in known if one["unique"]}
+        return {
+            name: f"CREATE {'UNIQUE ' if name in unique else ''}INDEX {preparer.quote(name)} "
+            f"ON {on}{preparer.quote(table)} ({', '.join(parts)})"
+            for name, parts in self.index_parts(connection, table, schema).items()
+            if any(one.endswith(" DESC") for one in parts)
+        }
+
+
+class PostgreSQLIndexing(Indexing):
+    """Ask PostgreSQL, as SQLAlchemy knows no order of an expression."""
+
+    def index_statements(
+        self, connection: Connection, table: str, schema: str | None
+    ) -> Mapping[str, str]:
+        """Return them for all that are of no constraint."""
+        found = connection.execute(POSTGRESQL_STATEMENTS, {"table": table, "schema": schema})
+        return {str(name): str(sql) for name, sql in found}
+
+
+class SQLiteIndexing(Indexing):
+    """Ask SQLite for the order of an index, and for those on expressions."""
+
+    hides_indexes = True
+
+    def hidden_indexes(self, connection: Connection, table: str) -> Mapping[str, str]:
+        """Return the statements of the indexes on expressions."""
+        return {
+            name: sql
+            for name, sql in _statements(connection, table).items()
+            if any(column is None for column, _ in _parts(connection, name))
+        }
+
+    def index_parts(
+        self, connection: Connection, table: str, schema: str | None
+    ) -> Mapping[str, Sequence[str]]:
+        """Return them for all but those on expressions."""
+        quote = connection.dialect.identifier_preparer.quote
+        parts = {name: _parts(connection, name) for name in _statements(connection, table)}
+        return {
+            name: [f"{quote(column)} DESC" if down else quote(column) for column, down in some]
+            for name, some in parts.items()
+            if all(column is not None for column, _ in some)
+        }
+
+    def index_statements(
+        self, connection: Connection, table: str, schema: str | None
+    ) -> Mapping[str, str]:
+        """Return them for those on expressions, and in another order."""
+        return {
+            name: sql
+            for name, sql in _statements(connection, table).items()
+            if any(column is None or down for column, down in _parts(connection, name))
+        }
+
+
+def _statements(connection: Connection, table: str) -> dict[str, str]:
+    """Return the statements of the indexes that are of no constraint."""
+    found = connection.exec_driver_sql(SQLITE_STATEMENTS, (table,))
+    return {str(name): str(sql) for name, sql in found}
+
+
+def _parts(connection: Connection, index: str) -> Sequence[tuple[Any, bool]]:
+    """Return the columns of an index, None for an expression, and whether the last comes first."""
+    found = connection.exec_driver_sql(SQLITE_PARTS, (index,))
+    return [(column, bool(down)) for column, down in found]

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
+from dbtasks.engines.column_checks import MySQLColumnChecks
 from dbtasks.engines.copying import MySQLCopying, MySQLLoading
 from dbtasks.engines.emptying import MySQLEmptying
 from dbtasks.engines.indexing import MySQLIndexing
@@ -69,7 +70,7 @@ COMMITS = frozenset({"AUTOCOMMIT", "COMPLETION_TYPE", "TRANSACTION"})
 OTHER_SET = frozenset({"STATEMENT", "PASSWORD"})
 
 
-class MySQL(MySQLStorage, MySQLIndexing, Backend):
+class MySQL(MySQLStorage, MySQLColumnChecks, MySQLIndexing, Backend):
     """Speak strict SQL and whole Unicode, and compare text with its case."""
 
     title = "MySQL"
@@ -84,7 +85,6 @@ class MySQL(MySQLStorage, MySQLIndexing, Backend):
     copying = MySQLCopying
     loading = MySQLLoading
     scratch = MySQLScratch
-    keeps_column_checks = False
     syntax = Syntax.of(COMMENT, ESCAPED, QUOTED, TICKED)
     transactional = ROWS | CHANGES | READS | {"SET", "DO"}
 

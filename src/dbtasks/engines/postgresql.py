@@ -29,6 +29,7 @@ from sqlalchemy.types import TypeEngine
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
 from dbtasks.engines.copying import PostgreSQLCopying, PostgreSQLLoading
 from dbtasks.engines.emptying import PostgreSQLEmptying
+from dbtasks.engines.indexing import PostgreSQLIndexing
 from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
 from dbtasks.engines.quoting import quoted
@@ -64,7 +65,7 @@ SERVER_SETTINGS = ("application_name", "options")
 """What asyncpg hands to the server under a keyword of its own."""
 
 
-class PostgreSQL(Backend):
+class PostgreSQL(PostgreSQLIndexing, Backend):
     """Name ourselves to the server, and move its sequences after keys that were given."""
 
     title = "PostgreSQL"

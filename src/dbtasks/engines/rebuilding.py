@@ -1,15 +1,10 @@
 """What SQLite has beside a table that is made anew, and would lose or refuse."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
-
-HIDDEN_INDEXES = """
-SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL
-AND EXISTS (SELECT 1 FROM pragma_index_info(sqlite_master.name) AS part WHERE part.name IS NULL)
-"""
 
 VIEWS_AND_TRIGGERS = """
 SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('view', 'trigger') ORDER BY rowid
@@ -21,12 +16,6 @@ class Dependent(NamedTuple):
 
     drop: str
     create: str
-
-
-def read_hidden_indexes(connection: Connection, table: str) -> Mapping[str, str]:
-    """Return the statements of a table's indexes on expressions, by name."""
-    found = connection.exec_driver_sql(HIDDEN_INDEXES, (table,))
-    return {str(name): str(sql) for name, sql in found}
 
 
 def read_dependents(connection: Connection, table: str) -> Sequence[Dependent]:

@@ -32,8 +32,9 @@ from dbtasks.engines.authorizer import allow_reading, allow_writing
 from dbtasks.engines.base import WRITES, Backend, Driver
 from dbtasks.engines.copying import SQLiteCopying, SQLiteLoading
 from dbtasks.engines.emptying import SQLiteEmptying
+from dbtasks.engines.indexing import SQLiteIndexing
 from dbtasks.engines.matching import check_python_regex, escape_glob, ignores_case, lower
-from dbtasks.engines.rebuilding import Dependent, read_dependents, read_hidden_indexes
+from dbtasks.engines.rebuilding import Dependent, read_dependents
 from dbtasks.engines.redirection import LOCATION
 from dbtasks.engines.scratch import FileScratch
 from dbtasks.engines.statements import BLOCK, LINE, NAME, READS, STRING, TICKED, Syntax
@@ -52,7 +53,7 @@ BEGIN = re.compile(r"\s*BEGIN\b", re.IGNORECASE)
 GLOB_CHARACTERS = 1000  # SQLite refuses a pattern of more than 50,000 bytes
 
 
-class SQLite(Backend):
+class SQLite(SQLiteIndexing, Backend):
     """Open files as the project means them: none is made by a command that only reads."""
 
     title = "SQLite"
@@ -65,7 +66,6 @@ class SQLite(Backend):
     loading = SQLiteLoading
     scratch = FileScratch
     batch_migrations = True
-    hides_indexes = True
     locks_by_transaction = True
     clock = "(julianday('now') - 2440587.5) * 86400.0"
     explain_prefix = "EXPLAIN QUERY PLAN"
@@ -109,10 +109,6 @@ class SQLite(Backend):
             database=f"file:{quote(str(self.path))}",
             query={**self.url.query, "mode": "rw", "uri": "true"},
         )
-
-    def hidden_indexes(self, connection: Connection, table: str) -> Mapping[str, str]:
-        """Return the statements of the indexes on expressions."""
-        return read_hidden_indexes(connection, table)
 
     def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
         """Return the views and triggers that name a table."""

@@ -1,6 +1,6 @@
 """The history, applied to an empty scratch database of the project's kind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
@@ -8,12 +8,14 @@ from warnings import catch_warnings, filterwarnings
 
 from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData
+from sqlalchemy import CheckConstraint, Connection, MetaData, Table, text
 from sqlalchemy.exc import DBAPIError
 
+from dbtasks.engines import Backend
 from dbtasks.errors import DbtasksError, Refused, Rejected
 from dbtasks.migrations.cache import Kept
 from dbtasks.migrations.environment import OWN_TABLES
+from dbtasks.migrations.making.reflection import escape
 from dbtasks.migrations.opening import StepsOf, open_environment, read_heads
 from dbtasks.migrations.scripts import Amend
 from dbtasks.project import Project
@@ -80,15 +82,33 @@ def copied(project: Project) -> Iterator[Project]:
             filterwarnings("ignore")  # of what reflection does not know, nothing is compared
             for schema in (None, *schemas):
                 tables.reflect(connection, schema=schema, only=_is_not_ours)
-            hidden = [
-                project.backend.hidden_indexes(connection, one.name) for one in tables.sorted_tables
+            for one in tables.sorted_tables:
+                _add_column_checks(project.backend, connection, one)
+            indexes = [
+                sql
+                for one in tables.sorted_tables
+                for sql in _taken_indexes(project.backend, connection, one)
             ]
         with scratch.migrating(writes=True) as connection, connection.begin():
             scratch.backend.scratch(scratch.backend).make_schemas(connection, sorted(schemas))
             tables.create_all(connection)
-            for statement in (sql for each in hidden for sql in each.values()):
-                connection.exec_driver_sql(statement)
+            for statement in indexes:
+                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
         yield scratch
+
+
+def _add_column_checks(backend: Backend, connection: Connection, table: Table) -> None:
+    """Give columns the checks that reflection leaves out."""
+    for column, sql in backend.column_checks(connection, table.name, table.schema).items():
+        CheckConstraint(text(escape(sql)))._set_parent_with_dispatch(table.columns[column])
+
+
+def _taken_indexes(backend: Backend, connection: Connection, table: Table) -> Sequence[str]:
+    """Take from a table the indexes that it would make otherwise; return their statements."""
+    found = backend.index_statements(connection, table.name, table.schema)
+    for index in [one for one in table.indexes if one.name in found]:
+        table.indexes.remove(index)
+    return [*found.values()]
 
 
 def _is_not_ours(name: str, tables: MetaData) -> bool:
@@ -122,4 +142,5 @@ def play(scratch: Project, steps_of: StepsOf, amend: Amend | None = None) -> Non
                 hint="each revision has to run on an empty database: try inv migrate on one",
             ) from error
         except Exception as error:
-            raise project_raised(begun[-1][0], error) from error
+            what = begun[-1][0] if len(begun) > 1 else "env.py"
+            raise project_raised(what, error) from error

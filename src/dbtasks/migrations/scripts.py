@@ -16,6 +16,7 @@ from alembic.util import CommandError
 
 from dbtasks.errors import Refused, UsageError
 from dbtasks.project import Project
+from dbtasks.references import project_raised
 
 Amend = Callable[[Iterator[Script]], Iterator[Script]]
 
@@ -76,7 +77,12 @@ def _unique(scripts: ScriptDirectory) -> Iterator[Script]:
     """Load the files, and refuse two with one id, of which Alembic takes the last."""
     found: dict[str, Script] = {}
     with _bytecode():
-        loaded = list(scripts._load_revisions())
+        try:
+            loaded = list(scripts._load_revisions())
+        except CommandError:
+            raise
+        except Exception as error:
+            raise project_raised("a revision", error) from error
     for script in loaded:
         if script.revision in found:
             files = " and ".join(Path(one.path).name for one in (found[script.revision], script))

@@ -71,8 +71,10 @@ def _keep_dropped(reflection: Reflection, table: ops.ModifyTableOps) -> None:
     left = reflection.unnamed_checks(place) if place in reflection.tables else []
     for one in table.ops:
         if isinstance(one, ops.DropColumnOp) and one._reverse is not None:
+            within = reflection.column_checks(place).get(one.column_name)
             own = [each for each in left if mentions(reflection.dialect, each, one.column_name)]
             left = [each for each in left if each not in own]
+            own += [within] if within else []
             checks = [CheckConstraint(text(escape(each))) for each in own]
             one._reverse.column = _with(one._reverse.column, checks)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import (
-    CheckConstraint,
     Column,
     Connection,
     DefaultClause,
@@ -72,7 +71,6 @@ class Filling:
             elif isinstance(one, ops.AddColumnOp) and _needs_value(one.column):
                 yield from self._added(operation, one.column)
                 rest.append(self._settled(operation, one.column))
-                rest += self._checked(operation, one.column)
             else:
                 if isinstance(one, ops.AlterColumnOp):
                     yield from self._prepared(operation, one)
@@ -119,17 +117,6 @@ class Filling:
             existing_type=column.type,
             existing_nullable=not by_default,
         )
-
-    def _checked(self, table: ops.ModifyTableOps, column: Column[Any]) -> Iterator[Statements]:
-        """Yield the checks of a column that it has lost when it was to take no NULL any more."""
-        name = f"{full_name(table)}.{column.name}"
-        if self.project.backend.keeps_column_checks or name not in self.answers.expressions:
-            return
-        for one in column.constraints:
-            if isinstance(one, CheckConstraint):
-                sql = one.sqltext.compile(dialect=self.dialect, compile_kwargs=LITERAL)
-                forth = f"ALTER TABLE {self._quoted(table)} ADD CHECK ({sql})"
-                yield Statements(f"check {name}", [forth], [])
 
     def _quoted(self, table: ops.ModifyTableOps) -> str:
         return quote(self.dialect, (table.schema, table.table_name))

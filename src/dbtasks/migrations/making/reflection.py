@@ -75,6 +75,14 @@ class Reflection:
         """Return the columns, as they stand in SQL, of indexes that are reflected in part."""
         return self.backend.index_parts(self.connection, place[1], place[0])
 
+    def index_statements(self, place: Place) -> Mapping[str, str]:
+        """Return what makes the indexes as they are that are reflected in part, or not at all."""
+        return self.backend.index_statements(self.connection, place[1], place[0])
+
+    def column_checks(self, place: Place) -> Mapping[str, str]:
+        """Return the checks by their columns that go where these are altered."""
+        return self.backend.column_checks(self.connection, place[1], place[0])
+
     def subject(self, operation: ops.MigrateOperation) -> object:
         """Return what the database tells of the thing that an operation changes."""
         one: Any = operation

@@ -24,13 +24,13 @@ from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import ARRAY
 
-from dbtasks.migrations.making import alterations
+from dbtasks.migrations.making import alterations, checked_columns
 from dbtasks.migrations.making.checks import checks_of, final_name, has_check
 from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.expressions import as_meant
 from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.layout import lay_out
-from dbtasks.migrations.making.reflection import Reflection, escape, sql_of
+from dbtasks.migrations.making.reflection import Place, Reflection, escape, sql_of
 from dbtasks.migrations.making.uses import enum_of
 from dbtasks.migrations.making.words import mentions
 
@@ -105,9 +105,10 @@ def _render_plain(
 
 def _lines(rendering: AutogenContext, operation: Operation) -> list[str]:
     """Return the code of an operation on one thing."""
-    lines = alterations.render(rendering, operation)
+    context = rendering.migration_context
+    lines = checked_columns.render(context, operation) or alterations.render(rendering, operation)
     if isinstance(operation, ops.CreateIndexOp | ops.DropIndexOp):
-        return [as_meant(rendering.migration_context, one) for one in lines]
+        return [as_meant(context, one) for one in lines]
     return lines
 
 
@@ -134,7 +135,8 @@ def _render_anew(
 ) -> list[str]:
     """Return what makes a table anew, with all that it has, also what Alembic does not know of.
 
-    Indexes are dropped before and made after it: Alembic does not know of those on expressions.
+    Indexes are dropped before and made after it: Alembic does not know of those on expressions,
+    nor of their order.
     `made` are those that have their own operation, now or later.
     """
     operation, drops, creates = _without_indexes(operation)
@@ -153,17 +155,33 @@ def _render_anew(
     given = "".join(f", {name}={value}" for name, value in keywords.items())
     head = head.replace(", schema=None", "").replace(") as batch_op:", f"{given}) as batch_op:")
     own = {*made, *(getattr(one, "index_name", None) for one in drops)}
-    lost = [sql for name, sql in reflection.hidden_indexes(place).items() if name not in own]
+    off, on = _indexes_beside(reflection, place, own)
     beside = reflection.backend.dependents(reflection.connection, operation.table_name)
     return [
         *_render_plain(context, drops, imports),
         *(f"op.execute({escape(one.drop)!r})" for one in reversed(beside)),
+        *(f"op.execute({escape(one)!r})" for one in off),
         head,  # what follows is within it, and Alembic leaves that to its printer
         *(f"    {line}" for line in body if line),
-        *(f"op.execute({escape(one)!r})" for one in lost),
+        *(f"op.execute({escape(one)!r})" for one in on),
         *(f"op.execute({escape(one.create)!r})" for one in beside),
         *_render_plain(context, creates, imports),
     ]
+
+
+def _indexes_beside(
+    reflection: Reflection, place: Place, own: Collection[str | None]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Return what drops, and what makes, the indexes that Alembic would lose or change.
+
+    Those that nothing reflects go with the old table.
+    """
+    quote = reflection.dialect.identifier_preparer.quote
+    hidden = reflection.hidden_indexes(place)
+    stay = {
+        name: sql for name, sql in reflection.index_statements(place).items() if name not in own
+    }
+    return [f"DROP INDEX {quote(one)}" for one in stay if one not in hidden], [*stay.values()]
 
 
 def _without_indexes(

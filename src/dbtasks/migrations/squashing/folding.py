@@ -15,6 +15,7 @@ IGNORED = frozenset(
         *("postgresql_using", "schema"),
     )
 )
+FOR_ROWS = frozenset(("server_default", "nullable"))
 CHANGED = frozenset(("nullable", "type_", "server_default", "new_column_name", "comment"))
 
 
@@ -75,12 +76,17 @@ def _add_to_table(made: Step, between: Sequence[Step], added: Step) -> bool:
 
 
 def _alter_made(made: Step, between: Sequence[Step], altered: Step) -> bool:
-    """Make a column as it is altered to."""
+    """Make a column as it is altered to.
+
+    One that is added gets its default for the rows that are there, and takes NULL as they need it.
+    """
     if altered.kind != "alter_column" or made.table != altered.table:
         return False
     column = _column(made, altered.name)
     given = {one.arg: one.value for one in altered.call.keywords if one.arg not in IGNORED}
     if column is None or not given.keys() <= CHANGED or _in_the_way(between, altered):
+        return False
+    if made.kind == "add_column" and given.keys() & FOR_ROWS:
         return False
     if "new_column_name" in given and not _may_rename(made, between, altered, given):
         return False

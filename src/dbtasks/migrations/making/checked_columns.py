@@ -1,0 +1,45 @@
+"""Columns altered that have a CHECK within them, where an alteration alone would take it off."""
+
+from io import StringIO
+
+from alembic.operations import Operations, ops
+from alembic.runtime.migration import MigrationContext
+
+from dbtasks.migrations.making.reflection import Reflection, escape
+from dbtasks.migrations.making.uses import place, quote
+
+
+def render(context: MigrationContext, operation: ops.MigrateOperation) -> list[str]:
+    """Return the code of an alteration with the check in it; nothing where it loses none."""
+    if not isinstance(operation, ops.AlterColumnOp):
+        return []
+    where = place(context.dialect, operation.schema, operation.table_name)
+    reflection = Reflection(context)
+    checks = reflection.column_checks(where) if where in reflection.tables else {}
+    quoted = quote(context.dialect, where)
+    old, new = operation.column_name, operation.modify_name or operation.column_name
+    check = checks.get(old) or checks.get(new)
+    if check is None:
+        return []
+    if old != new:  # its check has the new name then, too
+        old, new = map(context.dialect.identifier_preparer.quote, (old, new))
+        return [_execute(f"ALTER TABLE {quoted} RENAME COLUMN {old} TO {new}")]
+    first, *rest = _statements(context, operation)
+    if first.startswith(f"ALTER TABLE {quoted} ALTER COLUMN "):
+        return []
+    return [_execute(one) for one in (f"{first} CHECK ({check})", *rest)]
+
+
+def _execute(sql: str) -> str:
+    return f"op.execute({escape(sql)!r})"
+
+
+def _statements(context: MigrationContext, operation: ops.MigrateOperation) -> list[str]:
+    """Return what Alembic would send."""
+    written = StringIO()
+    opts = {"as_sql": True, "output_buffer": written}
+    offline = MigrationContext.configure(dialect=context.dialect, opts=opts)
+    Operations(offline).invoke(operation)
+    doubled = context.dialect.identifier_preparer._double_percents  # for a driver's parameters
+    sql = written.getvalue().replace("%%", "%") if doubled else written.getvalue()
+    return sql.strip().removesuffix(";").split(";\n\n")
