@@ -27,6 +27,9 @@ ROOT = Path(__file__).parents[1]
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# PyMySQL reads all certificates of the machine for each connection, longer than any query takes.
+os.environ.setdefault("SSL_CERT_FILE", os.devnull)
+
 KINDS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql"}
 """Every kind of database, and the driver that its URLs have."""
 
