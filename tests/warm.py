@@ -20,9 +20,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache
 from importlib import import_module
 from pathlib import Path
+from threading import local
+from typing import cast
 
 LIBRARIES = (
     *("invoke.main", "alembic.command", "alembic.config", "alembic.autogenerate", "mako.template"),
@@ -31,8 +32,14 @@ LIBRARIES = (
 )
 """What a command finds imported, if it imports it."""
 
-AT_START = ("PYTHON", "LC_", "LANG", "TZ", "LD_", "PSYCOPG_", "INVOKE_DEBUG")
-"""How the variables are named that Python, or one of these, reads once and for all."""
+AT_START = ("PYTHON", "LC_", "LANG", "TZ", "LD_", "PSYCOPG_", "INVOKE_DEBUG", "KILL_")
+"""How the variables are named that Python, or one of these, reads once and for all.
+
+And those of `kills`: what is to be killed is started for that alone.
+"""
+
+
+_here = local()
 
 
 class Server:
@@ -90,12 +97,13 @@ class Server:
         self.process.wait()
 
 
-@cache
 def server() -> Server:
-    """Return the one server of this process."""
-    found = Server({name: value for name, value in os.environ.items() if name != "PYTHONPATH"})
-    atexit.register(found.stop)
-    return found
+    """Return the server of this thread: it takes one command at a time."""
+    if not hasattr(_here, "server"):
+        own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        _here.server = Server(own)
+        atexit.register(_here.server.stop)
+    return cast(Server, _here.server)
 
 
 def call(
