@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 import servers
+import warm
 from dbtasks import Project, fixtures, migrations
 from recipes import NotInstalledError
 from terminals import run_on_terminal
@@ -27,6 +26,9 @@ ROOT = Path(__file__).parents[1]
 # A shell's background job ignores interrupts, and so would all processes that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# PyMySQL reads all certificates of the machine for each connection, longer than any query takes.
+os.environ.setdefault("SSL_CERT_FILE", os.devnull)
 
 KINDS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql"}
 """Every kind of database, and the driver that its URLs have."""
@@ -184,17 +186,8 @@ def inv(company: Path) -> Callable[..., Result]:
         input: str | None = None,  # noqa: A002 - the word that subprocess has
         timeout: float = 60,
     ) -> Result:
-        given = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
-        done = subprocess.run(
-            [sys.executable, "-m", "invoke", *args],
-            cwd=cwd,
-            env=clean_environment() | dict(env or {}),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=timeout,
-            check=False,
-            **given,
-        )
+        environment = clean_environment() | dict(env or {})
+        done = warm.run("invoke", *args, cwd=cwd, env=environment, input=input, timeout=timeout)
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, NullPool, create_engine, inspect, text
 
+import warm
 from trees import add_revision
 
 KILLED = -9
@@ -140,15 +140,11 @@ def run(
 ) -> "subprocess.CompletedProcess[str]":
     """Run `inv migrate`, killed at a point; 0 is never reached, and only counted up from."""
     told = {} if at is None else {"KILL_AT": str(at)}
-    return subprocess.run(
-        [sys.executable, "-m", "invoke", "migrate", *options],
+    return warm.run(
+        *("invoke", "migrate", *options),
         cwd=root,
         env={**environment, "DATABASE_URL": url, **told},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
         timeout=120,
-        check=False,
     )
 
 

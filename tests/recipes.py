@@ -110,6 +110,9 @@ def _postgresql(folder: Path, *, port: int) -> Sequence[str]:
         "hba_file": rules,
         "password_encryption": "scram-sha-256",
         "fsync": "off",
+        "full_page_writes": "off",
+        "synchronous_commit": "off",
+        "max_wal_size": "256MB",
     }
     settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     return [find_binary("postgres"), "-D", str(folder / "data"), *settings]

@@ -4,11 +4,13 @@ import fcntl
 import os
 import pty
 import struct
-import subprocess
-import sys
 import termios
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+
+import warm
 
 
 def run_on_terminal(
@@ -22,23 +24,20 @@ def run_on_terminal(
     ours, theirs = pty.openpty()
     if width is not None:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "invoke", *arguments],
-        cwd=folder,
-        env=environment,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
     if answer:
         os.write(ours, answer.encode())
+    with ThreadPoolExecutor() as reader:
+        shown = reader.submit(_read, ours)
+        try:
+            code = warm.call(("invoke", *arguments), 3 * (theirs,), cwd=folder, env=environment)
+        finally:
+            os.close(theirs)
+    return code, shown.result().decode()
+
+
+def _read(terminal: int) -> bytes:
     shown = b""
-    try:
-        while part := os.read(ours, 4096):
+    with open(terminal, "rb", buffering=0) as file, suppress(OSError):  # the other side is closed
+        while part := file.read(4096):
             shown += part
-    except OSError:  # the other side is closed
-        pass
-    finally:
-        os.close(ours)
-    return process.wait(), shown.decode()
+    return shown

@@ -2,13 +2,13 @@
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect, make_url
 
+import warm
 from conftest import ROOT, Database, Result, clean_environment
 
 Inv = Callable[..., Result]
@@ -29,14 +29,7 @@ def generic(tmp_path: Path, database: Database) -> Path:
 
 
 def alembic(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "alembic", *arguments],
-        cwd=root,
-        env=clean_environment(),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    return warm.run("alembic", *arguments, cwd=root, env=clean_environment())
 
 
 def own_tables(database: Database) -> list[str]:

@@ -1,13 +1,12 @@
 """Plain Alembic in the same checkout, through the same env.py, on the same database."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import warm
 from conftest import Database, clean_environment
 
 
@@ -17,13 +16,7 @@ def alembic(company: Path) -> Callable[..., str]:
         environ = {k: v for k, v in os.environ.items() if not k.endswith("DATABASE_URL")}
         if url:
             environ["DATABASE_URL"] = url
-        done = subprocess.run(
-            [sys.executable, "-m", "alembic", *arguments],
-            cwd=cwd or company,
-            env=environ,
-            capture_output=True,
-            text=True,
-        )
+        done = warm.run("alembic", *arguments, cwd=cwd or company, env=environ)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -104,14 +97,8 @@ def test_tasks_as_a_package(company: Path, alembic: Callable[..., str]) -> None:
 
 def test_read_only_alias_and_two_collections_are_refused(company: Path) -> None:
     def refused(**environ: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "alembic", "upgrade", "head"],
-            cwd=company,
-            env=clean_environment() | environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        told = clean_environment() | environ
+        done = warm.run("alembic", "upgrade", "head", cwd=company, env=told)
         assert done.returncode != 0
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr

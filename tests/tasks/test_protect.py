@@ -1,13 +1,12 @@
 """The guards as a user meets them: `protect`, and a database marked as production."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
 
+import warm
 from conftest import Database, Result, clean_environment
 
 Inv = Callable[..., Result]
@@ -222,14 +221,8 @@ def test_autogenerate_does_not_see_our_tables(
     inv: Inv, production: Database, company: Path
 ) -> None:
     assert own_tables_in(production) == ["dbtasks_environment", "dbtasks_journal"]
-    done = subprocess.run(
-        [sys.executable, "-m", "alembic", "check"],
-        cwd=company,
-        env=clean_environment() | {"DATABASE_URL": production.url},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    told = clean_environment() | {"DATABASE_URL": production.url}
+    done = warm.run("alembic", "check", cwd=company, env=told)
     assert (done.returncode, "No new upgrade operations" in done.stdout) == (0, True), done
 
 

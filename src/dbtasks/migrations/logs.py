@@ -32,7 +32,8 @@ class _State:
         return any(not isinstance(one, logging.NullHandler) for one in self.handlers)
 
     def restore(self, *, propagate: bool) -> None:
-        self.logger.setLevel(self.level)
+        if self.logger.level != self.level:  # setting it empties the caches of all loggers
+            self.logger.setLevel(self.level)
         self.logger.handlers[:] = self.handlers
         self.logger.propagate = propagate
         self.logger.disabled = self.disabled
