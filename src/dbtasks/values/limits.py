@@ -162,15 +162,32 @@ def _float(value: float, kind: TypeEngine[Any], backend: Backend) -> float:
         require(backend.stores_infinity, f"{backend.title} stores no infinity")
     elif backend.single_precision(kind):
         _single(value)
+    scale = getattr(kind, "scale", None)  # of MySQL's FLOAT(7, 4)
+    require(scale is None or round(value, scale) == value, f"the column has {scale} decimals")
     return value
 
 
 def _single(value: float) -> None:
+    """Refuse what is neither a number of single precision, nor the shortest text of one."""
     try:
-        kept = struct.unpack("<f", struct.pack("<f", value))[0]
+        kept = _nearest_single(value)
     except OverflowError as error:
         raise Reason("it is too large for a column of single precision") from error
     require(kept or not value, "it is too small for a column of single precision")
+    shortest = next(
+        number
+        for digits in range(6, 10)
+        if _nearest_single(number := float(f"{kept:.{digits}g}")) == kept
+    )
+    require(
+        value in (kept, shortest), f"a column of single precision keeps {shortest!r}: a Double all"
+    )
+
+
+def _nearest_single(value: float) -> float:
+    """Return the number of single precision that is nearest. Raises OverflowError."""
+    [found] = struct.unpack("<f", struct.pack("<f", value))
+    return float(found)
 
 
 def _instant(value: dt.datetime, kind: TypeEngine[Any], backend: Backend) -> dt.datetime:

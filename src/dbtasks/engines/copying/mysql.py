@@ -10,6 +10,8 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     DateTime,
+    Double,
+    Float,
     MetaData,
     String,
     Table,
@@ -17,9 +19,10 @@ from sqlalchemy import (
     cast,
     func,
     literal_column,
+    type_coerce,
 )
 from sqlalchemy import update as update_statement
-from sqlalchemy.dialects.mysql import SET
+from sqlalchemy.dialects.mysql import BIGINT, BIT, SET
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
@@ -51,8 +54,10 @@ class MySQLCopying(DriverCopying):
     rows_a_statement = 1
 
     def _stored_type(self, one: Column[Any]) -> TypeEngine[Any]:
-        """Take a set for the text that it is written as."""
+        """Take a set for the text that it is written as, and bits for a number."""
         kind = super()._stored_type(one)
+        if isinstance(kind, BIT):
+            return BIGINT(unsigned=True)
         return String() if isinstance(kind, SET) else kind
 
     def takes(self, kind: TypeEngine[Any], value: object) -> bool:
@@ -63,7 +68,14 @@ class MySQLCopying(DriverCopying):
         return "." not in str(value) or self.backend.fraction_digits(kind) == DIGITS
 
     def _selected(self, one: Column[Any], kind: Any) -> ColumnElement[Any]:
-        """Let the server write days, times and sets: drivers make others of some, or NULL."""
+        """Let the server write days, times and sets: drivers make others of some, or NULL.
+
+        It writes six digits of a FLOAT, and all of the sum with a DOUBLE.
+        """
+        if isinstance(self.backend.resolve_type(one.type), BIT):
+            return cast(one, BIGINT(unsigned=True))
+        if isinstance(kind, Float):
+            return type_coerce(type_coerce(one, kind) + literal_column("0e0", Double), Double)
         if isinstance(kind, (Date, Time)) or isinstance(self.backend.resolve_type(one.type), SET):
             return _without_zeros(cast(one, String))
         if isinstance(kind, DateTime):

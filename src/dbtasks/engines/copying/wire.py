@@ -20,7 +20,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, JSON, Enum, Interval, String, Text
+from sqlalchemy import ARRAY, JSON, Enum, Float, Interval, String, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def stored_type(kind: TypeEngine[Any], storage: "Storage") -> TypeEngine[Any]:
     kind = storage.resolve_type(kind)
     if isinstance(kind, Enum):
         return String(kind.length)
+    if isinstance(kind, Float) and kind.asdecimal:  # SQLAlchemy would read ten decimals of it
+        return kind.adapt(type(kind), asdecimal=False)
     if isinstance(kind, ARRAY):
         documents = isinstance(stored_type(kind.item_type, storage), Document)
         return ARRAY(Document(), dimensions=kind.dimensions) if documents else kind
