@@ -12,7 +12,7 @@ from sqlalchemy import ARRAY, JSON, Enum, Float, Integer, Interval, Numeric
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dbtasks.engines import Backend
-from dbtasks.engines.copying.wire import Document
+from dbtasks.engines.copying.wire import BinaryNumeric, Document
 from dbtasks.values.reasons import Reason, require
 from dbtasks.values.texts import texts_in
 
@@ -141,9 +141,14 @@ def _digits(value: Decimal, kind: Numeric[Any], backend: Backend) -> None:
     exact = backend.exact_digits if kind.asdecimal else FLOAT_DIGITS
     digits = whole + fraction if whole else fraction + value.adjusted() + 1
     require(
-        exact is None or digits <= exact,
+        exact is None or digits <= exact or _is_shortest(value, kind),
         f"it has {digits} digits, {exact} are kept exactly",
     )
+
+
+def _is_shortest(value: Decimal, kind: Numeric[Any]) -> bool:
+    """Whether a column of binary numbers has a value as one, of which it is the shortest text."""
+    return isinstance(kind, BinaryNumeric) and Decimal(repr(float(value))) == value
 
 
 def _sides(value: Decimal) -> tuple[int, int]:

@@ -4,7 +4,6 @@ Its classes are NULL, whole numbers, floating-point numbers, texts and blobs
 (https://www.sqlite.org/datatype3.html).
 """
 
-import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -80,17 +79,23 @@ def _process_of(kind: TypeEngine[Any], dialect: Dialect) -> Process | None:
     if isinstance(kind, Float) or (isinstance(kind, Numeric) and not kind.asdecimal):
         return None
     if isinstance(kind, Numeric):
-        scale = kind.scale or 0
+        scale = kind.scale if kind.precision is None else kind.scale or 0
         return lambda value: None if value is None else _decimal(value, scale)
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
-def _decimal(value: int | float, scale: int) -> str:
-    """Return the decimal number that a binary one stands for, with the zeros that others add."""
+def _decimal(value: int | float, scale: int | None) -> str:
+    """Return the decimal number that a binary one stands for, with the zeros that others add.
+
+    That is the shortest text of it; where the scale has no room for that, as for 0.1 + 0.2, it
+    is the number that sums and products were to be.
+    """
     if isinstance(value, int):
         return f"{value}.{'0' * scale}" if scale else str(value)
-    if float(text := f"{value:.{scale}f}") == value and math.isfinite(value):
-        return text
-    number = Decimal(f"{value:.{DIGITS}g}")
-    padded = f"{number:.{scale}f}"
-    return padded if Decimal(padded) == number else f"{number:f}"
+    shortest = Decimal(repr(value))
+    if scale is None or not shortest.is_finite():
+        return f"{shortest:f}"
+    for number in (shortest, Decimal(f"{value:.{DIGITS}g}")):
+        if Decimal(padded := f"{number:.{scale}f}") == number:
+            return padded
+    return f"{shortest:f}"

@@ -22,6 +22,7 @@ from dbtasks.engines.copying.classes import ColumnReader
 from dbtasks.engines.copying.core import BATCH, Rows
 from dbtasks.engines.copying.driver import DriverCopying
 from dbtasks.engines.copying.loading import Loading
+from dbtasks.engines.copying.wire import BinaryNumeric
 
 DECIMALS = 323
 """Decimals of the smallest number that there is."""
@@ -31,12 +32,11 @@ class SQLiteCopying(DriverCopying):
     """Fetch the driver's own rows, for which SQLAlchemy takes twice as long."""
 
     def _stored_type(self, one: Column[Any]) -> TypeEngine[Any]:
-        """Take all the decimals that are stored: only SQLAlchemy reads ten of them."""
+        """Take a Numeric for what is stored, with all decimals: SQLAlchemy reads ten of them."""
         kind = super()._stored_type(one)
         if not isinstance(kind, Numeric) or isinstance(kind, Float) or not kind.asdecimal:
             return kind
-        endless = kind.precision is None and kind.scale is None
-        return Numeric(decimal_return_scale=DECIMALS) if endless else kind
+        return BinaryNumeric(kind.precision, kind.scale, decimal_return_scale=DECIMALS)
 
     def _fetched(self, statement: Select[Any]) -> Iterator[Rows]:
         """Yield what the driver fetches, read column by column."""

@@ -20,7 +20,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, JSON, Enum, Float, Interval, String, Text
+from sqlalchemy import ARRAY, JSON, Enum, Float, Interval, Numeric, String, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 if TYPE_CHECKING:
@@ -40,6 +40,13 @@ NAIVE = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?\Z")
 
 class Document(Text):
     """Stand for a JSON column whose documents travel as the text that is stored."""
+
+
+class BinaryNumeric(Numeric[Any]):
+    """Stand for a Numeric that is stored as a binary number: it keeps the shortest text of each."""
+
+
+BinaryNumeric.__name__ = Numeric.__name__  # messages speak of the model's type
 
 
 class Stray(str):
