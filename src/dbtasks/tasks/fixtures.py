@@ -1,6 +1,5 @@
 """Fixtures: rows that go into a database together, and out of it."""
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from random import randrange
@@ -127,8 +126,8 @@ def loaddata(
     with run.output.progress() as tell:
         received = fixtures.loaddata(
             run.project,
-            source,
-            stream=sys.stdin.buffer if source == "-" else None,
+            "stdin" if source == "-" else source,
+            stream=run.stdin if source == "-" else None,
             model=model,
             columns=names(columns),
             upsert=upsert,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
-from dbtasks.errors import NOTHING_CHANGED, DbtasksError, Refused
+from dbtasks.errors import NOTHING_CHANGED, DbtasksError, LocalFailure, Refused
 from dbtasks.output import Output
 from dbtasks.settings import Options, Settings, resolve
 from dbtasks.tasks import collector
@@ -171,6 +171,13 @@ class Run:
         self.output.stderr.flush()
         return sys.stdin.readline()
 
+    @property
+    def stdin(self) -> BinaryIO:
+        """Return the bytes of stdin. Raises LocalFailure where it is closed."""
+        if sys.stdin is None:
+            raise LocalFailure("stdin is closed", hint="send the input to it, or name a file")
+        return sys.stdin.buffer
+
     @contextmanager
     def reading(self, path: str | None) -> Iterator[TextIO | None]:
         """Open a file to read, or stdin where it is `-`."""
@@ -178,7 +185,7 @@ class Run:
             yield None
             return
         # Bytes, as the locale is not the file's; utf-8-sig, as spreadsheets begin with a mark.
-        with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as stream:
+        with nullcontext(self.stdin) if path == "-" else open(path, "rb") as stream:
             text = TextIOWrapper(stream, encoding="utf-8-sig", newline="")
             try:
                 yield text

@@ -1,6 +1,5 @@
 """Statements: SQL as it was typed."""
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +33,7 @@ def sql(
     params = _params(param or ())
     if file == "-":
         check_first(run, "stdin")
-    text = _text(statement, file)
+    text = _text(run, statement, file)
     if write:
         run.announce()
         limited = number is not None and records.is_limited(run.project, text)
@@ -53,14 +52,14 @@ def sql(
             _show(run, result, chosen)
 
 
-def _text(statement: str | None, file: str | None) -> str:
+def _text(run: Run, statement: str | None, file: str | None) -> str:
     if (statement is None) == (file is None):
         raise UsageError(
             "give --statement or --file, and not both", hint='as in --statement "SELECT 1"'
         )
     if statement is not None:
         return statement
-    read = sys.stdin.buffer.read() if file == "-" else Path(file or "").read_bytes()
+    read = run.stdin.read() if file == "-" else Path(file or "").read_bytes()
     try:
         return read.decode("utf-8-sig")
     except UnicodeDecodeError as error:
