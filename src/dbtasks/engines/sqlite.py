@@ -52,6 +52,10 @@ BUSY_SECONDS = 30
 BEGIN = re.compile(r"\s*BEGIN\b", re.IGNORECASE)
 GLOB_CHARACTERS = 1000  # SQLite refuses a pattern of more than 50,000 bytes
 
+ORPHAN = "FOREIGN KEY constraint failed"
+CHANGED = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) (?:\"[^\"]+\"|[^\s(]+)")
+"""What a statement changes."""
+
 
 class SQLite(SQLiteIndexing, Backend):
     """Open files as the project means them: none is made by a command that only reads."""
@@ -312,6 +316,12 @@ class SQLite(SQLiteIndexing, Backend):
     def refuses_statement(self, error: DBAPIError, *, writes: bool) -> bool:
         """Go by the words: for a function the code is that of any error."""
         return self.message_of(error).startswith("not authorized")
+
+    def message_of(self, error: DBAPIError) -> str:
+        """Name the table where SQLite does not: that a foreign key failed is all that it says."""
+        message = super().message_of(error)
+        told = CHANGED.match(error.statement or "") if message == ORPHAN else None
+        return message if told is None else f"{message}, by {told[0]}"
 
     def explain(self, error: DBAPIError, *, state: str) -> DbtasksError:
         """Tell SQLite's errors apart by their code."""
