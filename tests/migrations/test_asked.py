@@ -91,6 +91,30 @@ def test_all_renames_are_asked_about_at_once(office: Inv, company: Path) -> None
     assert "--rename employee.name:employee.full_name or --drop employee.name" in refused.err
 
 
+def test_what_hangs_on_a_rename_is_named_with_it(office: Inv, company: Path) -> None:
+    change(company, '"employee"', '"staff"')
+    change(company, "    name: Mapped[str] = mapped_column(S", f"    {FULL_NAME}")
+    change(company, f"    {FULL_NAME}", f"    {LOGIN}\n    {FULL_NAME}")
+    change(company, "    name: Mapped[str]", "    floor: Mapped[int]\n    title: Mapped[str]")
+    refused = office("makemigrations", "--no-input")
+    assert refused.code == 3, refused
+    wanted = {
+        "--rename employee:staff": "--drop employee",
+        "--rename staff.name:staff.full_name": "--drop staff.name",
+        "--rename department.name:department.title": "--drop department.name",
+        "--default department.floor=VALUE": "--default-sql 'department.floor=SQL EXPRESSION'",
+        "--default staff.login=VALUE": "--default-sql 'staff.login=SQL EXPRESSION'",
+    }
+    flags = {f"{one} or {other}" for one, other in wanted.items()}
+    hint = next(one for one in refused.err.splitlines() if one.startswith("hint: add "))
+    assert {*hint.removeprefix("hint: add ").split(", and ")} == flags
+    assert len(revisions(company)) == 1
+    given = " ".join(wanted).replace("VALUE", "1").split()
+    assert office("makemigrations", "--no-input", *given).code == 0
+    assert office("migrate").code == 0
+    assert is_clean(office)
+
+
 @on_sqlite
 def test_of_a_table_it_is_told_what_breaks_and_how_to_do_without(
     office: Inv, company: Path, terminal: Terminal

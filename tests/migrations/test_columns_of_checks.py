@@ -72,6 +72,27 @@ def test_a_backslash_ends_no_text_where_the_database_says_so() -> None:
     assert mentions(DefaultDialect(), r"a <> '\' and b <> 'name'", "b")
 
 
+def test_a_name_in_quotes_has_its_case_where_the_database_says_so() -> None:
+    for sql, column in (('"Name" > 0', "Name"), ("name > 0", "name"), ("NAME > 0", "name")):
+        assert mentions(DefaultDialect(), sql, column, exact=True)
+    for sql, column in (('"Name" > 0', "name"), ("name > 0", "Name"), ("Name > 0", "Name")):
+        assert mentions(DefaultDialect(), sql, column)
+        assert not mentions(DefaultDialect(), sql, column, exact=True)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_check_stays_of_a_column_with_a_capital_letter(world: World) -> None:
+    capital = 'sa.Column("A", sa.Integer), sa.CheckConstraint(\'"A" > 0\')'
+    world.models(parent(f'sa.Column("a", sa.Integer, sa.CheckConstraint("a > 1")), {capital}'))
+    world.make()
+    before = checks(world)
+    world.models(parent(capital))
+    world.make()
+    assert checks(world) == ['"A" > 0']
+    world.migrate("-1")
+    assert sorted(checks(world)) == sorted(before)
+
+
 CHECKS = [
     ("sqlite", "length(name) > 0", "length"),
     ("postgresql", "name <> ''", "text"),

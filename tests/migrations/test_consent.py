@@ -121,12 +121,18 @@ def test_options_that_make_no_sense_together(inv: Inv, company: Path, arguments:
     assert list(company.glob("*.db")) == []
 
 
-@pytest.mark.parametrize("command", ["migrate", "rollback", "redo"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("migrate", "migrate --to 0002_bad", "migrate --to=+2", "migrate --to 0001"),
+        *("migrate --to base", "migrate --to=-1", "rollback", "rollback --steps 2", "redo"),
+    ],
+)
 def test_a_revision_that_is_rejected_tells_what_to_run_again(
     inv: Inv, company: Path, database: Database, command: str
 ) -> None:
     bad = 'op.execute("UPDATE nowhere SET a = 1")'
-    forwards = command == "migrate"
+    forwards = command in ("migrate", "migrate --to 0002_bad", "migrate --to=+2")
     path = add_revision(
         company, "0002_bad", bad if forwards else "pass", downgrade="pass" if forwards else bad
     )
@@ -134,6 +140,6 @@ def test_a_revision_that_is_rejected_tells_what_to_run_again(
     if not forwards:
         assert inv("migrate", env=url).code == 0
     arguments = () if forwards else ("--no-input",)
-    failed = inv(command, *arguments, env=url)
+    failed = inv(*command.split(), *arguments, env=url)
     assert failed.code != 0
-    assert f"hint: mend {path.name}, then: inv {command}\n" in failed.err
+    assert f"hint: mend {path.name}, then: inv {command.replace('=+', ' +')}\n" in failed.err

@@ -9,7 +9,7 @@ import changes_of_columns
 import changes_of_constraints
 from cases import ALL, ROWS, SERVERS, Case, parent
 from dbtasks import migrations
-from dbtasks.errors import UsageError
+from dbtasks.errors import DbtasksError, UsageError
 from dbtasks.migrations.making.questions import Answers
 from worlds import CONVENTION, World
 
@@ -74,6 +74,31 @@ def test_rows_get_a_value_of_an_enum_that_is_new_for_one_that_is_gone(
         connection.execute(text("UPDATE parent SET a = 'red'"))
     engine.dispose()
     world.migrate("-1")
+
+
+def test_a_value_that_is_no_parent_is_told_where_it_is_applied(world: World) -> None:
+    pet = 'table("pet", key(){})'
+    world.models(parent() + pet.format(""))
+    world.make()
+    world.run(["INSERT INTO pet (id) VALUES (1), (2)"])
+    column = ', sa.Column("parent_id", sa.ForeignKey("parent.id", name="fk_pet"), nullable=False)'
+    world.models(parent() + pet.format(column))
+    with world.project() as project:
+        made = migrations.makemigrations(project, answers=Answers(defaults={"pet.parent_id": "7"}))
+        assert made.revision is not None
+        with pytest.raises(DbtasksError, match=r"parent_id") as failed:
+            migrations.migrate(project)
+    assert "parent" in failed.value.message
+    hint, state = WITHOUT_PARENT[world.database.kind]
+    assert hint.format(made.revision) in str(failed.value.hint)
+    assert state in failed.value.state
+
+
+WITHOUT_PARENT = {
+    "sqlite": ("give those rows another value in the migration", "rolled back"),
+    "postgresql": ("mend {0.path.name}, then: inv migrate", "rolled back"),
+    "mariadb": ("inv migrate --resume; or take back what is applied", "stopped part way"),
+}
 
 
 def test_checks_of_columns_hold(world: World) -> None:

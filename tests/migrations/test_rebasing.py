@@ -6,7 +6,7 @@ import pytest
 
 from conftest import Database
 from office import Inv, execute, on_sqlite, rows
-from trees import ADD, DROP, add_revision, part, revisions
+from trees import ADD, DROP, FIRST, add_revision, part, revisions
 
 
 def test_rebased(office: Inv, company: Path) -> None:
@@ -28,6 +28,31 @@ def test_rebased(office: Inv, company: Path) -> None:
     assert office("migrate").code == 0
     assert "Applying" not in office("migrate").out
     assert office("migrate", "--to", "base", "--no-input").code == 0
+
+
+@on_sqlite
+def test_what_moves_depends_on_by_new_names(office: Inv, company: Path) -> None:
+    part(company)
+    phone = company / "migrations" / "versions" / "0003_phone.py"
+    depends = 'depends_on = [FIRST, "0002_nick", "0002_floor"]  # in that order'
+    phone.write_text(f"FIRST = {FIRST!r}\n{phone.read_text()}\n{depends}\n")
+    done = office("makemigrations", "--rebase", "0003_phone")
+    assert done.code == 0, done
+    moved = phone.with_name("0004_phone.py").read_text()
+    assert depends.replace("0002_nick", "0003_nick") in moved
+    assert office("migrate").code == 0
+    assert office("migrate", "--to", "base", "--no-input").code == 0
+
+
+@on_sqlite
+def test_what_the_other_side_depends_on_is_no_part_of_a_line(office: Inv, company: Path) -> None:
+    part(company)
+    floor = company / "migrations" / "versions" / "0002_floor.py"
+    floor.write_text(f'{floor.read_text()}\ndepends_on = "0002_nick"\n')
+    refused = office("makemigrations", "--rebase", "0003_phone")
+    assert refused.code == 3, refused
+    assert "0002_floor, or one before it, depends on 0002_nick of my side" in refused.err
+    assert revisions(company)[-1] == "0003_phone.py"
 
 
 @on_sqlite

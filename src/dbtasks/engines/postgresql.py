@@ -69,6 +69,7 @@ class PostgreSQL(PostgreSQLIndexing, Backend):
     """Name ourselves to the server, and move its sequences after keys that were given."""
 
     title = "PostgreSQL"
+    exact_names = True
     own_schema = "dbtasks"
     names_holder = True
     emptying = PostgreSQLEmptying

@@ -50,6 +50,11 @@ from dbtasks.errors import (
 
 BUSY_SECONDS = 30
 BEGIN = re.compile(r"\s*BEGIN\b", re.IGNORECASE)
+ORPHANS = """
+SELECT o."table", o.rowid, o.parent, (
+    SELECT group_concat("from", ', ') FROM pragma_foreign_key_list(o."table") WHERE id = o.fkid
+) FROM pragma_foreign_key_check AS o
+"""
 GLOB_CHARACTERS = 1000  # SQLite refuses a pattern of more than 50,000 bytes
 
 ORPHAN = "FOREIGN KEY constraint failed"
@@ -253,11 +258,12 @@ class SQLite(SQLiteIndexing, Backend):
         yield
         new = _orphans(connection) - before
         if new:
-            table, _, parent, _ = next(iter(new))
+            table, _, parent, columns = next(iter(new))
+            rows = "1 row without its" if new.total() == 1 else f"{new.total()} rows without their"
             raise Refused(
-                f"the migration leaves {new.total()} rows without their parent: "
-                f"{table} refers to rows of {parent} that are not there",
-                hint="move or delete those rows in the migration",
+                f"the migration leaves {rows} parent: "
+                f"{table}.{columns} refers to rows of {parent} that are not there",
+                hint="give those rows another value in the migration, or move or delete them there",
                 state=ROLLED_BACK,
             )
 
@@ -382,5 +388,5 @@ def _found(subject: ColumnElement[Any], lookup: str, text: str) -> ColumnElement
 
 
 def _orphans(connection: Connection) -> Counter[tuple[Any, ...]]:
-    rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    rows = connection.exec_driver_sql(ORPHANS).all()
     return Counter(tuple(row) for row in rows)

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from dbtasks.migrations.offline import sqlmigrate
     from dbtasks.migrations.rebasing import Rebase, plan_rebase, rebase
     from dbtasks.migrations.run import Step
-    from dbtasks.migrations.runner import Plan, migrate, plan, redo, resolve, resumed_target, sql
+    from dbtasks.migrations.runner import (
+        Plan,
+        migrate,
+        plan,
+        redo,
+        resolve,
+        resumed_target,
+        rollback,
+        sql,
+    )
     from dbtasks.migrations.scripts import Revision
     from dbtasks.migrations.squash import Squashed, squashmigrations
 
@@ -52,6 +61,7 @@ __all__ = [
     "redo",
     "resolve",
     "resumed_target",
+    "rollback",
     "showmigrations",
     "sql",
     "sqlmigrate",
@@ -70,7 +80,7 @@ _PLACES = {
     "offline": ("sqlmigrate",),
     "rebasing": ("Rebase", "plan_rebase", "rebase"),
     "run": ("Step",),
-    "runner": ("Plan", "migrate", "plan", "redo", "resolve", "resumed_target", "sql"),
+    "runner": ("Plan", "migrate", "plan", "redo", "resolve", "resumed_target", "rollback", "sql"),
     "scripts": ("Revision",),
     "squash": ("Squashed", "squashmigrations"),
 }

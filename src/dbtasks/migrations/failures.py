@@ -155,15 +155,8 @@ def _told(project: Project, error: Exception, run: Run) -> DbtasksError:
         words = told.message.removeprefix(f"{revision.id} ")
         told.message = f"{_place(run, revision)}: {words}"
     if isinstance(told, Rejected):
-        told.hint = f"mend {revision.path.name}, then: inv {_command(run)}"
+        told.hint = f"mend {revision.path.name}, then: inv {run.manner.command}"
     return told
-
-
-def _command(run: Run) -> str:
-    """Return the command that goes on in the direction of what failed."""
-    if run.current is None or not run.current.backwards:
-        return "migrate"
-    return "redo" if run.manner.redo else "rollback"
 
 
 def _place(run: Run, revision: Revision) -> str:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from alembic.script import Script
+from alembic.script import Script, ScriptDirectory
 
 from dbtasks.errors import DbtasksError, Refused, Rejected, UsageError
 from dbtasks.guards import marker_of
@@ -19,8 +19,8 @@ from dbtasks.migrations.others import check_others
 from dbtasks.migrations.rehearsing import rehearse
 from dbtasks.migrations.run import OnStep
 from dbtasks.migrations.runner import migrate
-from dbtasks.migrations.scripts import read_config, read_scripts
-from dbtasks.migrations.targets import find_revision, is_reversible
+from dbtasks.migrations.scripts import describe, read_config, read_scripts
+from dbtasks.migrations.targets import ancestors, find_revision, is_reversible
 from dbtasks.project import Project
 
 
@@ -57,6 +57,8 @@ def plan_rebase(project: Project, revision: str, *, not_applied_in: Collection[s
     [onto] = [head for head in heads if head != mine]
     side = sides[mine]
     _check_line(side)
+    fork = _parent(side[0])
+    _check_fork(scripts, fork, onto)
     applied = _applied(project, side)
     check_others(
         project,
@@ -64,7 +66,6 @@ def plan_rebase(project: Project, revision: str, *, not_applied_in: Collection[s
         not_applied_in=not_applied_in,
         hint="revert that there first, or join the heads with --merge",
     )
-    fork = _parent(side[0])
     moves = tuple(_moves(side, fork, onto))
     check_free(moves)
     return Rebase(onto, fork, moves, applied, all(map(is_reversible, side)))
@@ -138,6 +139,16 @@ def _check_line(side: Sequence[Script]) -> None:
             )
 
 
+def _check_fork(scripts: ScriptDirectory, fork: str | None, onto: str) -> None:
+    """Refuse where the other side only depends on what mine comes after: it would stay a head."""
+    parents = {one.revision: describe(one).parents for one in scripts.walk_revisions()}
+    if fork is not None and fork not in ancestors([onto], parents):
+        raise Refused(
+            f"{onto}, or one before it, depends on {fork} of my side, which would stay beside it",
+            hint="join the heads with --merge",
+        )
+
+
 def _moves(side: Sequence[Script], fork: str | None, onto: str) -> Iterator[Move]:
     """Yield each revision with the number that comes after the others', after the one before."""
     ids = [one.revision for one in side]
@@ -147,7 +158,7 @@ def _moves(side: Sequence[Script], fork: str | None, onto: str) -> Iterator[Move
     for script, name, after in zip(side, new, [onto, *new], strict=False):
         path = Path(script.path)
         source = path.read_text(encoding="utf-8")
-        text = rewriting.rename(source, told, revision=name, down_revision=after)
+        text = rewriting.rename(source, names, told, revision=name, down_revision=after)
         new_path = path.with_name(path.name.replace(script.revision, name))
         yield Move(script.revision, name, path, new_path, text)
 

@@ -4,7 +4,7 @@ import ast
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,10 +15,13 @@ from dbtasks.migrations.making.rendering import Code
 Value = str | tuple[str, ...] | None
 
 
-def rename(source: str, names: Mapping[str, str], **assigned: Value) -> str:
+def rename(
+    source: str, names: Mapping[str, str], told: Mapping[str, str], **assigned: Value
+) -> str:
     """Return a file with other values assigned to names, as `revision` or `down_revision`.
 
-    `names` are the new ids by the old ones: the docstring tells them too. Raises UsageError for
+    `names` are the new ids by the old ones, for `depends_on` and `replaces`; `told` those that the
+    docstring has. Raises UsageError for
     a file that does not assign such a name at its beginning.
     """
     lines = source.split("\n")
@@ -28,10 +31,22 @@ def rename(source: str, names: Mapping[str, str], **assigned: Value) -> str:
         if name not in places:
             raise UsageError(f"a revision does not say its {name}", hint="write it into the file")
         lines = _replaced(lines, places[name], _literal(value))
+    for node, new in _listed(places, names):
+        lines = _replaced(lines, node, _literal(new))
     if ast.get_docstring(tree) is not None:
         end = tree.body[0].end_lineno or 0
-        lines[:end] = [_renamed(line, names) for line in lines[:end]]
+        lines[:end] = [_renamed(line, told) for line in lines[:end]]
     return "\n".join(lines)
+
+
+def _listed(
+    places: Mapping[str, ast.expr], names: Mapping[str, str]
+) -> Sequence[tuple[ast.Constant, str]]:
+    """Return the ids that stand in a list and are others now, the last first."""
+    lists = (places[name] for name in ("depends_on", "replaces") if name in places)
+    found = [one for each in lists for one in ast.walk(each) if isinstance(one, ast.Constant)]
+    known = [(one, names[str(one.value)]) for one in found if one.value in names]
+    return sorted(known, key=lambda one: (one[0].lineno, one[0].col_offset), reverse=True)
 
 
 def extend(source: str, upgrade: Code, downgrade: Code) -> str:

@@ -54,6 +54,9 @@ class Manner:
     reverts: frozenset[str] | None = None
     """The revisions that may be reverted; None is any."""
 
+    command: str = "migrate"
+    """What to type to run them again."""
+
 
 @dataclass
 class Run:

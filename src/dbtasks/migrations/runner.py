@@ -76,10 +76,33 @@ def migrate(
     DbtasksError when a revision's own code raised.
     """
     manner = Manner(
-        fake, fake_initial, resume, per_revision, wait, lock_timeout, reverts=_frozen(reverts)
+        *(fake, fake_initial, resume, per_revision, wait, lock_timeout),
+        reverts=_frozen(reverts),
+        command="migrate --resume" if resume else _migrate_to(to),
     )
     with _held(project, "migrate", manner, on_wait) as lock:
         return _migrate(project, lock, manner, to, on_step or (lambda step: None))
+
+
+def rollback(
+    project: Project,
+    *,
+    steps: int = 1,
+    wait: float = WAIT_SECONDS,
+    lock_timeout: float = LOCK_SECONDS,
+    reverts: Collection[str] | None = None,
+    on_step: OnStep | None = None,
+    on_wait: OnWait | None = None,
+) -> Plan:
+    """Revert the last revisions, and return the steps that were taken."""
+    manner = Manner(
+        wait=wait,
+        lock_timeout=lock_timeout,
+        reverts=_frozen(reverts),
+        command=_with_steps("rollback", steps),
+    )
+    with _held(project, "rollback", manner, on_wait) as lock:
+        return _migrate(project, lock, manner, f"-{steps}", on_step or (lambda step: None))
 
 
 def redo(
@@ -93,9 +116,26 @@ def redo(
     on_wait: OnWait | None = None,
 ) -> Plan:
     """Revert the last revisions, and apply them again, in one run; return the steps of both."""
-    manner = Manner(wait=wait, lock_timeout=lock_timeout, redo=True, reverts=_frozen(reverts))
+    manner = Manner(
+        wait=wait,
+        lock_timeout=lock_timeout,
+        redo=True,
+        reverts=_frozen(reverts),
+        command=_with_steps("redo", steps),
+    )
     with _held(project, "redo", manner, on_wait) as lock:
         return _migrate(project, lock, manner, f"-{steps}", on_step or (lambda step: None))
+
+
+def _migrate_to(to: str) -> str:
+    """Return the command that migrates there; what begins with a dash is no option with a =."""
+    if to == HEADS:
+        return "migrate"
+    return f"migrate --to{'=' if to.startswith('-') else ' '}{to}"
+
+
+def _with_steps(command: str, steps: int) -> str:
+    return command if steps == 1 else f"{command} --steps {steps}"
 
 
 def plan(project: Project, *, to: str = HEADS) -> Plan:

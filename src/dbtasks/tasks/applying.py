@@ -1,11 +1,12 @@
 """How migrations are applied at the edge: what is looked at, asked and told."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dbtasks.errors import DbtasksError, Negative, UsageError
 from dbtasks.output import Output
-from dbtasks.tasks.options import seconds
+from dbtasks.tasks.options import positive, seconds
 from dbtasks.tasks.progress import Progress
 from dbtasks.tasks.run import Run
 
@@ -99,6 +100,27 @@ def apply(run: Run, to: str | None, options: dict[str, Any]) -> None:
     run.mark_new()
     if done.steps and to == HEADS:
         _warn_of_unmigrated(run)
+
+
+def revert(
+    run: Run, work: Callable[..., "Plan"], steps: str | None, options: dict[str, Any]
+) -> None:
+    """Revert the last revisions by `rollback` or `redo`, after asking."""
+    number = positive(steps, "--steps") or 1
+    run.announce()
+    if run.dry_run:
+        show_sql(run, f"-{number}")
+        return
+    reverts = confirm_reverts(run, f"-{number}")
+    with Progress(run.output) as progress:
+        work(
+            run.project,
+            steps=number,
+            reverts=reverts,
+            on_step=progress.show,
+            on_wait=run.tell_waiting,
+            **options,
+        )
 
 
 def _warn_of_unmigrated(run: Run) -> None:

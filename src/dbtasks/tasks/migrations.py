@@ -11,6 +11,7 @@ from dbtasks.tasks.applying import (
     is_current,
     look,
     read_options,
+    revert,
     show_sql,
 )
 from dbtasks.tasks.edge import command
@@ -22,7 +23,6 @@ from dbtasks.tasks.history import (
     show_squashed,
     show_text,
 )
-from dbtasks.tasks.options import positive
 from dbtasks.tasks.progress import Progress
 from dbtasks.tasks.questions import (
     read_answers,
@@ -86,13 +86,9 @@ def rollback(
     lock_timeout: str | None = None,
 ) -> None:
     """Revert the last revision, or as many as --steps says."""
-    options = read_options(wait=wait, lock_timeout=lock_timeout)
-    to = f"-{positive(steps, '--steps') or 1}"
-    run.announce()
-    if run.dry_run:
-        show_sql(run, to)
-    else:
-        apply(run, to, {**options, "reverts": confirm_reverts(run, to)})
+    from dbtasks import migrations
+
+    revert(run, migrations.rollback, steps, read_options(wait=wait, lock_timeout=lock_timeout))
 
 
 @command(previews=True, asks=True)
@@ -105,22 +101,7 @@ def redo(
     """Revert the last revisions, and apply them again."""
     from dbtasks import migrations
 
-    options = read_options(wait=wait, lock_timeout=lock_timeout)
-    number = positive(steps, "--steps") or 1
-    run.announce()
-    if run.dry_run:
-        show_sql(run, f"-{number}")
-        return
-    reverts = confirm_reverts(run, f"-{number}")
-    with Progress(run.output) as progress:
-        migrations.redo(
-            run.project,
-            steps=number,
-            reverts=reverts,
-            on_step=progress.show,
-            on_wait=run.tell_waiting,
-            **options,
-        )
+    revert(run, migrations.redo, steps, read_options(wait=wait, lock_timeout=lock_timeout))
 
 
 @command(asks=True)

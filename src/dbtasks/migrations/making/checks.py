@@ -20,7 +20,6 @@ from dbtasks.migrations.making.reflection import (
     sql_of,
     table_op,
 )
-from dbtasks.migrations.making.words import mentions
 
 Operations = list[ops.MigrateOperation]
 
@@ -84,7 +83,7 @@ def _changes(
     for name, sqltext in old.items():
         if name not in new:
             # What the models have without a name, the server has named.
-            if not unnamed or any(mentions(context.dialect, sqltext, one) for one in gone):
+            if not unnamed or any(reflection.mentions(sqltext, one) for one in gone):
                 drops.append(_drop(table, name, sqltext))
         elif not alike(sqltext, sql_of(context, new[name].sqltext)):
             drops.append(_drop(table, name, sqltext))

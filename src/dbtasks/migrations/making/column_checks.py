@@ -10,7 +10,6 @@ from sqlalchemy.schema import SchemaItem
 
 from dbtasks.migrations.making.checks import AddCheck, checks_of, final_name
 from dbtasks.migrations.making.reflection import Reflection, escape, sql_of
-from dbtasks.migrations.making.words import mentions
 
 Operations = list[ops.MigrateOperation]
 
@@ -72,7 +71,7 @@ def _keep_dropped(reflection: Reflection, table: ops.ModifyTableOps) -> None:
     for one in table.ops:
         if isinstance(one, ops.DropColumnOp) and one._reverse is not None:
             within = reflection.column_checks(place).get(one.column_name)
-            own = [each for each in left if mentions(reflection.dialect, each, one.column_name)]
+            own = [each for each in left if reflection.mentions(each, one.column_name)]
             left = [each for each in left if each not in own]
             own += [within] if within else []
             checks = [CheckConstraint(text(escape(each))) for each in own]

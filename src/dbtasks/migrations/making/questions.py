@@ -81,6 +81,10 @@ class Answers:
         """Whether a flag says that just this was renamed, however little the two look alike."""
         return self.renames.get(question.old) == question.new
 
+    def is_open(self, question: Question) -> bool:
+        """Whether nobody could tell just this."""
+        return self.open.get(question.old) == question
+
     def note_gone(self, name: str) -> None:
         """Note that something is dropped: that a flag says so is right, though nothing is asked."""
         if name in self.dropped:
@@ -124,14 +128,22 @@ class Answers:
         key = question.old, question.new
         if key not in self.asked:
             if self.ask is None:
-                # Of what is gone one question is told: the next hangs on its answer.
-                self.open.setdefault(question.old or question.new, question)
+                self._leave_open(question)
                 return unknown
             answer = self.ask(question)
             if answer is None:
                 raise _unanswered([question])
             self.asked[key] = answer
         return self.asked[key]
+
+    def _leave_open(self, question: Question) -> None:
+        """Note what nobody can tell, without what hangs on its answer.
+
+        Of what is gone that is the next question, and of what may be renamed its value.
+        """
+        may_be_renamed = {one.new for one in self.open.values() if one.old}
+        if question.old or question.new not in may_be_renamed:
+            self.open.setdefault(question.old or question.new, question)
 
 
 def _unanswered(questions: Sequence[Question]) -> Refused:

@@ -13,6 +13,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from dbtasks.engines import Backend
 from dbtasks.migrations.environment import HANDOVER
 from dbtasks.migrations.making.splitting import split_checks
+from dbtasks.migrations.making.words import mentions
 
 Place = tuple[str | None, str]
 """A schema, None for the connection's own, and a table."""
@@ -82,6 +83,10 @@ class Reflection:
     def column_checks(self, place: Place) -> Mapping[str, str]:
         """Return the checks by their columns that go where these are altered."""
         return self.backend.column_checks(self.connection, place[1], place[0])
+
+    def mentions(self, sql: str, column: str) -> bool:
+        """Whether an expression, as the database tells it, is about a column."""
+        return mentions(self.dialect, sql, column, exact=self.backend.exact_names)
 
     def subject(self, operation: ops.MigrateOperation) -> object:
         """Return what the database tells of the thing that an operation changes."""

@@ -20,7 +20,8 @@ def find_rename(
 ) -> tuple[Operation, Operation] | None:
     """Return the operation of the first rename that is answered with yes, and its reverse.
 
-    Tables come before columns: of a table that is new nothing else can be said.
+    Tables come before columns: of a table that is new nothing else can be said. One that nobody
+    answers for is taken as renamed, so that what else is to be asked can be told with it.
     """
     for name in _gone(operations):
         answers.note_gone(name)
@@ -30,11 +31,11 @@ def find_rename(
                 f"{question.old} goes to another schema, which is written by hand",
                 hint="inv makemigrations --empty --name NAME, as ALTER TABLE … SET SCHEMA …",
             )
-    for question, pair in [*_tables(operations, answers), *_columns(context, operations)]:
+    tables = [*_tables(operations, answers)]
+    for question, pair in [*tables, *_columns(context, operations)]:
         if answers.renamed(question):
             return pair
-    answers.check_complete()
-    return None
+    return next((pair for question, pair in tables if answers.is_open(question)), None)
 
 
 def _tables(

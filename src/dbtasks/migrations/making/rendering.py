@@ -32,7 +32,6 @@ from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.layout import lay_out
 from dbtasks.migrations.making.reflection import Place, Reflection, escape, sql_of
 from dbtasks.migrations.making.uses import enum_of
-from dbtasks.migrations.making.words import mentions
 
 PLAIN = (ops.CreateIndexOp, ops.DropIndexOp, ops.CreateTableCommentOp, ops.DropTableCommentOp)
 """What changes a table without making it anew, also where ALTER can do little else."""
@@ -204,12 +203,11 @@ def _checks(reflection: Reflection, operation: ops.ModifyTableOps) -> Sequence[t
     gone = [one for one in operation.ops if isinstance(one, ops.DropColumnOp)]
     there = reflection.unnamed_checks((operation.schema, operation.table_name))
     dropped = [one.column_name for one in gone]
-    dialect = reflection.dialect
     both = (*made, *dropped)
-    stay = [one for one in there if not any(mentions(dialect, one, name) for name in both)]
+    stay = [one for one in there if not any(reflection.mentions(one, name) for name in both)]
     if stay:
         return [(one, "") for one in stay]
-    go = [one for one in there if any(mentions(dialect, one, name) for name in dropped)]
+    go = [one for one in there if any(reflection.mentions(one, name) for name in dropped)]
     go += [
         sql_of(reflection.context, each.sqltext)
         for one in gone

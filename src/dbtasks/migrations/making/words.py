@@ -29,9 +29,14 @@ WORDS = rf"""
 """What is tried in turn where a word begins; the last two are columns, or words of SQL."""
 
 
-def mentions(dialect: Dialect, sql: str, column: str) -> bool:
-    """Whether an expression, as a database tells it, is about a column."""
+def mentions(dialect: Dialect, sql: str, column: str, *, exact: bool = False) -> bool:
+    """Whether an expression, as a database tells it, is about a column.
+
+    Where names are `exact`, those in quotes are told apart by their case, too.
+    """
     words = _words(getattr(dialect, "_backslash_escapes", False)).finditer(sql)
+    if exact:
+        return any(_name(one) == column for one in words)
     return any(_name(one).lower() == column.lower() for one in words)
 
 
@@ -43,8 +48,8 @@ def _words(escapes: bool) -> re.Pattern[str]:
 
 
 def _name(word: re.Match[str]) -> str:
-    """Return the column that a word may be; empty for what is none."""
+    """Return the column that a word may be, without quotes in lower case; empty for none."""
     quoted = word["quoted"]
     if quoted:
         return str(quoted[1:-1]).replace(quoted[-1] * 2, quoted[-1])
-    return word["bare"] or ""
+    return (word["bare"] or "").lower()
