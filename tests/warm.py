@@ -10,6 +10,7 @@ Tests of the start itself, of signals and of groups of processes start `sys.exec
 
 import atexit
 import gc
+import io
 import json
 import os
 import runpy
@@ -185,17 +186,19 @@ def _become(streams: Sequence[int], command: Sequence[str], cwd: str, env: dict[
 
 
 def _reopen(number: int, name: str) -> None:
-    """Open a standard stream anew: what it was opened on, a terminal or not, is settled then."""
+    """Open a standard stream anew: what is told of a terminal, or of none, is settled then."""
     old = getattr(sys, name)
-    new = open(  # noqa: SIM115 - it stays open until the process ends
-        number,
-        mode=old.mode,
-        buffering=1 if name == "stderr" else -1,
+    unbuffered = old.write_through
+    new = io.TextIOWrapper(
+        # It stays open until the process ends.
+        open(number, f"{old.mode}b", buffering=0 if unbuffered else -1, closefd=False),  # noqa: SIM115
         encoding=old.encoding,
         errors=old.errors,
         newline="\n",
-        closefd=False,
+        line_buffering=not unbuffered and (name == "stderr" or os.isatty(number)),
+        write_through=unbuffered,
     )
+    new.mode = old.mode
     setattr(sys, name, new)
     setattr(sys, f"__{name}__", new)
 
