@@ -1,0 +1,68 @@
+"""Values of SQLite that stay what they are while their table is made anew with another type.
+
+Alembic casts them, and SQLite's CAST makes 2026 of the text 2026-01-02, and 0 of most texts. The
+affinity of a column makes numbers of texts where nothing is lost, and leaves all else
+(https://www.sqlite.org/datatype3.html).
+"""
+
+from typing import Any
+
+from alembic.ddl.sqlite import SQLiteImpl
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Date,
+    DateTime,
+    String,
+    Time,
+    case,
+    cast,
+    func,
+    literal_column,
+    type_coerce,
+)
+from sqlalchemy.types import TypeEngine
+
+A_DAY: ColumnElement[str] = literal_column("'____-__-__'")
+"""What a day without a time is like."""
+
+MIDNIGHT: ColumnElement[str] = literal_column("' 00:00:00.000000'")
+
+
+class KeepingSQLite(SQLiteImpl):
+    """Take the place of Alembic's own for SQLite."""
+
+    __dialect__ = "sqlite"
+
+    def cast_for_batch_migrate(
+        self,
+        existing: Column[Any],
+        existing_transfer: dict[str, Any],
+        new_type: TypeEngine[Any],
+    ) -> None:
+        """Copy a value as it is, but for a day and an instant, and for text and bytes."""
+        value = existing_transfer["expr"]
+        if _is_binary(existing.type) is not _is_binary(new_type):
+            existing_transfer["expr"] = cast(value, new_type)
+        elif (text := _text_of(type_coerce(value, String), existing.type, new_type)) is not None:
+            existing_transfer["expr"] = text
+
+
+def _text_of(
+    value: ColumnElement[str], old: TypeEngine[Any], new: TypeEngine[Any]
+) -> ColumnElement[str] | None:
+    """Return how SQLAlchemy writes a value of the new type; None for no other than before."""
+    if isinstance(new, DateTime):
+        return value.concat(case((value.like(A_DAY), MIDNIGHT), else_=literal_column("''")))
+    if isinstance(old, DateTime) and isinstance(new, Date):
+        return func.substr(value, literal_column("1"), literal_column("10"))
+    if isinstance(old, DateTime) and isinstance(new, Time):
+        return func.substr(value, literal_column("12"))
+    return None
+
+
+def _is_binary(kind: TypeEngine[Any]) -> bool:
+    try:
+        return kind.python_type is bytes
+    except NotImplementedError:
+        return False
