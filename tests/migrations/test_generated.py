@@ -101,6 +101,20 @@ WITHOUT_PARENT = {
 }
 
 
+def test_a_key_that_is_renamed_still_counts(world: World) -> None:
+    """There and back, with another table that refers to it."""
+    world.models(parent())
+    world.make()
+    world.run(["INSERT INTO parent (name) VALUES ('Ann'), ('Bob')"])
+    renamed = parent().replace("parent.id", "parent.number")
+    world.models(renamed.replace("key()", 'sa.Column("number", sa.Integer, primary_key=True)', 1))
+    world.make(Answers({"parent.id": "parent.number"}))
+    world.run(["INSERT INTO parent (name) VALUES ('Cyd')"])
+    world.migrate("-1")
+    world.run(["INSERT INTO parent (name) VALUES ('Dan')"])
+    assert world.counts()["parent"] == 4
+
+
 def test_checks_of_columns_hold(world: World) -> None:
     def check(name: str, more: str = "") -> str:
         return f'sa.Column("{name}", sa.Integer, sa.CheckConstraint("{name} > 0"{more}))'

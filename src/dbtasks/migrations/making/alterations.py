@@ -42,10 +42,11 @@ def add(
 
 def render(rendering: AutogenContext, operation: ops.MigrateOperation) -> list[str]:
     """Return the code of an operation, with the cast that PostgreSQL does not do by itself."""
-    lines = render_op(rendering, operation)
     context = rendering.migration_context
     if not isinstance(operation, ops.AlterColumnOp) or not backend_of(context).casts_columns:
-        return lines
+        return render_op(rendering, operation)
+    operation.kw.pop("autoincrement", None)  # for MySQL alone, and Alembic 1.16 warns of it
+    lines = render_op(rendering, operation)
     more = ""
     if _is_cast(context, operation):
         more += f", postgresql_using={_cast(context, operation)!r}"
@@ -57,8 +58,6 @@ def render(rendering: AutogenContext, operation: ops.MigrateOperation) -> list[s
 
 def _parts(context: MigrationContext, table: Table, operation: ops.MigrateOperation) -> Operations:
     """Return the steps of an alteration: the default off, another type, the default on."""
-    if isinstance(operation, ops.AlterColumnOp):
-        operation.kw.pop("autoincrement", None)  # for MySQL alone, and Alembic 1.16 warns of it
     if not isinstance(operation, ops.AlterColumnOp) or not _is_cast(context, operation):
         return [operation]
     before, after = operation.existing_server_default, operation.modify_server_default

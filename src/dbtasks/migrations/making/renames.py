@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from shlex import quote
+from typing import Any
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
@@ -128,6 +129,8 @@ def _is_kin(context: MigrationContext, old: Column[object], new: Column[object])
 def _renamed(
     table: ops.ModifyTableOps, old: Column[object], new: str
 ) -> tuple[Operation, Operation]:
+    kept: dict[str, Any] = {"autoincrement": True} if old.autoincrement is True else {}
+
     def rename(before: str, after: str) -> Operation:
         alter = ops.AlterColumnOp(
             table.table_name,
@@ -138,6 +141,7 @@ def _renamed(
             existing_nullable=old.nullable,
             existing_server_default=old.server_default or False,
             existing_comment=old.comment,
+            **kept,
         )
         return ops.ModifyTableOps(table.table_name, [alter], schema=table.schema)
 
