@@ -81,19 +81,23 @@ def _gone(operations: Sequence[Operation]) -> Iterator[tuple[str, list[str]]]:
             gone, new = (
                 [f"{full_name(one)}.{each.name}" for each in some] for some in _gone_and_new(one)
             )
-            yield from ((name, new) for name in gone)
+            yield from ((name, [one for one in new if one != name]) for name in gone)
 
 
 def _gone_and_new(
     table: ops.ModifyTableOps,
 ) -> tuple[list[Column[object]], list[Column[object]]]:
-    """Return the columns that a table has no more, and those that it has now."""
-    gone = {one.column_name: one for one in table.ops if isinstance(one, ops.DropColumnOp)}
-    new = {one.column.name: one for one in table.ops if isinstance(one, ops.AddColumnOp)}
-    return (
-        [one.to_column() for name, one in gone.items() if name not in new],
-        [one.column for name, one in new.items() if name not in gone],
-    )
+    """Return the columns that a table has no more, and those that it has now.
+
+    One that is computed otherwise is dropped and added, but is there as before.
+    """
+    drops = (one.to_column() for one in table.ops if isinstance(one, ops.DropColumnOp))
+    gone = {one.name: one for one in drops}
+    new = {one.column.name: one.column for one in table.ops if isinstance(one, ops.AddColumnOp)}
+    for name in gone.keys() & new.keys():
+        if gone[name].computed is not None and new[name].computed is not None:
+            del gone[name], new[name]
+    return [*gone.values()], [*new.values()]
 
 
 def _alike(old: Table, new: Table) -> bool:
@@ -117,7 +121,7 @@ def _columns(
         if not isinstance(table, ops.ModifyTableOps):
             continue
         gone, new = _gone_and_new(table)
-        pairs = [(old, one) for one in new for old in gone]
+        pairs = [(old, one) for one in new for old in gone if old.name != one.name]
         name = f"{full_name(table)}.{{}}".format
         # Alembic compares sets of columns, whose order is another in each process.
         for old, one in sorted(pairs, key=lambda pair: _order(context, *pair)):
