@@ -115,6 +115,19 @@ CHANGES = (
         'sa.Column("a", sa.Enum("red", "green", "turquoise", name="color"))',
     ),
     on_parent(
+        "enum value added, and a computed column",
+        'sa.Column("a", sa.Enum("red", "green", name="color")), sa.Column("b", sa.Integer)',
+        'sa.Column("a", sa.Enum("red", "green", "turquoise", name="color")),'
+        ' sa.Column("b", sa.Integer), sa.Column("c", sa.Integer, sa.Computed("b + 1"))',
+    ),
+    on_parent(
+        "enum value added, and an identity column",
+        'sa.Column("a", sa.Enum("red", "green", name="color"))',
+        'sa.Column("a", sa.Enum("red", "green", "turquoise", name="color")),'
+        ' sa.Column("c", sa.Integer, sa.Identity(start=10))',
+        on=["postgresql"],
+    ),
+    on_parent(
         "enum value added in the middle, with a default",
         'sa.Column("a", sa.Enum("red", "green", name="color"), server_default="red")',
         'sa.Column("a", sa.Enum("red", "blue", "green", name="color"), server_default="blue")',
@@ -231,6 +244,17 @@ CHANGES = (
         "computed column changed",
         STORED.format(1),
         STORED.format(2),
+    ),
+    on_parent(
+        "computed column changed, and another new",
+        STORED.format(1),
+        f"{STORED.format(2)}, sa.Column('c', sa.Integer)",
+    ),
+    on_parent(
+        "column renamed, and in its place a computed one",
+        'sa.Column("a", sa.Integer)',
+        STORED.format(2),
+        renames={"parent.a": "parent.b"},
     ),
     on_parent(
         "column turned computed",

@@ -1,4 +1,4 @@
-"""A revision that any database of the project has is neither changed nor moved."""
+"""A revision that any database of the project has is neither changed nor moved, nor squashed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +13,7 @@ Inv = Callable[..., Result]
 
 REBASE = ("makemigrations", "--rebase", "0002_nick", "--no-input", "--database", "default")
 UPDATE = ("makemigrations", "--update", "--no-input")
+SQUASH = ("squashmigrations", "--from", "0001", "--to", "0003")
 
 
 @pytest.fixture
@@ -97,3 +98,46 @@ def test_two_names_of_one_database_are_one(staged: Inv, company: Path, database:
     assert done.code == 0, done
     assert "database: default, " in done.err
     assert staged("migrate", "--check", "--database", "staging", env=same).code == 0
+
+
+@pytest.fixture
+def longer(staged: Inv, company: Path) -> Inv:
+    """Return `inv` in that project, where another revision follows mine."""
+    room = "employee", "room"
+    add_revision(
+        company,
+        "0003_room",
+        ADD.format(*room),
+        downgrade=DROP.format(*room),
+        after="0002_nick",
+    )
+    return staged
+
+
+@pytest.mark.parametrize("alias", ["default", "staging"])
+def test_no_squash_where_a_database_stands_inside(longer: Inv, company: Path, alias: str) -> None:
+    back = longer("migrate", "--to", "base", "--no-input", "--database", "default")
+    assert back.code == 0, back
+    assert longer("migrate", "--to", "0002_nick", "--database", alias).code == 0
+    files = revisions(company)
+    refused = longer(*SQUASH)
+    assert refused.code == 3, refused
+    assert f"the database {alias!r} stands inside the range: " in refused.err
+    assert "0002_nick, and not 0003_room" in refused.err
+    assert revisions(company) == files
+    assert longer(*SQUASH, "--dry-run").code == 0
+    hint = f"inv migrate --to 0003_room --database {alias}"
+    assert hint in refused.err
+    assert longer(*hint.split()[1:]).code == 0
+    done = longer(*SQUASH)
+    assert (done.code, "not seen" in done.err) == (0, False), done
+    assert longer("migrate", "--check", "--database", alias).code == 0
+
+
+def test_a_squash_tells_which_database_it_has_not_looked_at(longer: Inv, company: Path) -> None:
+    assert longer("migrate", "--database", "default").code == 0
+    nowhere = {"STAGING_DATABASE_URL": "postgresql://me:secret@127.0.0.1:9/x"}
+    done = longer(*SQUASH, env=nowhere)
+    assert (done.code, revisions(company)) == (0, ["0003_room.py"]), done
+    assert "not seen: whether staging stands inside the range" in done.err
+    assert "secret" not in done.err

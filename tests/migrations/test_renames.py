@@ -385,3 +385,113 @@ def test_what_is_dropped_may_be_named_in_any_order(office: Inv, company: Path, s
     assert made.code == 0, made
     dropped = [line.strip() for line in made.err.splitlines() if "drop" in line]
     assert dropped == ["drop column employee.x"]
+
+
+@pytest.fixture
+def renamed(office: Inv, company: Path) -> Inv:
+    """Return `inv` in a project whose models have a person's name by another one."""
+    change(company, NAME, NAME.replace(" name", " full_name"))
+    return office
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "new", ["nothing", "FULL_NAME", "dept_id", "name", "department.full_name", ""]
+)
+def test_a_new_name_that_nothing_new_has_is_refused(renamed: Inv, company: Path, new: str) -> None:
+    name = new if "." in new else f"employee.{new}" if new else ""
+    refused = renamed("makemigrations", "--no-input", "--rename", f"employee.name:{name}")
+    assert refused.code == 2, refused
+    possible = "--rename employee.name:employee.full_name or --drop employee.name"
+    assert (possible if new else "write NAME:NAME") in refused.err
+    assert len(revisions(company)) == 1
+
+
+@pytest.mark.parametrize("new", ["Staff", "department", "hr.staff"])
+def test_a_new_name_of_a_table_that_nothing_new_has_is_refused(
+    office: Inv, company: Path, new: str
+) -> None:
+    change(company, '"employee"', '"staff"')
+    refused = office("makemigrations", "--no-input", "--rename", f"employee:{new}")
+    assert refused.code == 2, refused
+    assert "take --rename employee:staff or --drop employee" in refused.err
+    assert len(revisions(company)) == 1
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (
+            ("--rename=employee.name:employee.full_name", "--rename=employee.name:employee.x"),
+            "two things of employee.name",
+        ),
+        (
+            ("--rename=employee.name:employee.full_name", "--drop=employee.name"),
+            "renamed or dropped, not both",
+        ),
+        (
+            (
+                "--rename=employee.name:employee.full_name",
+                "--rename=employee.dept_id:employee.full_name",
+            ),
+            "employee.name and employee.dept_id cannot all become employee.full_name",
+        ),
+        (("--default=employee.x=1", "--default=employee.x=2"), "two things of employee.x"),
+        (("--default=employee.x=1", "--default-sql=employee.x=2"), "not both"),
+    ],
+)
+def test_flags_that_contradict_each_other_are_refused(
+    renamed: Inv, company: Path, flags: tuple[str, ...], told: str
+) -> None:
+    refused = renamed("makemigrations", "--no-input", *flags)
+    assert (refused.code, told in refused.err) == (2, True), refused
+    assert len(revisions(company)) == 1
+
+
+@on_sqlite
+def test_a_flag_about_what_is_not_gone_is_refused_before_anything_is_asked(
+    renamed: Inv, company: Path
+) -> None:
+    given = ("--rename", "employee.dept_id:employee.full_name")
+    refused = renamed("makemigrations", "--no-input", *given)
+    assert (refused.code, "about employee.dept_id" in refused.err) == (2, True), refused
+
+
+def test_columns_that_swap_names_do_so_in_the_steps_that_are_told(
+    office: Inv, company: Path, database: Database
+) -> None:
+    nick = "    nick: Mapped[str | None] = mapped_column(String(100))\n"
+    change(company, NAME, f"{NAME.replace('str]', 'str | None]')}{nick}")
+    assert office("makemigrations", "--no-input").code == 0
+    assert office("migrate").code == 0
+    execute(database, "UPDATE employee SET nick = 'Al'")
+    refused = office(
+        *("makemigrations", "--no-input", "--rename", "employee.name:employee.nick"),
+        *("--rename", "employee.nick:employee.name"),
+    )
+    assert (refused.code, "cannot be renamed in one revision" in refused.err) == (2, True), refused
+    steps = re.findall(r"--rename (\w+\.(\w+):\w+\.(\w+))", refused.err)
+    assert len(steps) == 3
+    for flag, old, new in steps:
+        change(company, f"    {old}: Mapped[str | None]", f"    {new}: Mapped[str | None]")
+        made = office("makemigrations", "--no-input", "--rename", flag)
+        assert made.code == 0, made
+    assert office("migrate").code == 0
+    assert rows(database, "SELECT name, nick FROM employee ORDER BY id") == [
+        ("Al", "Alice"),
+        ("Al", "Bob"),
+    ]
+    assert is_clean(office)
+
+
+@on_sqlite
+def test_a_chain_of_new_names_begins_with_the_one_that_is_free(office: Inv) -> None:
+    refused = office(
+        *("makemigrations", "--no-input", "--rename", "employee.name:employee.nick"),
+        *("--rename", "employee.nick:employee.alias"),
+    )
+    assert refused.code == 2, refused
+    steps = re.findall(r"--rename (\S+?);? ", f"{refused.err} ")
+    assert steps[:1] == ["employee.nick:employee.alias"]
+    assert "--rename employee.name:employee.nick" in refused.err

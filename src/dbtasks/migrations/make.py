@@ -17,6 +17,7 @@ from dbtasks.migrations import rewriting
 from dbtasks.migrations.history import showmigrations
 from dbtasks.migrations.making import naming, rows
 from dbtasks.migrations.making.comparing import Operation
+from dbtasks.migrations.making.contradictions import check_consistent
 from dbtasks.migrations.making.filling import Filling
 from dbtasks.migrations.making.questions import Answers
 from dbtasks.migrations.making.renames import find_rename
@@ -107,6 +108,7 @@ def missing(project: Project, *, from_database: bool = False) -> tuple[str, ...]
 
 def _draft(project: Project, answers: Answers, from_database: bool) -> Draft:
     """Return what the models have and the history has not, as code; what is unclear is asked."""
+    check_consistent(answers)
 
     def work(scratch: Project, context: MigrationContext) -> Draft:
         assert context.connection is not None
@@ -125,7 +127,7 @@ def _draft(project: Project, answers: Answers, from_database: bool) -> Draft:
         )
 
     draft = _on_scratch(project, work, from_database)
-    answers.check_used()
+    answers.check_values_used()
     return draft
 
 
@@ -158,6 +160,7 @@ def _rename(trial: Trial, answers: Answers) -> tuple[list[Operation], list[Opera
         trial.run([pair[0]])
         forth.append(pair[0])
         back.insert(0, pair[1])
+    answers.check_renames_used()
     return forth, back
 
 

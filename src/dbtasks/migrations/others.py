@@ -1,6 +1,8 @@
-"""The project's other databases: none of them may have a revision whose file is to change."""
+"""The project's databases: none of them may have a revision whose file is to change, or to go."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing
+from itertools import chain
 from shlex import quote
 
 from dbtasks.errors import DbtasksError, Refused, UsageError
@@ -17,23 +19,45 @@ def check_others(
     have none of them. `hint` says what is to be done where one has.
     """
     _check_declared(project, not_applied_in)
-    unseen = {}
-    for other in _others(project):
-        alias = other.settings.database
-        try:
-            found = [one.revision.id for one in showmigrations(other) if one.applied]
-        except DbtasksError as error:
-            unseen[alias] = other.scrub(error.message)
-            continue
-        finally:
-            other.close()
-        applied = [one for one in found if one in revisions]
+    found, unseen = _look(_others(project))
+    for alias, has in found.items():
+        applied = [one for one in has if one in revisions]
         if applied:
             raise Refused(f"the database {alias!r} has {', '.join(applied)}", hint=hint)
     for alias in not_applied_in:
         unseen.pop(alias, None)
     if unseen:
         raise _unseen(unseen, revisions)
+
+
+def check_squashable(project: Project, inside: Collection[str], last: str) -> dict[str, str]:
+    """Refuse where a declared database has revisions of a range, and not the last of them.
+
+    Returns why which databases cannot be looked at: they are told, should they stand there.
+    """
+    found, unseen = _look(chain([project], _others(project)))
+    for alias, has in found.items():
+        some = [one for one in has if one in inside]
+        if some and last not in some:
+            raise Refused(
+                f"the database {alias!r} stands inside the range: it has {', '.join(some)}, "
+                f"and not {last}",
+                hint="bring it to the end first: "
+                f"inv migrate --to {last} --database {quote(alias)}",
+            )
+    return unseen
+
+
+def _look(projects: Iterable[Project]) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return which revisions each database has, and why which of them cannot be looked at."""
+    found, unseen = {}, {}
+    for one in projects:
+        alias = one.settings.database
+        try:
+            found[alias] = [each.revision.id for each in showmigrations(one) if each.applied]
+        except DbtasksError as error:
+            unseen[alias] = one.scrub(error.message)
+    return found, unseen
 
 
 def _check_declared(project: Project, aliases: Collection[str]) -> None:
@@ -48,9 +72,9 @@ def _check_declared(project: Project, aliases: Collection[str]) -> None:
 def _others(project: Project) -> Iterator[Project]:
     """Yield the project on each other alias that is not the same database."""
     for alias in project.settings.databases:
-        other = project.on(alias)
-        if alias != project.settings.database and not _is_same(project, other):
-            yield other
+        with closing(project.on(alias)) as other:
+            if alias != project.settings.database and not _is_same(project, other):
+                yield other
 
 
 def _is_same(project: Project, other: Project) -> bool:

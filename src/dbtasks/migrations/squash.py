@@ -1,14 +1,15 @@
 """Put one revision in the place of several that follow each other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
 
 from dbtasks.errors import LocalFailure, Refused
+from dbtasks.migrations.others import check_squashable
 from dbtasks.migrations.scripts import Revision, describe, read_config, read_scripts
 from dbtasks.migrations.squashing.folding import fold
 from dbtasks.migrations.squashing.merging import Head, merge
@@ -27,7 +28,8 @@ class Squashed:
     """Hold the revision that stands in the place of others, its file, and what it replaces.
 
     `folded` says what is done at once that was done one after the other, `barriers` which
-    functions have statements that nothing was moved past.
+    functions have statements that nothing was moved past, and `unseen` why which of the project's
+    databases could not be looked at.
     """
 
     text: str
@@ -35,6 +37,7 @@ class Squashed:
     replaced: tuple[Revision, ...]
     folded: tuple[str, ...] = ()
     barriers: tuple[str, ...] = ()
+    unseen: Mapping[str, str] = field(default_factory=dict)
 
 
 def squashmigrations(
@@ -52,7 +55,8 @@ def squashmigrations(
     written, both histories are run on scratch databases; with `dry_run` it is only returned. With
     `optimize` what is made and then changed or dropped is made so, or not at all, where that is
     clear from the code.
-    Raises Refused for any difference, and where something else hangs inside the range.
+    Raises Refused for any difference, and where something else hangs, or a database that the
+    project declares stands, inside the range.
     """
     scripts = read_scripts(read_config(project))
     inside = find_range(scripts, first, last)
@@ -65,6 +69,8 @@ def squashmigrations(
     if optimize:
         squashed = replace(squashed, **asdict(fold(text)))
     if not dry_run:
+        unseen = check_squashable(project, inside.ids, inside.last.revision)
+        squashed = replace(squashed, unseen=unseen)
         _prove(project, inside, squashed, reversible=not fixed)
         _replace(project, squashed, scripts.get_heads())
     return squashed

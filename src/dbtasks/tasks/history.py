@@ -72,6 +72,8 @@ def show_squashed(output: Output, squashed: "Squashed", *, written: bool) -> Non
     for one in squashed.replaced:
         if one.path != squashed.path:
             output.line(f"Removed {one.path}")
+    for alias, why in squashed.unseen.items():
+        output.note(f"not seen: whether {alias} stands inside the range, as it must not; {why}")
 
 
 def show_folded(output: Output, squashed: "Squashed") -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from shlex import quote
 
 from dbtasks.errors import Refused, UsageError
 
@@ -67,9 +68,11 @@ class Answers:
 
     def renamed(self, question: Question) -> bool:
         """Whether something was renamed; no for as long as nobody can tell."""
-        if question.old in self.renames:
+        if self.names(question):
             self.used.add(question.old)
-            return self.renames[question.old] == question.new
+            return True
+        if question.old in self.renames:
+            return False
         if question.old in self.dropped:
             self.used.add(question.old)
             return False
@@ -85,10 +88,18 @@ class Answers:
         """Whether nobody could tell just this."""
         return self.open.get(question.old) == question
 
-    def note_gone(self, name: str) -> None:
-        """Note that something is dropped: that a flag says so is right, though nothing is asked."""
+    def note_gone(self, name: str, new: Sequence[str]) -> None:
+        """Note what is gone, and what it may be now; a flag that says another new name is refused.
+
+        That a flag says that it is dropped is right, though nothing is asked.
+        """
         if name in self.dropped:
             self.used.add(name)
+        if name in self.renames and self.renames[name] not in new:
+            raise UsageError(
+                f"{name} cannot be renamed to {self.renames[name]}, which is not new there",
+                hint=f"take {' or '.join(rename_flags(name, *new))}",
+            )
 
     def default(self, question: Question) -> str:
         """Return the literal for the rows that are there, where they do not get an expression."""
@@ -114,10 +125,16 @@ class Answers:
             self.open.clear()
             raise _unanswered(questions)
 
-    def check_used(self) -> None:
-        """Refuse answers to what was not asked: there is a mistake in them."""
-        given = {*self.renames, *self.dropped, *self.defaults, *self.expressions}
-        for name in sorted(given - self.used):
+    def check_renames_used(self) -> None:
+        """Refuse answers about what is not gone: there is a mistake in them."""
+        self._check_used(*self.renames, *self.dropped)
+
+    def check_values_used(self) -> None:
+        """Refuse values for what needs none."""
+        self._check_used(*self.defaults, *self.expressions)
+
+    def _check_used(self, *given: str) -> None:
+        for name in sorted({*given} - self.used):
             raise UsageError(
                 f"nothing is asked about {name}",
                 hint="see what has changed with: inv makemigrations --dry-run",
@@ -146,6 +163,11 @@ class Answers:
             self.open.setdefault(question.old or question.new, question)
 
 
+def rename_flags(old: str, *new: str) -> tuple[str, ...]:
+    """Return the flags that say what became of something: each new name, and last that it went."""
+    return *(f"--rename {quote(f'{old}:{one}')}" for one in new), f"--drop {quote(old)}"
+
+
 def _unanswered(questions: Sequence[Question]) -> Refused:
     told = (
         f"{' and '.join(filter(None, (one.old, one.new)))}: {one.kind.value}" for one in questions
@@ -156,13 +178,18 @@ def _unanswered(questions: Sequence[Question]) -> Refused:
 
 def parse_pairs(texts: Sequence[str], option: str, sign: str) -> dict[str, str]:
     """Return the names and what they are given, as in employee.name:employee.full_name."""
-    found = {}
+    found: dict[str, str] = {}
     for text in texts:
         name, given, value = text.partition(sign)
-        if not (name and given):
+        named = sign == ":"
+        if not (name and given and (value or not named)):
             raise UsageError(
                 f"{option} {text!r} is not understood",
-                hint=f"write NAME{sign}{'NAME' if sign == ':' else 'VALUE'}",
+                hint=f"write NAME{sign}{'NAME' if named else 'VALUE'}",
             )
-        found[name] = value
+        if found.setdefault(name, value) != value:
+            raise UsageError(
+                f"{option} says two things of {name}: {found[name]!r} and {value!r}",
+                hint="leave out one of them",
+            )
     return found

@@ -1,7 +1,6 @@
 """What was renamed, of what looks dropped and added: asked, and applied before all else."""
 
 from collections.abc import Iterator, Sequence
-from shlex import quote
 from typing import Any
 
 from alembic.operations import ops
@@ -11,7 +10,7 @@ from sqlalchemy.types import NullType
 
 from dbtasks.errors import UsageError
 from dbtasks.migrations.making.comparing import Operation, full_name
-from dbtasks.migrations.making.questions import Answers, Kind, Question
+from dbtasks.migrations.making.questions import Answers, Kind, Question, rename_flags
 
 Rename = ops.RenameTableOp | ops.ModifyTableOps
 
@@ -24,9 +23,9 @@ def find_rename(
     Tables come before columns: of a table that is new nothing else can be said. One that nobody
     answers for is taken as renamed, so that what else is to be asked can be told with it.
     """
-    for name in _gone(operations):
-        answers.note_gone(name)
-    for question in _moved(operations):
+    for name, new in _gone(operations):
+        answers.note_gone(name, new)
+    for question in _moved(operations, answers):
         if answers.renamed(question):
             raise UsageError(
                 f"{question.old} goes to another schema, which is written by hand",
@@ -56,11 +55,13 @@ def _tables(
             yield question, (forth, back)
 
 
-def _moved(operations: Sequence[Operation]) -> Iterator[Question]:
+def _moved(operations: Sequence[Operation], answers: Answers) -> Iterator[Question]:
     """Yield what may be a table that is in another schema now."""
     for old, new in _pairs(operations):
-        if old.schema != new.schema and _alike(old.to_table(), new.to_table()):
-            yield _question(Kind.TABLE, full_name(old), full_name(new), ())
+        question = _question(Kind.TABLE, full_name(old), full_name(new), ())
+        alike = _alike(old.to_table(), new.to_table())
+        if old.schema != new.schema and (alike or answers.names(question)):
+            yield question
 
 
 def _pairs(operations: Sequence[Operation]) -> Iterator[tuple[ops.DropTableOp, ops.CreateTableOp]]:
@@ -71,14 +72,33 @@ def _pairs(operations: Sequence[Operation]) -> Iterator[tuple[ops.DropTableOp, o
             yield from ((old, new) for old in gone)
 
 
-def _gone(operations: Sequence[Operation]) -> Iterator[str]:
-    """Yield the names of all tables and columns that are dropped."""
+def _gone(operations: Sequence[Operation]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the names of all tables and columns that are gone, each with what it may be now."""
+    tables = [full_name(one) for one in operations if isinstance(one, ops.CreateTableOp)]
     for one in operations:
         if isinstance(one, ops.DropTableOp):
-            yield full_name(one)
+            yield full_name(one), tables
         elif isinstance(one, ops.ModifyTableOps):
-            drops = (each for each in one.ops if isinstance(each, ops.DropColumnOp))
-            yield from (f"{full_name(one)}.{each.column_name}" for each in drops)
+            gone, new = (
+                [f"{full_name(one)}.{each.name}" for each in some] for some in _gone_and_new(one)
+            )
+            yield from ((name, [one for one in new if one != name]) for name in gone)
+
+
+def _gone_and_new(
+    table: ops.ModifyTableOps,
+) -> tuple[list[Column[object]], list[Column[object]]]:
+    """Return the columns that a table has no more, and those that it has now.
+
+    One that is computed otherwise is dropped and added, but is there as before.
+    """
+    drops = (one.to_column() for one in table.ops if isinstance(one, ops.DropColumnOp))
+    gone = {one.name: one for one in drops}
+    new = {one.column.name: one.column for one in table.ops if isinstance(one, ops.AddColumnOp)}
+    for name in gone.keys() & new.keys():
+        if gone[name].computed is not None and new[name].computed is not None:
+            del gone[name], new[name]
+    return [*gone.values()], [*new.values()]
 
 
 def _alike(old: Table, new: Table) -> bool:
@@ -101,8 +121,7 @@ def _columns(
     for table in operations:
         if not isinstance(table, ops.ModifyTableOps):
             continue
-        gone = [one.to_column() for one in table.ops if isinstance(one, ops.DropColumnOp)]
-        new = [one.column for one in table.ops if isinstance(one, ops.AddColumnOp)]
+        gone, new = _gone_and_new(table)
         pairs = [(old, one) for one in new for old in gone if old.name != one.name]
         name = f"{full_name(table)}.{{}}".format
         # Alembic compares sets of columns, whose order is another in each process.
@@ -149,9 +168,7 @@ def _renamed(
 
 
 def _question(kind: Kind, old: str, new: str, notes: tuple[str, ...]) -> Question:
-    return Question(
-        kind, new, (f"--rename {quote(f'{old}:{new}')}", f"--drop {quote(old)}"), old, notes
-    )
+    return Question(kind, new, rename_flags(old, new), old, notes)
 
 
 def _notes(context: MigrationContext, old: Column[object], new: Column[object]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from alembic.ddl.base import format_server_default
 from alembic.operations import ops
+from sqlalchemy import Computed, Identity
 from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
@@ -112,7 +113,8 @@ class Uses:
         return place(self.dialect, operation.schema, operation.table_name)
 
     def _sql(self, default: Any) -> str | None:
-        if default is None or default is False:
+        """Return a default as SQL; None for what stands in its place and is none."""
+        if default is None or default is False or isinstance(default, Computed | Identity):
             return None
         compiler: Any = self.dialect.ddl_compiler  # as Alembic makes one, for no statement
         return format_server_default(compiler(self.dialect, None), default)
