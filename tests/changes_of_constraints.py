@@ -91,6 +91,28 @@ CHANGES = (
         expressions={"parent.b": "id"},
     ),
     on_parent(
+        "index on a column that is new, for one that is gone",
+        'sa.Column("a", sa.Integer), sa.Column("b", sa.Integer), sa.Index("ix_a", "a", "b")',
+        'sa.Column("a", sa.Integer), sa.Column("d", sa.String(5), nullable=False),'
+        ' sa.Index("ix_a", "a", "d")',
+        defaults={"parent.d": "q"},
+        dropped=["parent.b"],
+    ),
+    on_parent(
+        "index and unique that lose their only column",
+        'sa.Column("b", sa.Integer), sa.Index("ix_b", "b"),'
+        ' sa.UniqueConstraint("b", "name", name="uq_b")',
+        'sa.Column("d", sa.Integer), sa.Index("ix_b", "d"),'
+        ' sa.UniqueConstraint("d", "name", name="uq_b")',
+        dropped=["parent.b"],
+    ),
+    on_parent(
+        "index turned round, on a column that is new",
+        'sa.Column("b", sa.Integer), sa.Index("ix_b", sa.desc("b"), "name")',
+        'sa.Column("d", sa.Integer), sa.Index("ix_b", "d", sa.desc("name"))',
+        dropped=["parent.b"],
+    ),
+    on_parent(
         "index turned round",
         'sa.Index("ix_name", "name", "id")',
         'sa.Index("ix_name", sa.desc("name"), "id")',
