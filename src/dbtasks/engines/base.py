@@ -119,6 +119,11 @@ class Backend(ColumnChecks, Indexing, Storage, Statements, Locking, Redirection)
         """Return what has to be dropped while a table is made anew, and made again after it."""
         return ()
 
+    @contextmanager
+    def rebuilding(self, connection: Connection) -> Iterator[None]:
+        """Keep in the block what a table has that is made anew, also what no revision knows of."""
+        yield
+
     @property
     def database_name(self) -> str:
         """Return the name by which a person knows this database, and types it to confirm."""
