@@ -84,6 +84,9 @@ class Backend(ColumnChecks, Indexing, Storage, Statements, Locking, Redirection)
     casts_columns: ClassVar[bool] = False
     """Whether a column gets a type of another kind only by a cast that is written."""
 
+    keys_hold_types: ClassVar[bool] = False
+    """Whether a column gets another type only while no foreign key is about it."""
+
     exact_names: ClassVar[bool] = False
     """Whether a column is told from another by the case of its name alone."""
 

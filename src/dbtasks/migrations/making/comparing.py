@@ -20,7 +20,7 @@ from dbtasks.migrations.making import (
     indexes,
     types,
 )
-from dbtasks.migrations.making.ordering import ordered
+from dbtasks.migrations.making.ordering import keys_outermost, ordered
 from dbtasks.migrations.making.reflection import Reflection, tables_of
 
 Operation = ops.MigrateOperation
@@ -46,6 +46,8 @@ def compare(context: MigrationContext) -> list[Operation]:
     for one in operations:
         if isinstance(one, ops.ModifyTableOps):
             one.ops = ordered(one.ops)
+    if not reflection.backend.batch_migrations:  # there a table is made anew once, for all of it
+        operations = keys_outermost(operations)
     return [one for one in operations if not (isinstance(one, ops.ModifyTableOps) and not one.ops)]
 
 

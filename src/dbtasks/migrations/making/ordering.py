@@ -1,4 +1,4 @@
-"""The order of what changes a table: right forth, and, turned round, right on the way back."""
+"""The order of what changes tables: right forth, and, turned round, right on the way back."""
 
 from collections.abc import Sequence
 
@@ -23,6 +23,28 @@ def ordered(operations: Sequence[Operation]) -> list[Operation]:
         str(one.column.name) for one in operations if isinstance(one, ops.AddColumnOp)
     }
     return sorted(operations, key=lambda one: _step(one, anew))
+
+
+def keys_outermost(operations: Sequence[Operation]) -> list[Operation]:
+    """Return the operations with foreign keys dropped before all else, and made after it.
+
+    Other tables have what they refer to, a column or what is unique.
+    """
+    parts: dict[int, list[Operation]] = {FIRST: [], MIDDLE: [], LAST: []}
+    for one in operations:
+        if not isinstance(one, ops.ModifyTableOps):
+            parts[MIDDLE].append(one)
+            continue
+        for place, some in parts.items():
+            own = [each for each in one.ops if _place(each) == place]
+            if own:
+                some.append(ops.ModifyTableOps(one.table_name, own, schema=one.schema))
+    return [one for some in parts.values() for one in some]
+
+
+def _place(operation: Operation) -> int:
+    step = _step(operation, set())
+    return step if step in (FIRST, LAST) else MIDDLE
 
 
 def _dropped(operations: Sequence[Operation]) -> set[str]:
