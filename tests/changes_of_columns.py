@@ -2,12 +2,17 @@
 
 import alembic
 
-from cases import ROWS, SERVERS, Case, on_parent, parent
+from cases import ALL, ROWS, SERVERS, Case, on_parent, parent
 
 ALEMBIC = tuple(map(int, alembic.__version__.split(".")[:2]))
 
 STORED = (
     'sa.Column("b", sa.Integer), sa.Column("a", sa.Integer, sa.Computed("b + {}", persisted=True))'
+)
+BESIDE = (
+    'sa.Column("b", sa.Integer),'
+    ' sa.Column("sum", sa.Integer, sa.Computed("coalesce(b, 2) + 1", persisted={1})),'
+    ' sa.Column("w", sa.String({0})), sa.Index("ix_sum", "sum")'
 )
 OTHER = 'table("{}", key(), sa.Column("a", sa.Enum({}, name="color"), server_default="red"))\n'
 PAY = 'table("pay", key(), {}, schema="hr")'
@@ -265,6 +270,15 @@ CHANGES = (
         "computed column turned plain",
         STORED.format(2),
         'sa.Column("b", sa.Integer), sa.Column("a", sa.Integer)',
+    ),
+    *(
+        on_parent(
+            f"column beside a computed one, {kind}",
+            BESIDE.format(5, persisted),
+            BESIDE.format(9, persisted),
+            on=ALL if persisted else ["sqlite", "mariadb"],  # PostgreSQL has it since 18
+        )
+        for kind, persisted in (("virtual", False), ("stored", True))
     ),
     Case(
         "identity",

@@ -1,10 +1,20 @@
 """The changes that indexes, constraints and foreign keys may see."""
 
-from cases import ROWS, Case, on_parent, parent
+from cases import ROWS, SERVERS, Case, on_parent, parent
 
 PET = (
     'table("pet", key(), sa.Column("parent_id", sa.ForeignKey("parent.id", name="fk_pet")),'
     ' sa.Index("ix_pet", {}))'
+)
+LEAF = (
+    'table("node", sa.Column("id", {0}, primary_key=True)),'
+    ' table("leaf", key(), sa.Column("node_id", {0}, sa.ForeignKey("node.id", ondelete="CASCADE"),'
+    " nullable=False))"
+)
+LEAVES = (*ROWS, "INSERT INTO node (id) VALUES (1)", "INSERT INTO leaf (id, node_id) VALUES (7, 1)")
+TREE = (
+    'table("node", sa.Column("id", {0}, primary_key=True),'
+    ' sa.Column("up_id", {0}, sa.ForeignKey("node.id", name="fk_up")))'
 )
 
 CHANGES = (
@@ -89,6 +99,28 @@ CHANGES = (
         on=["sqlite", "postgresql"],
         defaults={"parent.a": "1"},
         expressions={"parent.b": "id"},
+    ),
+    on_parent(
+        "index on a column that is new, for one that is gone",
+        'sa.Column("a", sa.Integer), sa.Column("b", sa.Integer), sa.Index("ix_a", "a", "b")',
+        'sa.Column("a", sa.Integer), sa.Column("d", sa.String(5), nullable=False),'
+        ' sa.Index("ix_a", "a", "d")',
+        defaults={"parent.d": "q"},
+        dropped=["parent.b"],
+    ),
+    on_parent(
+        "index and unique that lose their only column",
+        'sa.Column("b", sa.Integer), sa.Index("ix_b", "b"),'
+        ' sa.UniqueConstraint("b", "name", name="uq_b")',
+        'sa.Column("d", sa.Integer), sa.Index("ix_b", "d"),'
+        ' sa.UniqueConstraint("d", "name", name="uq_b")',
+        dropped=["parent.b"],
+    ),
+    on_parent(
+        "index turned round, on a column that is new",
+        'sa.Column("b", sa.Integer), sa.Index("ix_b", sa.desc("b"), "name")',
+        'sa.Column("d", sa.Integer), sa.Index("ix_b", "d", sa.desc("name"))',
+        dropped=["parent.b"],
     ),
     on_parent(
         "index turned round",
@@ -296,5 +328,30 @@ CHANGES = (
         "column with a foreign key",
         "",
         'sa.Column("boss_id", sa.ForeignKey("parent.id", ondelete="SET NULL", name="fk_boss"))',
+    ),
+    Case(
+        "type of a key, and of the foreign key that refers to it",
+        parent() + LEAF.format("sa.Integer"),
+        (parent() + LEAF.format("sa.BigInteger")),
+        LEAVES,
+        on=SERVERS,
+    ),
+    Case(
+        "type of a key, of what refers to it by another name, and of the table itself",
+        parent() + TREE.format("sa.Integer"),
+        parent() + TREE.format("sa.BigInteger"),
+        (*ROWS, "INSERT INTO node (id) VALUES (1)", "INSERT INTO node (id, up_id) VALUES (2, 1)"),
+        on=SERVERS,
+    ),
+    Case(
+        "foreign key dropped, and the column that it refers to",
+        parent('sa.Column("code", sa.Integer), sa.UniqueConstraint("code", name="uq_code")')
+        + 'table("apart", key(), sa.Column("parent_code",'
+        ' sa.ForeignKey("parent.code", name="fk_code"))),'
+        'table("zoo", key(), sa.Column("parent_code",'
+        ' sa.ForeignKey("parent.code", name="fk_zoo")))',
+        parent()
+        + 'table("apart", key()), table("zoo", key(), sa.Column("parent_code", sa.Integer))',
+        ROWS,
     ),
 )

@@ -270,6 +270,51 @@ def test_all_that_a_table_has_outlives_its_being_made_anew(world: World) -> None
     assert world.counts() == {"parent": 2, "child": 3}
 
 
+TRIGGER = "CREATE TRIGGER gone AFTER DELETE ON child BEGIN UPDATE parent SET {} = 'x'; END"
+BY_HAND = (
+    "CREATE VIEW names AS SELECT name, w FROM parent",
+    "CREATE VIEW short AS SELECT w FROM names",
+    TRIGGER.format("w"),
+    "CREATE TRIGGER named AFTER INSERT ON parent BEGIN DELETE FROM child; END",
+)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_is_only_in_the_database_outlives_a_table_made_anew(world: World) -> None:
+    world.models(parent('sa.Column("w", sa.String(5))'))
+    world.make()
+    world.run([*ROWS, *BY_HAND])
+    before = statements(world)
+    world.models(parent('sa.Column("w", sa.String(9))'))
+    world.make()
+    after = statements(world)
+    assert "VARCHAR(9)" in after["parent"]
+    assert {**before, "parent": ""} == {**after, "parent": ""}
+    world.migrate("-1")
+    assert statements(world).keys() == before.keys()
+    world.run(["DELETE FROM child WHERE id = 1"])
+    engine = create_engine(world.database.url)
+    with engine.connect() as connection:
+        assert connection.scalars(text("SELECT w FROM short")).all() == ["x", "x"]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("made", BY_HAND[0:3:2], ids=["view", "trigger"])
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_column_does_not_go_that_something_in_the_database_needs(world: World, made: str) -> None:
+    world.models(parent('sa.Column("w", sa.String(5))'))
+    world.make()
+    world.run([*ROWS, made])
+    before = statements(world)
+    world.models(parent())
+    with world.project() as project:
+        migrations.makemigrations(project)
+        with pytest.raises(DbtasksError, match="no such column: w") as failed:
+            migrations.migrate(project)
+    assert "rolled back" in failed.value.state
+    assert statements(world) == before
+
+
 def statements(world: World) -> dict[str, str]:
     """Return what SQLite keeps of all that there is, without our own tables."""
     engine = create_engine(world.database.url)

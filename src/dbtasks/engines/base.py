@@ -84,6 +84,9 @@ class Backend(ColumnChecks, Indexing, Storage, Statements, Locking, Redirection)
     casts_columns: ClassVar[bool] = False
     """Whether a column gets a type of another kind only by a cast that is written."""
 
+    keys_hold_types: ClassVar[bool] = False
+    """Whether a column gets another type only while no foreign key is about it."""
+
     exact_names: ClassVar[bool] = False
     """Whether a column is told from another by the case of its name alone."""
 
@@ -118,6 +121,11 @@ class Backend(ColumnChecks, Indexing, Storage, Statements, Locking, Redirection)
     def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
         """Return what has to be dropped while a table is made anew, and made again after it."""
         return ()
+
+    @contextmanager
+    def rebuilding(self, connection: Connection) -> Iterator[None]:
+        """Keep in the block what a table has that is made anew, also what no revision knows of."""
+        yield
 
     @property
     def database_name(self) -> str:

@@ -80,6 +80,7 @@ class MySQL(MySQLStorage, MySQLColumnChecks, MySQLIndexing, Backend):
         Driver("mysqldb", "MySQLdb", "mysqlclient"),
     )
     async_drivers: ClassVar = {"aiomysql": {}, "asyncmy": {}}
+    keys_hold_types = True
     streams_beside = False
     emptying = MySQLEmptying
     copying = MySQLCopying

@@ -1,21 +1,64 @@
-"""What SQLite has beside a table that is made anew, and would lose or refuse."""
+"""Tables of SQLite that are made anew, with all that these would lose, or that would be in the way.
+
+Alembic makes a table under another name, copies the rows, drops the old one and renames the new.
+It copies computed columns too, which SQLite refuses, and knows of no views and triggers.
+"""
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Insert, event, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateTable, DropTable
+
+from dbtasks.errors import ROLLED_BACK, Refused
+
+TEMPORARY = "_alembic_tmp_"
+LONGEST = 50
+"""What Alembic calls the new table before its time, and how much of that name it keeps."""
 
 VIEWS_AND_TRIGGERS = """
 SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('view', 'trigger') ORDER BY rowid
 """
 
+NAME = r"""(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|\w+)"""
+EVENT = re.compile(
+    rf"CREATE\s+TRIGGER\s+(?:{NAME}\s*\.\s*)?{NAME}\s*"
+    r"(?:BEFORE|AFTER|INSTEAD\s+OF)?\s*(DELETE|INSERT|UPDATE)\b",
+    re.IGNORECASE,
+)
+
+AS_IT_IS = {"no_parameters": True}
+NUMBERS = count()
+
 
 class Dependent(NamedTuple):
-    """Hold the statements that drop a view or a trigger, and make it again."""
+    """Hold a view or a trigger, the table that it is on, and the statement that makes it."""
 
-    drop: str
+    kind: str
+    name: str
+    on: str
     create: str
+
+    @property
+    def drop(self) -> str:
+        """Return the statement that drops it."""
+        return f"DROP {self.kind.upper()} {_quote(self.name)}"
+
+    def probe(self, columns: Sequence[str]) -> str | None:
+        """Return a statement that needs all that it needs, on a table with these columns."""
+        if self.kind == "view":
+            return f"SELECT * FROM {_quote(self.name)}"
+        event = EVENT.match(self.create)
+        sets = ", ".join(f"{_quote(one)} = NULL" for one in columns)
+        return event and {
+            "DELETE": f"DELETE FROM {_quote(self.on)}",
+            "INSERT": f"INSERT INTO {_quote(self.on)} DEFAULT VALUES",
+            "UPDATE": f"UPDATE {_quote(self.on)} SET {sets}",
+        }.get(event[1].upper())
 
 
 def read_dependents(connection: Connection, table: str) -> Sequence[Dependent]:
@@ -27,6 +70,106 @@ def read_dependents(connection: Connection, table: str) -> Sequence[Dependent]:
     for kind, name, on, sql in connection.exec_driver_sql(VIEWS_AND_TRIGGERS):
         if on in names or any(re.search(rf"\b{re.escape(one)}\b", sql, re.I) for one in names):
             names |= {name} if kind == "view" else set()
-            quoted = name.replace('"', '""')
-            found.append(Dependent(f'DROP {kind.upper()} "{quoted}"', sql))
+            found.append(Dependent(kind, name, on, sql))
     return found
+
+
+@contextmanager
+def follow(connection: Connection) -> Iterator[None]:
+    """Keep in the block what tables have that are made anew, wherever it comes from."""
+    followed = _Rebuilding()
+    listeners: Sequence[tuple[str, Callable[..., Any], dict[str, bool]]] = (
+        ("before_execute", followed.before, {"retval": True}),
+        ("after_execute", followed.after, {}),
+    )
+    for name, listener, options in listeners:
+        event.listen(connection, name, listener, **options)
+    try:
+        yield
+    finally:
+        for name, listener, _ in listeners:
+            event.remove(connection, name, listener)
+
+
+class _Rebuilding:
+    """Follow a table on its way: made, filled, in the place of the old one."""
+
+    def __init__(self) -> None:
+        self.new = ""
+        self.dependents: Sequence[Dependent] = ()
+        self.sound: Sequence[Dependent] = ()
+
+    def before(
+        self, connection: Connection, element: Any, several: Any, values: Any, options: Any
+    ) -> tuple[Any, Any, Any]:
+        """Leave computed columns out of the copy, and drop what the old table has beside it."""
+        if isinstance(element, CreateTable) and element.element.name.startswith(TEMPORARY):
+            self.new = element.element.name
+        elif isinstance(element, Insert) and getattr(element.table, "name", "") == self.new:
+            element = _without_computed(element)
+        elif isinstance(element, DropTable) and _temporary(element.element.name) == self.new:
+            self.dependents = read_dependents(connection, element.element.name)
+            self.sound = [one for one in self.dependents if _fault(connection, one) is None]
+            _run(connection, *(one.drop for one in reversed(self.dependents)))
+        return element, several, values
+
+    def after(self, connection: Connection, element: Any, *rest: object) -> None:
+        """Make again what was dropped once the new table has its name."""
+        if hasattr(element, "new_table_name") and element.table_name == self.new:
+            _run(connection, *(one.create for one in self.dependents))
+            for one in self.sound:
+                _check(connection, one)
+            self.new, self.dependents, self.sound = "", (), ()
+
+
+def _temporary(table: str) -> str:
+    return f"{TEMPORARY}{table}"[:LONGEST]
+
+
+def _without_computed(copy: Insert) -> Insert:
+    """Return the statement that copies the rows, without what SQLite computes."""
+    source: Any = copy.select
+    if source is None:
+        return copy
+    values = [one["expr"] for one in source.column_descriptions]
+    pairs = [
+        (name, value)
+        for name, value in zip(copy._select_names or (), values, strict=True)
+        if copy.table.c[name].computed is None
+    ]
+    names = [name for name, _ in pairs]
+    return copy.table.insert().inline().from_select(names, select(*(one for _, one in pairs)))
+
+
+def _run(connection: Connection, *statements: str) -> None:
+    for one in statements:
+        connection.exec_driver_sql(one, execution_options=AS_IT_IS).close()
+
+
+def _check(connection: Connection, dependent: Dependent) -> None:
+    """Raise Refused for what has lost a column: SQLite would tell whoever uses it next."""
+    fault = _fault(connection, dependent)
+    if fault is not None:
+        raise Refused(
+            f"the {dependent.kind} {dependent.name} of the database needs what the migration "
+            f"takes away: {fault.orig}",
+            hint="drop it in the migration, or before it, or make it again there as it is to be",
+            state=ROLLED_BACK,
+        ) from fault
+
+
+def _fault(connection: Connection, dependent: Dependent) -> DBAPIError | None:
+    """Return what SQLite says against using a view or a trigger."""
+    columns = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (dependent.on,))
+    statement = dependent.probe(columns.scalars().all())
+    try:
+        if statement:
+            # The driver keeps what it has prepared, and SQLite explains that as it was.
+            _run(connection, f"EXPLAIN {statement} -- {next(NUMBERS)}")
+    except DBAPIError as error:
+        return error
+    return None
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

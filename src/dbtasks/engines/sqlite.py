@@ -34,7 +34,7 @@ from dbtasks.engines.copying import SQLiteCopying, SQLiteLoading
 from dbtasks.engines.emptying import SQLiteEmptying
 from dbtasks.engines.indexing import SQLiteIndexing
 from dbtasks.engines.matching import check_python_regex, escape_glob, ignores_case, lower
-from dbtasks.engines.rebuilding import Dependent, read_dependents
+from dbtasks.engines.rebuilding import Dependent, follow, read_dependents
 from dbtasks.engines.redirection import LOCATION
 from dbtasks.engines.scratch import FileScratch
 from dbtasks.engines.statements import BLOCK, LINE, NAME, READS, STRING, TICKED, Syntax
@@ -122,6 +122,12 @@ class SQLite(SQLiteIndexing, Backend):
     def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
         """Return the views and triggers that name a table."""
         return read_dependents(connection, table)
+
+    @contextmanager
+    def rebuilding(self, connection: Connection) -> Iterator[None]:
+        """Follow the tables that Alembic makes anew."""
+        with follow(connection):
+            yield
 
     def engine_options(self) -> dict[str, Any]:
         """Wait for other writers, and share the one connection of a database in memory."""

@@ -77,14 +77,14 @@ def run(metadata: MetaData, **options: Any) -> None:
 def check_around(
     steps_of: Callable[..., Iterable[Any]] | None, backend: Backend, connection: Connection
 ) -> Callable[..., Iterable[Any]]:
-    """Return Alembic's steps with the engine's checks around them, in their transaction."""
+    """Return Alembic's steps with what the engine does around them, in their transaction."""
     assert steps_of is not None
 
     def checked(heads: Any, running: Any) -> Iterable[Any]:
         steps = iter(steps_of(heads, running))
         first = next(steps, None)
         if first is not None:
-            with backend.migration_checks(connection):
+            with backend.migration_checks(connection), backend.rebuilding(connection):
                 yield first
                 yield from steps
 

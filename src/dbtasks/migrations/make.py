@@ -177,7 +177,10 @@ def _on_scratch(
         environment.handover.on_configured = contexts.append
 
         def steps(scripts: ScriptDirectory, heads: tuple[str, ...]) -> tuple[()]:
-            found.append(work(scratch, contexts[-1]))
+            context = contexts[-1]
+            assert context.connection is not None
+            with scratch.backend.rebuilding(context.connection):
+                found.append(work(scratch, context))
             return ()
 
         environment.execute(steps, dont_mutate=True)

@@ -20,6 +20,7 @@ from dbtasks.migrations.making import (
     indexes,
     types,
 )
+from dbtasks.migrations.making.ordering import keys_outermost, ordered
 from dbtasks.migrations.making.reflection import Reflection, tables_of
 
 Operation = ops.MigrateOperation
@@ -43,18 +44,16 @@ def compare(context: MigrationContext) -> list[Operation]:
         for each in (checks, indexes, computed, column_checks, types, alterations):
             operations = each.add(context, reflection, tables, operations)
     for one in operations:
-        if isinstance(one, ops.ModifyTableOps):  # MySQL: a foreign key needs its index
-            one.ops = sorted(one.ops, key=lambda each: not _drops_foreign_key(each))
+        if isinstance(one, ops.ModifyTableOps):
+            one.ops = ordered(one.ops)
+    if not reflection.backend.batch_migrations:  # there a table is made anew once, for all of it
+        operations = keys_outermost(operations)
     return [one for one in operations if not (isinstance(one, ops.ModifyTableOps) and not one.ops)]
 
 
 def _drops_last(operations: Iterable[Operation]) -> list[Operation]:
     """Return the operations with tables dropped when no other refers to them any more."""
     return sorted(operations, key=lambda one: isinstance(one, ops.DropTableOp))
-
-
-def _drops_foreign_key(operation: Operation) -> bool:
-    return isinstance(operation, ops.DropConstraintOp) and operation.constraint_type == "foreignkey"
 
 
 def single(operations: Iterable[Operation]) -> Iterator[Operation]:

@@ -36,6 +36,8 @@ def add(
             _add_partial(context, reflection, place, known, operations)
             _add_parts(context, reflection, place, known, operations)
             _drop_unnamed(reflection, place, table, operations)
+            if reflection.backend.keys_need_indexes:
+                _drop_of_keys(context, reflection, place, known, operations)
         if reflection.backend.hides_indexes:
             _add_new(reflection, place, known, operations)
     return operations
@@ -172,6 +174,24 @@ def _drop_unnamed(
                 None, place[1], type_="unique", schema=place[0], _reverse=back
             )
             table_op(operations, place).ops.insert(0, drop)
+
+
+def _drop_of_keys(
+    context: MigrationContext,
+    reflection: Reflection,
+    place: Place,
+    known: dict[str, Index],
+    operations: Operations,
+) -> None:
+    """Drop the indexes that the server has made for foreign keys, by their names, with these."""
+    found = table_op(operations, place)
+    dropped = (one for one in found.ops if isinstance(one, ops.DropConstraintOp))
+    gone = {str(one.constraint_name) for one in dropped if one.constraint_type == "foreignkey"}
+    made = (one for one in found.ops if isinstance(one, ops.CreateForeignKeyOp))
+    kept = {*known, *(str(one.constraint_name) for one in made)}
+    for name in sorted(gone & {*reflection.indexes(place)} - kept):
+        if not any(_concerns(one, name) for one in found.ops):
+            found.ops.append(ops.DropIndexOp.from_index(_reflected(context, place, name)))
 
 
 def _reflected(context: MigrationContext, place: Place, name: str) -> Index:

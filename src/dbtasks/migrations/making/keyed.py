@@ -8,7 +8,7 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column
 
-from dbtasks.migrations.making.reflection import Reflection, backend_of
+from dbtasks.migrations.making.reflection import Place, Reflection, backend_of
 
 Operation = ops.MigrateOperation
 
@@ -48,27 +48,31 @@ class _Keys:
     def around(self, operation: Operation) -> Iterator[Operation]:
         columns = _columns(operation)
         needing = [one for one in self.keys if self._is_needed(columns, one["constrained_columns"])]
-        for one in needing:
-            yield ops.DropConstraintOp(
-                one["name"], self.name, type_="foreignkey", schema=self.schema
-            )
+        place = (self.schema, self.name)
+        yield from (drop_key(place, one) for one in needing)
         yield operation
-        for one in needing:
-            yield ops.CreateForeignKeyOp(
-                one["name"],
-                self.name,
-                one["referred_table"],
-                one["constrained_columns"],
-                one["referred_columns"],
-                source_schema=self.schema,
-                referent_schema=one["referred_schema"],
-                **one["options"],
-            )
+        yield from (make_key(place, one) for one in needing)
 
     def _is_needed(self, columns: list[str], key: list[str]) -> bool:
         first = len(key)
         others = any(one[:first] == key for one in self.indexes)
         return columns[:first] == key and not others
+
+
+def drop_key(place: Place, key: Any) -> Operation:
+    """Return what drops a foreign key of a table, as the inspector tells it."""
+    return ops.DropConstraintOp(key["name"], place[1], type_="foreignkey", schema=place[0])
+
+
+def make_key(place: Place, key: Any) -> Operation:
+    """Return what makes it again."""
+    return ops.CreateForeignKeyOp(
+        *(key["name"], place[1], key["referred_table"]),
+        *(key["constrained_columns"], key["referred_columns"]),
+        source_schema=place[0],
+        referent_schema=key["referred_schema"],
+        **key["options"],
+    )
 
 
 def _name(operation: Operation) -> str | None:

@@ -31,6 +31,7 @@ from dbtasks.migrations.making.expressions import as_meant
 from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.layout import lay_out
 from dbtasks.migrations.making.reflection import Place, Reflection, escape, sql_of
+from dbtasks.migrations.making.retyped import around_types
 from dbtasks.migrations.making.uses import enum_of
 
 PLAIN = (ops.CreateIndexOp, ops.DropIndexOp, ops.CreateTableCommentOp, ops.DropTableCommentOp)
@@ -85,7 +86,8 @@ def _each(
 ) -> Iterator[Code]:
     """Yield the code of each operation, not laid out."""
     made = {one.index_name for one in single(operations) if isinstance(one, ops.CreateIndexOp)}
-    for one in around_drops(context, [*_with_their_tables(operations)]):
+    rest = [*around_types(context, [*_with_their_tables(operations)])]
+    for one in around_drops(context, rest):
         imports: set[str] = set()
         if batch and isinstance(one, ops.ModifyTableOps) and not is_plain(context, one):
             lines = _render_anew(context, one, imports, made)
