@@ -265,11 +265,13 @@ CHANGES = (
         "column turned computed",
         'sa.Column("b", sa.Integer), sa.Column("a", sa.Integer)',
         STORED.format(2),
+        dropped=["parent.a"],
     ),
     on_parent(
         "computed column turned plain",
         STORED.format(2),
         'sa.Column("b", sa.Integer), sa.Column("a", sa.Integer)',
+        dropped=["parent.a"],
     ),
     *(
         on_parent(

@@ -495,3 +495,42 @@ def test_a_chain_of_new_names_begins_with_the_one_that_is_free(office: Inv) -> N
     steps = re.findall(r"--rename (\S+?);? ", f"{refused.err} ")
     assert steps[:1] == ["employee.nick:employee.alias"]
     assert "--rename employee.name:employee.nick" in refused.err
+
+
+COMPUTED = 'age: Mapped[int | None] = mapped_column(Integer, Computed("id + 1"))'
+
+
+@pytest.mark.parametrize("models", [(AGE, COMPUTED), (COMPUTED, AGE)])
+def test_a_column_is_not_emptied_silently_as_it_is_computed_now_or_no_more(
+    office: Inv, company: Path, database: Database, models: tuple[str, str]
+) -> None:
+    change(company, "import ForeignKey, String", "import Computed, ForeignKey, Integer, String")
+    add_column(company, models[0])
+    assert office("makemigrations", "--no-input").code == 0
+    assert office("migrate").code == 0
+    change(company, *models)
+    refused = office("makemigrations", "--no-input")
+    assert (refused.code, "hint: add --drop employee.age\n" in refused.err) == (3, True), refused
+    assert len(revisions(company)) == 2
+    made = office("makemigrations", "--no-input", "--drop", "employee.age")
+    assert made.code == 0, made
+    assert office("migrate").code == 0
+    found = rows(database, "SELECT age FROM employee ORDER BY id")
+    assert found == ([(2,), (3,)] if models[1] == COMPUTED else [(None,), (None,)])
+    assert is_clean(office)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 3), ("\n", 3)])
+@on_sqlite
+def test_a_person_is_asked_before_a_column_is_emptied(
+    office: Inv, company: Path, terminal: Callable[..., tuple[int, str]], answer: str, code: int
+) -> None:
+    change(company, "import ForeignKey, String", "import Computed, ForeignKey, Integer, String")
+    add_column(company, AGE)
+    assert office("makemigrations", "--no-input").code == 0
+    change(company, AGE, COMPUTED)
+    done, shown = terminal("makemigrations", answer=answer)
+    assert done == code, shown
+    assert "employee.age: is it right that its values go? [y/n]" in shown
+    assert "age is computed now, or no more" in shown
+    assert len(revisions(company)) == (3 if code == 0 else 2)

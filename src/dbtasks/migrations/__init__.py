@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dbtasks.migrations.history import Entry, pending, showmigrations
     from dbtasks.migrations.journal import Applied
     from dbtasks.migrations.make import Draft, Made, makemigrations, missing
-    from dbtasks.migrations.making.questions import Answers, Expression, Question, parse_pairs
+    from dbtasks.migrations.making.questions import Answers, Expression, Kind, Question, parse_pairs
     from dbtasks.migrations.merging import Merge, merge
     from dbtasks.migrations.offline import sqlmigrate
     from dbtasks.migrations.rebasing import Rebase, plan_rebase, rebase
@@ -37,6 +37,7 @@ __all__ = [
     "Draft",
     "Entry",
     "Expression",
+    "Kind",
     "Made",
     "Merge",
     "Plan",
@@ -76,7 +77,7 @@ _PLACES = {
     "journal": ("Applied",),
     "make": ("Draft", "Made", "makemigrations", "missing"),
     "merging": ("Merge", "merge"),
-    "making.questions": ("Answers", "Expression", "Question", "parse_pairs"),
+    "making.questions": ("Answers", "Expression", "Kind", "Question", "parse_pairs"),
     "offline": ("sqlmigrate",),
     "rebasing": ("Rebase", "plan_rebase", "rebase"),
     "run": ("Step",),

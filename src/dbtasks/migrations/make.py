@@ -20,7 +20,7 @@ from dbtasks.migrations.making.comparing import Operation
 from dbtasks.migrations.making.contradictions import check_consistent
 from dbtasks.migrations.making.filling import Filling
 from dbtasks.migrations.making.questions import Answers
-from dbtasks.migrations.making.renames import find_rename
+from dbtasks.migrations.making.renames import check_emptied, find_rename
 from dbtasks.migrations.making.rendering import Code
 from dbtasks.migrations.making.trial import Trial
 from dbtasks.migrations.opening import open_environment
@@ -156,10 +156,13 @@ def _rename(trial: Trial, answers: Answers) -> tuple[list[Operation], list[Opera
     """
     forth: list[Operation] = []
     back: list[Operation] = []
-    while pair := find_rename(trial.context, trial.compare(), answers):
+    operations = trial.compare()
+    while pair := find_rename(trial.context, operations, answers):
         trial.run([pair[0]])
         forth.append(pair[0])
         back.insert(0, pair[1])
+        operations = trial.compare()
+    check_emptied(operations, answers)
     answers.check_renames_used()
     return forth, back
 

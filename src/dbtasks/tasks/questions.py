@@ -29,7 +29,9 @@ def read_answers(
         for note in question.notes:
             run.output.note(note)
         if question.old:
-            return _ask_renamed(run, question)
+            return _ask_whether(run, f"Was {question.old} renamed to {question.new}?")
+        if question.kind is migrations.Kind.VALUES:
+            return _ask_whether(run, f"{question.new}: {question.kind.value}")
         return _ask_default(run, question)
 
     return migrations.Answers(
@@ -41,9 +43,9 @@ def read_answers(
     )
 
 
-def _ask_renamed(run: Run, question: "Question") -> str | None:
+def _ask_whether(run: Run, asked: str) -> str | None:
     known = {"y": "yes", "yes": "yes", "n": "no", "no": "no"}
-    while answer := run.answer(f"Was {question.old} renamed to {question.new}? [y/n] "):
+    while answer := run.answer(f"{asked} [y/n] "):
         if answer.lower() in known:
             return known[answer.lower()]
     return None

@@ -13,15 +13,16 @@ class Kind(Enum):
 
     COLUMN = "was the column renamed?"
     TABLE = "was the table renamed?"
+    VALUES = "is it right that its values go?"
     DEFAULT = "what do the rows get that are there?"
 
 
 @dataclass(frozen=True)
 class Question:
-    """Ask whether `old` became `new`, or which value the rows get for `new`.
+    """Ask whether `old` became `new`, if `new` may lose its values, or which ones its rows get.
 
-    `flags` answer it for a script: the first says yes, another no. `notes` are what else a person
-    should know.
+    `flags` answer it for a script; of a rename the first says yes, another no. `notes` are what
+    else a person should know.
     """
 
     kind: Kind
@@ -38,7 +39,7 @@ class Expression(str):
 
 
 Ask = Callable[[Question], str | None]
-"""Return the answer: of a rename "yes" or "no", of a default a literal or an Expression.
+"""Return the answer: "yes" or "no", or of a default a literal or an Expression.
 
 None is no answer.
 """
@@ -79,6 +80,13 @@ class Answers:
         if question.new in self.renames.values():
             return False
         return self._answer(question, unknown="no") == "yes"
+
+    def check_values_go(self, question: Question) -> None:
+        """Raise Refused where a person does not want that something loses its values."""
+        if question.new in self.dropped:
+            self.used.add(question.new)
+        elif self._answer(question, unknown="yes") != "yes":
+            raise Refused(f"{question.new} would lose its values", hint="change the models back")
 
     def names(self, question: Question) -> bool:
         """Whether a flag says that just this was renamed, however little the two look alike."""

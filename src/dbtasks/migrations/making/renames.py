@@ -38,6 +38,19 @@ def find_rename(
     return next((pair for question, pair in tables if answers.is_open(question)), None)
 
 
+def check_emptied(operations: Sequence[Operation], answers: Answers) -> None:
+    """Ask about each column that is dropped and made anew, as it is computed now, or no more."""
+    for table in operations:
+        if isinstance(table, ops.ModifyTableOps):
+            gone, new = ({one.name for one in some} for some in _gone_and_new(table))
+            for name in sorted(gone & new):
+                full = f"{full_name(table)}.{name}"
+                notes = (f"{name} is computed now, or no more: it is dropped, and made anew",)
+                answers.check_values_go(
+                    Question(Kind.VALUES, full, rename_flags(full), notes=notes)
+                )
+
+
 def _tables(
     operations: Sequence[Operation], answers: Answers
 ) -> Iterator[tuple[Question, tuple[Operation, Operation]]]:
