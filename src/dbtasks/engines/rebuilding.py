@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Insert, event, select
+from sqlalchemy import Connection, Insert, Inspector, Table, event, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable, DropTable
 
+from dbtasks.engines.computing import read_expressions
 from dbtasks.errors import ROLLED_BACK, Refused
 
 TEMPORARY = "_alembic_tmp_"
@@ -84,11 +85,26 @@ def follow(connection: Connection) -> Iterator[None]:
     )
     for name, listener, options in listeners:
         event.listen(connection, name, listener, **options)
+    read = _reader(connection)
+    event.listen(Table, "column_reflect", read)
     try:
         yield
     finally:
+        event.remove(Table, "column_reflect", read)
         for name, listener, _ in listeners:
             event.remove(connection, name, listener)
+
+
+def _reader(connection: Connection) -> Callable[[Inspector, Table, Any], None]:
+    """Return what gives computed columns their expressions when a table is reflected."""
+
+    def read(inspector: Inspector, table: Table, column: Any) -> None:
+        if inspector.bind is connection and "computed" in column:
+            found = read_expressions(connection, table.name)
+            told = column["computed"]
+            told["sqltext"] = found.get(column["name"], told["sqltext"])
+
+    return read
 
 
 class _Rebuilding:

@@ -30,6 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.authorizer import allow_reading, allow_writing
 from dbtasks.engines.base import WRITES, Backend, Driver
+from dbtasks.engines.computing import read_expressions
 from dbtasks.engines.copying import SQLiteCopying, SQLiteLoading
 from dbtasks.engines.emptying import SQLiteEmptying
 from dbtasks.engines.indexing import SQLiteIndexing
@@ -122,6 +123,10 @@ class SQLite(SQLiteIndexing, Backend):
     def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
         """Return the views and triggers that name a table."""
         return read_dependents(connection, table)
+
+    def computed(self, connection: Connection, table: str) -> Mapping[str, str]:
+        """Read them in the statement that made the table."""
+        return read_expressions(connection, table)
 
     @contextmanager
     def rebuilding(self, connection: Connection) -> Iterator[None]:
