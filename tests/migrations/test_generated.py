@@ -288,8 +288,8 @@ def test_computed_columns_are_told_from_each_other_as_their_table_is_made_anew(
 
 TRIGGER = "CREATE TRIGGER gone AFTER DELETE ON child BEGIN UPDATE parent SET {} = 'x'; END"
 BY_HAND = (
-    "CREATE VIEW names AS SELECT name, w FROM parent",
     "CREATE VIEW short AS SELECT w FROM names",
+    "CREATE VIEW names AS SELECT name, w FROM parent",
     TRIGGER.format("w"),
     "CREATE TRIGGER named AFTER INSERT ON parent BEGIN DELETE FROM child; END",
 )
@@ -315,7 +315,7 @@ def test_what_is_only_in_the_database_outlives_a_table_made_anew(world: World) -
     engine.dispose()
 
 
-@pytest.mark.parametrize("made", BY_HAND[0:3:2], ids=["view", "trigger"])
+@pytest.mark.parametrize("made", BY_HAND[1:3], ids=["view", "trigger"])
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_column_does_not_go_that_something_in_the_database_needs(world: World, made: str) -> None:
     world.models(parent('sa.Column("w", sa.String(5))'))

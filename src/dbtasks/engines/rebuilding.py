@@ -5,7 +5,7 @@ It copies computed columns too, which SQLite refuses, and knows of no views and 
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any, NamedTuple
@@ -49,6 +49,12 @@ class Dependent(NamedTuple):
         """Return the statement that drops it."""
         return f"DROP {self.kind.upper()} {_quote(self.name)}"
 
+    def needs(self, names: Collection[str]) -> bool:
+        """Whether it is on one of these tables and views, or names one."""
+        return self.on in names or any(
+            re.search(rf"\b{re.escape(one)}\b", self.create, re.I) for one in names
+        )
+
     def probe(self, columns: Sequence[str]) -> str | None:
         """Return a statement that needs all that it needs, on a table with these columns."""
         if self.kind == "view":
@@ -67,12 +73,14 @@ def read_dependents(connection: Connection, table: str) -> Sequence[Dependent]:
 
     A view of a table that is away for a moment lets SQLite rename none; a trigger goes with it.
     """
-    names, found = {table}, []
-    for kind, name, on, sql in connection.exec_driver_sql(VIEWS_AND_TRIGGERS):
-        if on in names or any(re.search(rf"\b{re.escape(one)}\b", sql, re.I) for one in names):
-            names |= {name} if kind == "view" else set()
-            found.append(Dependent(kind, name, on, sql))
-    return found
+    there = [Dependent(*row) for row in connection.exec_driver_sql(VIEWS_AND_TRIGGERS)]
+    names = {table}
+    while True:
+        found = [one for one in there if one.needs(names)]
+        views = {one.name for one in found if one.kind == "view"}
+        if views <= names:
+            return found
+        names |= views
 
 
 @contextmanager
