@@ -5,7 +5,7 @@ It copies computed columns too, which SQLite refuses, and knows of no views and 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any, NamedTuple
@@ -101,6 +101,24 @@ def follow(connection: Connection) -> Iterator[None]:
         event.remove(Table, "column_reflect", read)
         for name, listener, _ in listeners:
             event.remove(connection, name, listener)
+
+
+class SQLiteRebuilding:
+    """Know what a table of SQLite has beside it, and keep it."""
+
+    def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
+        """Return the views and triggers that name a table."""
+        return read_dependents(connection, table)
+
+    def computed(self, connection: Connection, table: str) -> Mapping[str, str]:
+        """Read them in the statement that made the table."""
+        return read_expressions(connection, table)
+
+    @contextmanager
+    def rebuilding(self, connection: Connection) -> Iterator[None]:
+        """Follow the tables that Alembic makes anew."""
+        with follow(connection):
+            yield
 
 
 def _reader(connection: Connection) -> Callable[[Inspector, Table, Any], None]:
