@@ -270,10 +270,40 @@ def test_all_that_a_table_has_outlives_its_being_made_anew(world: World) -> None
     assert world.counts() == {"parent": 2, "child": 3}
 
 
+COMPUTED = """
+CREATE TABLE bill (id INTEGER PRIMARY KEY, net INTEGER, w VARCHAR({}),
+  net_total INTEGER GENERATED ALWAYS AS (net * 2) STORED, -- AS (0)
+  total INTEGER AS (max(net, 3) * 3), "a ""b" TEXT AS (')' || net))
+"""
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_computed_columns_are_told_from_each_other_as_their_table_is_made_anew(
+    world: World,
+) -> None:
+    bill = (
+        "table('bill', key(), sa.Column('net', sa.Integer), sa.Column('w', sa.String({})),"
+        " sa.Column('net_total', sa.Integer, sa.Computed('net * 2', persisted=True)),"
+        " sa.Column('total', sa.Integer, sa.Computed('max(net, 3) * 3', persisted=False)),"
+        """ sa.Column('a "b', sa.Text, sa.Computed("')' || net", persisted=False)))"""
+    )
+    world.models(bill.format(5))
+    world.make()
+    world.run(["DROP TABLE bill", COMPUTED.format(5), "INSERT INTO bill (net) VALUES (2)"])
+    world.models(bill.format(9))
+    assert "net_total" not in world.make()
+    engine = create_engine(world.database.url)
+    with engine.connect() as connection:
+        found = connection.execute(text('SELECT net, w, net_total, total, "a ""b" FROM bill')).all()
+        assert [tuple(one) for one in found] == [(2, None, 4, 9, ")2")]
+        assert "VARCHAR(9)" in statements(world)["bill"]
+    engine.dispose()
+
+
 TRIGGER = "CREATE TRIGGER gone AFTER DELETE ON child BEGIN UPDATE parent SET {} = 'x'; END"
 BY_HAND = (
-    "CREATE VIEW names AS SELECT name, w FROM parent",
     "CREATE VIEW short AS SELECT w FROM names",
+    "CREATE VIEW names AS SELECT name, w FROM parent",
     TRIGGER.format("w"),
     "CREATE TRIGGER named AFTER INSERT ON parent BEGIN DELETE FROM child; END",
 )
@@ -299,7 +329,7 @@ def test_what_is_only_in_the_database_outlives_a_table_made_anew(world: World) -
     engine.dispose()
 
 
-@pytest.mark.parametrize("made", BY_HAND[0:3:2], ids=["view", "trigger"])
+@pytest.mark.parametrize("made", BY_HAND[1:3], ids=["view", "trigger"])
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_column_does_not_go_that_something_in_the_database_needs(world: World, made: str) -> None:
     world.models(parent('sa.Column("w", sa.String(5))'))

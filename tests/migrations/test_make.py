@@ -370,3 +370,14 @@ def test_the_hook_of_env_py_has_the_last_word(office: Inv, company: Path) -> Non
     assert made.code == 0, made
     assert "add column employee.nick" in made.err
     assert "phone" not in made.err
+
+
+@on_sqlite
+def test_a_downgrade_that_cannot_run_is_told_of(office: Inv, company: Path) -> None:
+    add_revision(company, "0002_odd", 'op.execute("CREATE TABLE odd (id INTEGER, x)")')
+    made = office("makemigrations", "--no-input")
+    assert made.code == 0, made
+    assert "its downgrade() was tried, and has to be mended: AttributeError" in made.err
+    assert made.out.startswith("Wrote ")
+    add_column(company, "nick: Mapped[str | None] = mapped_column(String(50))")
+    assert "downgrade" not in office("makemigrations", "--no-input").err

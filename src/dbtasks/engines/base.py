@@ -122,6 +122,10 @@ class Backend(ColumnChecks, Indexing, Storage, Statements, Locking, Redirection)
         """Return what has to be dropped while a table is made anew, and made again after it."""
         return ()
 
+    def computed(self, connection: Connection, table: str) -> Mapping[str, str]:
+        """Return the expressions of computed columns that SQLAlchemy may tell wrongly."""
+        return {}
+
     @contextmanager
     def rebuilding(self, connection: Connection) -> Iterator[None]:
         """Keep in the block what a table has that is made anew, also what no revision knows of."""

@@ -5,15 +5,16 @@ It copies computed columns too, which SQLite refuses, and knows of no views and 
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Insert, event, select
+from sqlalchemy import Connection, Insert, Inspector, Table, event, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable, DropTable
 
+from dbtasks.engines.computing import read_expressions
 from dbtasks.errors import ROLLED_BACK, Refused
 
 TEMPORARY = "_alembic_tmp_"
@@ -48,6 +49,12 @@ class Dependent(NamedTuple):
         """Return the statement that drops it."""
         return f"DROP {self.kind.upper()} {_quote(self.name)}"
 
+    def needs(self, names: Collection[str]) -> bool:
+        """Whether it is on one of these tables and views, or names one."""
+        return self.on in names or any(
+            re.search(rf"\b{re.escape(one)}\b", self.create, re.I) for one in names
+        )
+
     def probe(self, columns: Sequence[str]) -> str | None:
         """Return a statement that needs all that it needs, on a table with these columns."""
         if self.kind == "view":
@@ -66,12 +73,14 @@ def read_dependents(connection: Connection, table: str) -> Sequence[Dependent]:
 
     A view of a table that is away for a moment lets SQLite rename none; a trigger goes with it.
     """
-    names, found = {table}, []
-    for kind, name, on, sql in connection.exec_driver_sql(VIEWS_AND_TRIGGERS):
-        if on in names or any(re.search(rf"\b{re.escape(one)}\b", sql, re.I) for one in names):
-            names |= {name} if kind == "view" else set()
-            found.append(Dependent(kind, name, on, sql))
-    return found
+    there = [Dependent(*row) for row in connection.exec_driver_sql(VIEWS_AND_TRIGGERS)]
+    names = {table}
+    while True:
+        found = [one for one in there if one.needs(names)]
+        views = {one.name for one in found if one.kind == "view"}
+        if views <= names:
+            return found
+        names |= views
 
 
 @contextmanager
@@ -84,11 +93,44 @@ def follow(connection: Connection) -> Iterator[None]:
     )
     for name, listener, options in listeners:
         event.listen(connection, name, listener, **options)
+    read = _reader(connection)
+    event.listen(Table, "column_reflect", read)
     try:
         yield
     finally:
+        event.remove(Table, "column_reflect", read)
         for name, listener, _ in listeners:
             event.remove(connection, name, listener)
+
+
+class SQLiteRebuilding:
+    """Know what a table of SQLite has beside it, and keep it."""
+
+    def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
+        """Return the views and triggers that name a table."""
+        return read_dependents(connection, table)
+
+    def computed(self, connection: Connection, table: str) -> Mapping[str, str]:
+        """Read them in the statement that made the table."""
+        return read_expressions(connection, table)
+
+    @contextmanager
+    def rebuilding(self, connection: Connection) -> Iterator[None]:
+        """Follow the tables that Alembic makes anew."""
+        with follow(connection):
+            yield
+
+
+def _reader(connection: Connection) -> Callable[[Inspector, Table, Any], None]:
+    """Return what gives computed columns their expressions when a table is reflected."""
+
+    def read(inspector: Inspector, table: Table, column: Any) -> None:
+        if inspector.bind is connection and "computed" in column:
+            found = read_expressions(connection, table.name)
+            told = column["computed"]
+            told["sqltext"] = found.get(column["name"], told["sqltext"])
+
+    return read
 
 
 class _Rebuilding:

@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,7 +34,7 @@ from dbtasks.engines.copying import SQLiteCopying, SQLiteLoading
 from dbtasks.engines.emptying import SQLiteEmptying
 from dbtasks.engines.indexing import SQLiteIndexing
 from dbtasks.engines.matching import check_python_regex, escape_glob, ignores_case, lower
-from dbtasks.engines.rebuilding import Dependent, follow, read_dependents
+from dbtasks.engines.rebuilding import SQLiteRebuilding
 from dbtasks.engines.redirection import LOCATION
 from dbtasks.engines.scratch import FileScratch
 from dbtasks.engines.statements import BLOCK, LINE, NAME, READS, STRING, TICKED, Syntax
@@ -62,7 +62,7 @@ CHANGED = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) (?:\"[^\"]+\"|[^\s(]+)
 """What a statement changes."""
 
 
-class SQLite(SQLiteIndexing, Backend):
+class SQLite(SQLiteIndexing, SQLiteRebuilding, Backend):
     """Open files as the project means them: none is made by a command that only reads."""
 
     title = "SQLite"
@@ -118,16 +118,6 @@ class SQLite(SQLiteIndexing, Backend):
             database=f"file:{quote(str(self.path))}",
             query={**self.url.query, "mode": "rw", "uri": "true"},
         )
-
-    def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
-        """Return the views and triggers that name a table."""
-        return read_dependents(connection, table)
-
-    @contextmanager
-    def rebuilding(self, connection: Connection) -> Iterator[None]:
-        """Follow the tables that Alembic makes anew."""
-        with follow(connection):
-            yield
 
     def engine_options(self) -> dict[str, Any]:
         """Wait for other writers, and share the one connection of a database in memory."""

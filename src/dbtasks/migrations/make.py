@@ -43,12 +43,16 @@ NOTHING = Code("pass")
 
 @dataclass(frozen=True)
 class Draft:
-    """Hold what the models are missing: in words, and as the code of a revision."""
+    """Hold what the models are missing: in words, and as the code of a revision.
+
+    `fault` is what the scratch database said against its way back; the empty string is nothing.
+    """
 
     name: str = ""
     changes: tuple[str, ...] = ()
     upgrade: Code = NOTHING
     downgrade: Code = NOTHING
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,11 +123,14 @@ def _draft(project: Project, answers: Answers, from_database: bool) -> Draft:
             rest = trial.real(trial.compare(), filling.fill)
         reverse = ops.UpgradeOps(list(rest)).reverse()
         forth, back = _directed(context, [*forth, *filling.fill(rest)], [*reverse.ops, *back])
+        downgrade = trial.code(back)
         return Draft(
             naming.describe(forth),
             naming.tell_all(forth),
             trial.code(forth),
-            trial.code(back),
+            downgrade,
+            # What a hook has changed was not applied, and cannot be taken back.
+            "" if _hook(context) else trial.rehearse(downgrade),
         )
 
     draft = _on_scratch(project, work, from_database)
@@ -135,7 +142,7 @@ def _directed(
     context: MigrationContext, forth: list[Operation], back: list[Operation]
 ) -> tuple[list[Operation], list[Operation]]:
     """Return the operations as the project's own process_revision_directives leaves them."""
-    hook = context.opts.get("process_revision_directives")
+    hook = _hook(context)
     if hook is None or not forth:
         return forth, back
     script = ops.MigrationScript(rev_id(), ops.UpgradeOps(forth), ops.DowngradeOps(back))
@@ -147,6 +154,12 @@ def _directed(
         [each for one in upgrades for each in one.ops],
         [each for one in downgrades for each in one.ops],
     )
+
+
+def _hook(context: MigrationContext) -> Callable[..., None] | None:
+    """Return the project's own word on revisions, if it has one."""
+    found: Callable[..., None] | None = context.opts.get("process_revision_directives")
+    return found
 
 
 def _rename(trial: Trial, answers: Answers) -> tuple[list[Operation], list[Operation]]:

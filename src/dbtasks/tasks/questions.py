@@ -108,6 +108,8 @@ def show_made(run: Run, made: "Made") -> None:
         return
     for change in made.draft.changes:
         run.output.note(f"  {change}")
+    if made.draft.fault:
+        run.output.note(f"its downgrade() was tried, and has to be mended: {made.draft.fault}")
     if made.revision is not None:
         run.output.line(f"Wrote {made.revision.path}")
         return

@@ -48,7 +48,12 @@ class Reflection:
     def columns(self, place: Place) -> dict[str, Any]:
         """Return the columns of a table by name."""
         found = self.inspector.get_columns(place[1], schema=place[0])
-        return {one["name"]: one for one in found}
+        columns: dict[str, Any] = {one["name"]: one for one in found}
+        computed = [one for one in found if "computed" in one]
+        known = self.backend.computed(self.connection, place[1]) if computed else {}
+        for one in computed:
+            one["computed"]["sqltext"] = known.get(one["name"], one["computed"]["sqltext"])
+        return columns
 
     def checks(self, place: Place) -> dict[str, str]:
         """Return the checks that have a name, as the database tells them."""

@@ -78,7 +78,7 @@ def render(context: MigrationContext, operations: Sequence[Operation], *, batch:
 def run(context: MigrationContext, operations: Sequence[Operation], *, batch: bool) -> None:
     """Run operations by their code, each by what the database has when its turn comes."""
     for one in _each(context, operations, batch=batch):
-        _execute(context, Code(lay_out(one.text), one.imports))
+        execute(context, Code(lay_out(one.text), one.imports))
 
 
 def _each(
@@ -327,7 +327,7 @@ def _is_plain_column(context: MigrationContext, operation: Operation) -> bool:
     )
 
 
-def _execute(context: MigrationContext, code: Code) -> None:
+def execute(context: MigrationContext, code: Code) -> None:
     """Run code on a database, as Alembic would."""
     names: dict[str, Any] = {"op": Operations(context), "sa": sqlalchemy}
     for line in code.imports:

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy.exc import DBAPIError
 
+from dbtasks.migrations.making import rows
 from dbtasks.migrations.making.comparing import Operation, compare, grouped, single
-from dbtasks.migrations.making.reflection import Reflection
-from dbtasks.migrations.making.rendering import Code, render, run
+from dbtasks.migrations.making.reflection import Reflection, backend_of
+from dbtasks.migrations.making.rendering import Code, execute, render, run
 
 Change = Callable[[Sequence[Operation]], Sequence[Operation]]
 
@@ -29,6 +31,17 @@ class Trial:
     def run(self, operations: Sequence[Operation]) -> None:
         """Run operations, by the code that would stand in the revision."""
         run(self.context, operations, batch=self.batch)
+
+    def rehearse(self, code: Code) -> str:
+        """Run code where no table has a row, and return what is said against it, if anything."""
+        try:
+            rows.delete(self.context)
+            execute(self.context, code)
+        except DBAPIError as error:
+            return backend_of(self.context).message_of(error)
+        except Exception as error:  # Alembic's own, of many kinds, or that of a type's code
+            return " ".join(f"{type(error).__name__}: {error}".split())
+        return ""
 
     def real(self, operations: list[Operation], change: Change = list) -> list[Operation]:
         """Run operations, and return them without those that are asked for again afterwards.
