@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 import math
-import struct
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -12,6 +11,7 @@ from sqlalchemy import ARRAY, JSON, Enum, Float, Integer, Interval, Numeric
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dbtasks.engines import Backend
+from dbtasks.engines.copying.singles import nearest_single, shortest_single
 from dbtasks.engines.copying.wire import BinaryNumeric, Document
 from dbtasks.values.reasons import Reason, require
 from dbtasks.values.texts import texts_in
@@ -175,24 +175,13 @@ def _float(value: float, kind: TypeEngine[Any], backend: Backend) -> float:
 def _single(value: float) -> None:
     """Refuse what is neither a number of single precision, nor the shortest text of one."""
     try:
-        kept = _nearest_single(value)
+        kept, shortest = nearest_single(value), shortest_single(value)
     except OverflowError as error:
         raise Reason("it is too large for a column of single precision") from error
     require(kept or not value, "it is too small for a column of single precision")
-    shortest = next(
-        number
-        for digits in range(6, 10)
-        if _nearest_single(number := float(f"{kept:.{digits}g}")) == kept
-    )
     require(
         value in (kept, shortest), f"a column of single precision keeps {shortest!r}: a Double all"
     )
-
-
-def _nearest_single(value: float) -> float:
-    """Return the number of single precision that is nearest. Raises OverflowError."""
-    [found] = struct.unpack("<f", struct.pack("<f", value))
-    return float(found)
 
 
 def _instant(value: dt.datetime, kind: TypeEngine[Any], backend: Backend) -> dt.datetime:

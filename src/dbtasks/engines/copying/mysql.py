@@ -1,7 +1,7 @@
 """Copy rows into MySQL and MariaDB."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Double,
     Float,
     MetaData,
+    Select,
     String,
     Table,
     Time,
@@ -29,6 +30,7 @@ from sqlalchemy.types import TypeEngine
 from dbtasks.engines.copying.core import Rows
 from dbtasks.engines.copying.driver import DriverCopying
 from dbtasks.engines.copying.loading import Loading
+from dbtasks.engines.copying.singles import LARGEST_SINGLE, shortest_single
 from dbtasks.engines.copying.wire import DIGITS
 from dbtasks.engines.quoting import quoted
 
@@ -70,17 +72,26 @@ class MySQLCopying(DriverCopying):
     def _selected(self, one: Column[Any], kind: Any) -> ColumnElement[Any]:
         """Let the server write days, times and sets: drivers make others of some, or NULL.
 
-        It writes six digits of a FLOAT, and all of the sum with a DOUBLE.
+        It writes six digits of a FLOAT, and all of the product with a DOUBLE.
         """
         if isinstance(self.backend.resolve_type(one.type), BIT):
             return cast(one, BIGINT(unsigned=True))
-        if isinstance(kind, Float):
-            return type_coerce(type_coerce(one, kind) + literal_column("0e0", Double), Double)
+        if self._is_single(kind):
+            return type_coerce(type_coerce(one, kind) * literal_column("1e0", Double), Double)
         if isinstance(kind, (Date, Time)) or isinstance(self.backend.resolve_type(one.type), SET):
             return _without_zeros(cast(one, String))
         if isinstance(kind, DateTime):
             return _without_zeros(func.replace(cast(one, String), " ", "T"))
         return super()._selected(one, kind)
+
+    def _fetched(self, statement: Select[Any]) -> Iterator[Rows]:
+        """Read numbers of single precision by their shortest digits, as they were written."""
+        singles = [self._is_single(kind) for kind in self.types]
+        for rows in super()._fetched(statement):
+            yield [_shortened(row, singles) for row in rows] if any(singles) else rows
+
+    def _is_single(self, kind: TypeEngine[Any]) -> bool:
+        return isinstance(kind, Float) and self.backend.single_precision(kind)
 
     def merge_in(self, batches: Iterable[Rows], *, update: bool) -> tuple[int, int]:
         """Leave no table beside."""
@@ -122,6 +133,19 @@ class MySQLCopying(DriverCopying):
         """Leave out what names another table's columns; a primary key is not named at all."""
         named = super()._about(message.partition(" REFERENCES ")[0])
         return named or [one for one in self.columns if one.primary_key]
+
+
+def _shortened(row: Sequence[Any], singles: Sequence[bool]) -> tuple[Any, ...]:
+    return tuple(
+        _shortest(value) if single and value is not None else value
+        for value, single in zip(row, singles, strict=True)
+    )
+
+
+def _shortest(value: float) -> float:
+    """Leave the largest as it is: its shortest text is larger, and out of range here."""
+    shortest = shortest_single(value)
+    return shortest if abs(shortest) <= LARGEST_SINGLE else value
 
 
 def _without_zeros(text: ColumnElement[str]) -> ColumnElement[str]:
