@@ -1,7 +1,7 @@
 """Copy the rows of a table in and out by SQLAlchemy Core, as any database allows."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -40,6 +40,8 @@ KEYS = 500
 """Keys that one statement names."""
 
 Rows = Sequence[Sequence[Any]]
+RowLists = Generator[Sequence[Row], None, None]
+"""Lists of rows; what is not read to its end has to be closed."""
 
 
 class Block(NamedTuple):
@@ -101,7 +103,7 @@ class Copying:
         for rows in self.rows_out(criteria):
             yield Block(WRITERS[form](rows), len(rows))
 
-    def rows_out(self, criteria: Sequence[ColumnElement[bool]] = ()) -> Iterator[Sequence[Row]]:
+    def rows_out(self, criteria: Sequence[ColumnElement[bool]] = ()) -> RowLists:
         """Yield lists of rows in the order of their key."""
         chosen = [
             self._selected(one, kind) for one, kind in zip(self.columns, self.types, strict=True)
@@ -285,7 +287,7 @@ class Copying:
         self.connection.execute(update_statement(target).where(*same).values(values), given)
 
 
-def rows_of(blocks: Iterable[Block]) -> Iterator[Sequence[Row]]:
+def rows_of(blocks: Iterable[Block]) -> RowLists:
     """Yield the rows of blocks in the form jsonl."""
     for block in blocks:
         yield from_jsonl(block.text)

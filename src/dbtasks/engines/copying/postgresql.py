@@ -27,9 +27,9 @@ from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.copying.ahead import ahead
 from dbtasks.engines.copying.arrow import Columns
-from dbtasks.engines.copying.core import BATCH, Block, Copying, RowError, Rows, rows_of
+from dbtasks.engines.copying.core import BATCH, Block, Copying, RowError, RowLists, Rows, rows_of
 from dbtasks.engines.copying.forms import CSV, JSONL
-from dbtasks.engines.copying.wire import DIGITS, Document, Row, duration_of
+from dbtasks.engines.copying.wire import DIGITS, Document, duration_of
 from dbtasks.engines.quoting import quoted
 from dbtasks.engines.storage import FILLED
 
@@ -91,7 +91,7 @@ class PostgreSQLCopying(Copying):
         for text, rows in self._sent(form, BATCH):
             yield Block(_json_lines(text, rows) if form == JSONL else text, rows)
 
-    def rows_out(self, criteria: Sequence[ColumnElement[bool]] = ()) -> Iterator[Sequence[Row]]:
+    def rows_out(self, criteria: Sequence[ColumnElement[bool]] = ()) -> RowLists:
         """Yield the rows of what COPY sends."""
         if criteria or not self._by_copy:
             self._settle()
