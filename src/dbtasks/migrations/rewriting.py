@@ -21,8 +21,7 @@ def rename(
     """Return a file with other values assigned to names, as `revision` or `down_revision`.
 
     `names` are the new ids by the old ones, for `depends_on` and `replaces`; `told` those that the
-    docstring has. Raises UsageError for
-    a file that does not assign such a name at its beginning.
+    docstring has. Raises UsageError for a file that does not assign such a name at its beginning.
     """
     lines = source.split("\n")
     tree = ast.parse(source)
