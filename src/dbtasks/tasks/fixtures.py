@@ -97,6 +97,11 @@ def dumpdata(
         )
     for name, rows in dumped.tables.items():
         run.output.note(f"Dumped {name}: {_number(rows)}.")
+    for child, parent in dumped.left_out:
+        run.output.note(
+            f"Note: rows of {child} refer to {parent}, which is not in the dump: "
+            "it loads where those rows are."
+        )
 
 
 @command(writes=True, asks=True)

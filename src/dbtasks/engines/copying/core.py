@@ -98,6 +98,11 @@ class Copying:
         self.columns = columns
         self.types = [self._stored_type(one) for one in columns]
 
+    @cached_property
+    def is_typed(self) -> bool:
+        """Whether the table is known to have only values that its columns can have."""
+        return self.backend.typed_columns
+
     def copy_out(self, form: str, criteria: Sequence[ColumnElement[bool]] = ()) -> Iterator[Block]:
         """Yield the rows in the order of their key, as text in a form: jsonl or csv."""
         for rows in self.rows_out(criteria):

@@ -1,7 +1,8 @@
 """Copy rows in and out of SQLite."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cached_property
 from operator import is_
 from typing import Any
 
@@ -10,22 +11,43 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     Inspector,
+    Integer,
+    LargeBinary,
     Numeric,
     Select,
+    String,
     Table,
+    Text,
+    and_,
+    cast,
+    func,
     inspect,
+    literal,
+    not_,
+    or_,
+    select,
     type_coerce,
 )
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.copying.classes import ColumnReader
-from dbtasks.engines.copying.core import BATCH, Rows
+from dbtasks.engines.copying.core import BATCH, Block, Rows
 from dbtasks.engines.copying.driver import DriverCopying
+from dbtasks.engines.copying.forms import JSONL
 from dbtasks.engines.copying.loading import Loading
-from dbtasks.engines.copying.wire import BinaryNumeric
+from dbtasks.engines.copying.wire import BinaryNumeric, Document
 
 DECIMALS = 323
 """Decimals of the smallest number that there is."""
+
+JSON_SINCE = (3, 38)
+"""The version since which every SQLite can write JSON."""
+
+ARGUMENTS = 100
+"""Arguments that a function takes in every version."""
+
+WIDEST = 2**63 - 1
+"""The largest whole number that there is."""
 
 
 class SQLiteCopying(DriverCopying):
@@ -37,6 +59,59 @@ class SQLiteCopying(DriverCopying):
         if not isinstance(kind, Numeric) or isinstance(kind, Float) or not kind.asdecimal:
             return kind
         return BinaryNumeric(kind.precision, kind.scale, decimal_return_scale=DECIMALS)
+
+    @cached_property
+    def is_typed(self) -> bool:
+        """Ask the database where the columns are whole numbers and texts: that is faster."""
+        if not self._is_plain:
+            return False
+        columns = zip(self.columns, self.types, strict=True)
+        misfit = or_(*(self._misfit(one, kind) for one, kind in columns))
+        found = self.connection.execute(select(literal(1)).where(misfit).limit(1))
+        return found.first() is None
+
+    def copy_out(self, form: str, criteria: Sequence[ColumnElement[bool]] = ()) -> Iterator[Block]:
+        """Let the database write the lines, where it writes the same: that takes half the time."""
+        if form != JSONL or not self.is_typed:
+            yield from super().copy_out(form, criteria)
+            return
+        line = type_coerce(func.json_array(*self.columns), Text)
+        statement = select(line).where(*criteria).order_by(*self.table.primary_key)
+        result = self.connection.execute(statement)
+        cursor: Any = result.cursor
+        with closing(result), self._wrapped("SELECT"):
+            while rows := cursor.fetchmany(BATCH):
+                yield Block("".join([f"{text}\n" for (text,) in rows]).encode(), len(rows))
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the columns hold whole numbers and texts, of which nothing else is made."""
+        dialect = self.connection.dialect
+        return (
+            (dialect.server_version_info or ()) >= JSON_SINCE
+            and len(self.columns) <= ARGUMENTS
+            and all(
+                isinstance(kind, (Integer, String))
+                and not isinstance(kind, Document)
+                and ColumnReader(kind, dialect).process is None
+                for kind in self.types
+            )
+        )
+
+    def _misfit(self, one: Column[Any], kind: TypeEngine[Any]) -> ColumnElement[bool]:
+        """Return whether a column has a value that it cannot have."""
+        stored = type_coerce(one, kind)
+        classes = ["integer" if isinstance(kind, Integer) else "text"]
+        wrong = func.typeof(stored).not_in([*classes, "null"] if one.nullable else classes)
+        if isinstance(kind, Integer):
+            smallest, largest = self.backend.integer_range(kind)
+            if largest < WIDEST:
+                return or_(wrong, not_(stored.between(smallest, largest)))
+        elif isinstance(kind, String) and kind.length is not None:
+            nul = func.instr(stored, func.char(0)) > 0  # up to it the characters are counted
+            long = or_(func.length(stored) > kind.length, nul)
+            return or_(wrong, and_(func.length(cast(one, LargeBinary)) > kind.length, long))
+        return wrong
 
     def _fetched(self, statement: Select[Any]) -> Iterator[Rows]:
         """Yield what the driver fetches, read column by column."""
