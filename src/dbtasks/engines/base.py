@@ -1,7 +1,7 @@
 """What differs between databases, as one documented class; the others derive from it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,6 +225,12 @@ class Backend(ColumnChecks, Indexing, Storage, Statements, Locking, Redirection)
     def can_roll_back(self, connection: Connection, table: Table) -> bool:
         """Whether a change of the table's rows can be rolled back."""
         return True
+
+    def own_rows(
+        self, connection: Connection, table: Table, others: Collection[Table]
+    ) -> Sequence[ColumnElement[bool]]:
+        """Return the conditions of the rows of a table that none of the others has as its own."""
+        return ()
 
     def plan_of(self, connection: Connection, statement: Any) -> Plan:
         """Return the engine's plan for a statement: the names of its columns, and its rows."""

@@ -30,6 +30,7 @@ from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
 from dbtasks.engines.copying import PostgreSQLCopying, PostgreSQLLoading
 from dbtasks.engines.emptying import PostgreSQLEmptying
 from dbtasks.engines.indexing import PostgreSQLIndexing
+from dbtasks.engines.inheritance import rows_without_heirs
 from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
 from dbtasks.engines.quoting import quoted
@@ -159,6 +160,10 @@ class PostgreSQL(PostgreSQLIndexing, Backend):
             for column in table.columns:
                 if _is_generated(column):
                     _set_sequence(connection, column)
+
+    def own_rows(self, connection: Connection, table: Table, others: Any) -> Any:
+        """Leave out the rows of tables that inherit from this one."""
+        return rows_without_heirs(connection, table, others)
 
     def numeric_size(self, kind: Numeric[Any]) -> tuple[int | None, int | None]:
         """Return 131072 digits before and 16383 behind the point, for a Numeric without sizes."""
@@ -384,8 +389,10 @@ def _set_sequence(connection: Connection, column: Column[Any]) -> None:
         name = connection.scalar(select(func.pg_get_serial_sequence(table, column.name)))
     if name is None:
         return
-    highest = select(func.max(column)).scalar_subquery()
-    reached = func.coalesce(func.pg_sequence_last_value(func.to_regclass(name)), 0)
-    connection.execute(
-        select(func.setval(func.to_regclass(name), highest)).where(highest > reached)
-    )
+    sequence = func.to_regclass(name)
+    step = text("SELECT seqincrement FROM pg_sequence WHERE seqrelid = to_regclass(:name)")
+    falls = (connection.scalar(step, {"name": name}) or 1) < 0
+    furthest = select((func.min if falls else func.max)(column)).scalar_subquery()
+    reached = func.coalesce(func.pg_sequence_last_value(sequence), 0)
+    further = furthest < reached if falls else furthest > reached
+    connection.execute(select(func.setval(sequence, furthest)).where(further))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 from random import randrange
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dbtasks.errors import Negative, UsageError
 from dbtasks.tasks.edge import command
@@ -110,6 +110,7 @@ def loaddata(
     input_: str | None = None,
     model: str | None = None,
     columns: str | None = None,
+    header: bool = False,
     upsert: bool = False,
     ignore_existing: bool = False,
     truncate: bool = False,
@@ -126,15 +127,15 @@ def loaddata(
     if source == "-":
         check_first(run, "stdin")
     empties = truncate and not resume
+    file: dict[str, Any] = {"model": model, "columns": names(columns), "header": header}
     if (upsert or empties) and not run.dry_run:
-        _confirm_load(run, source, model, names(columns), empties=empties)
+        _confirm_load(run, source, file, empties=empties)
     with run.output.progress() as tell:
         received = fixtures.loaddata(
             run.project,
             "stdin" if source == "-" else source,
             stream=run.stdin if source == "-" else None,
-            model=model,
-            columns=names(columns),
+            **file,
             upsert=upsert,
             ignore_existing=ignore_existing,
             truncate=truncate,
@@ -287,16 +288,14 @@ def _confirm_leaving(run: Run, source: "Project") -> None:
     run.ask(action, source)
 
 
-def _confirm_load(
-    run: Run, source: str, model: str | None, columns: "Sequence[str]", *, empties: bool
-) -> None:
+def _confirm_load(run: Run, source: str, file: dict[str, Any], *, empties: bool) -> None:
     """Show a person which tables a file empties, or changes rows of, and ask."""
     from dbtasks import fixtures
 
     run.allow(f"loading {source} {'empties tables first' if empties else 'changes rows'}")
     if run.no_input:
         return
-    found = fixtures.find_loaded(run.project, source, model=model, columns=columns)
+    found = fixtures.find_loaded(run.project, source, **file)
     tables = [one.table for one in found]
     if empties:
         _confirm_emptying(run, f"loading {source}", tables)

@@ -113,6 +113,7 @@ PARTICULAR = {
     },
     "loaddata": {
         "columns": "The columns of a file of one table, in their order: id,name,dept_id.",
+        "header": "The first line of a CSV is a header, whose names --columns replaces.",
         "input": "A dump, a fixture of Django, or a CSV, JSON or Parquet file; - is stdin.",
         "model": "The mapped class, or the table, whose rows are in a file of one table.",
     },

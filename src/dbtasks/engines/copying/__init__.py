@@ -1,7 +1,15 @@
 """How the rows of whole tables get in and out on each engine, and what waits until all are in."""
 
 from dbtasks.engines.copying.constraints import PostgreSQLLoading
-from dbtasks.engines.copying.core import BATCH, Block, Copying, RowError, RowLists, Rows
+from dbtasks.engines.copying.core import (
+    BATCH,
+    Block,
+    Copying,
+    LeftOutError,
+    RowError,
+    RowLists,
+    Rows,
+)
 from dbtasks.engines.copying.forms import CSV, JSONL, PARQUET
 from dbtasks.engines.copying.loading import Loading, Orphan
 from dbtasks.engines.copying.mysql import MySQLCopying, MySQLLoading
@@ -16,6 +24,7 @@ __all__ = [
     "PARQUET",
     "Block",
     "Copying",
+    "LeftOutError",
     "Loading",
     "MySQLCopying",
     "MySQLLoading",

@@ -40,6 +40,9 @@ KEYS = 500
 """Keys that one statement names."""
 
 Rows = Sequence[Sequence[Any]]
+Send = Callable[[Rows], int]
+"""Send rows, and return how many the database has taken."""
+
 RowLists = Generator[Sequence[Row], None, None]
 """Lists of rows; what is not read to its end has to be closed."""
 
@@ -71,6 +74,15 @@ class RowError(Exception):
         self.error = error
         self.key = key
         self.values = values or {}
+
+
+class LeftOutError(Exception):
+    """Say how many of the rows that were given the database has not taken, without an error."""
+
+    def __init__(self, given: int, taken: int) -> None:
+        super().__init__(f"{taken} of {given} rows were taken")
+        self.given = given
+        self.taken = taken
 
 
 class Copying:
@@ -130,30 +142,33 @@ class Copying:
         """Insert the rows of all batches, and return how many they were.
 
         What is not given a value gets the column's default of the database, and never that of
-        the model. Raises RowError for a row that the database refuses.
+        the model. Raises RowError for a row that the database refuses, and LeftOutError where
+        it has left some out, as a trigger may.
         """
-        done = 0
+        done = taken = 0
         for rows in batches:
-            self._try(self._send, rows, range(done, done + len(rows)))
+            taken += self._try(self._send, rows, range(done, done + len(rows)))
             done += len(rows)
-        return done
+        return check_taken(done, taken)
 
     def merge_in(self, batches: Iterable[Rows], *, update: bool) -> tuple[int, int]:
         """Insert the rows whose primary key is not there; change the others, or leave them.
 
         Returns how many rows there were, and how many of them were there before.
         """
-        done = known = 0
+        done = known = taken = 0
         for rows in batches:
             keys = self._keys_of(rows)
             there = self._existing(keys)
             new = [number for number, key in enumerate(keys) if key not in there]
             old = [number for number, key in enumerate(keys) if key in there] if update else []
             for send, some in ((self._send, new), (self._change, old)):
-                self._try(send, [rows[number] for number in some], [done + one for one in some])
+                numbers = [done + one for one in some]
+                taken += self._try(send, [rows[number] for number in some], numbers)
             done += len(rows)
             known += len(rows) - len(new)
-        return done, known
+            taken += 0 if update else len(rows) - len(new)
+        return check_taken(done, taken), known
 
     def takes(self, kind: TypeEngine[Any], value: object) -> bool:
         """Whether a value is one that only this database knows, and Python has no type for."""
@@ -197,15 +212,18 @@ class Copying:
             for row in rows
         ]
 
-    def _try(self, send: Callable[[Rows], None], rows: Rows, numbers: Sequence[int]) -> None:
-        """Send one batch; when it is refused, look for the row by sending one by one."""
+    def _try(self, send: Send, rows: Rows, numbers: Sequence[int]) -> int:
+        """Send one batch; when it is refused, look for the row by sending one by one.
+
+        Returns how many rows were taken.
+        """
         if not rows:
-            return
+            return 0
         savepoint = self.connection.begin_nested()
         try:
-            send(rows)
+            taken = send(rows)
             savepoint.commit()
-            return
+            return taken
         except DBAPIError as error:
             if self._is_gone(error):
                 raise RowError(None, error) from error
@@ -215,7 +233,7 @@ class Copying:
 
     def _find(
         self,
-        send: Callable[[Rows], None],
+        send: Send,
         rows: Rows,
         numbers: Sequence[int],
         refused: DBAPIError,
@@ -242,10 +260,11 @@ class Copying:
             or self.backend.has_ended(self.connection)
         )
 
-    def _send(self, rows: Rows) -> None:
+    def _send(self, rows: Rows) -> int:
         names = [one.name for one in self.columns]
         given = [dict(zip(names, row, strict=True)) for row in rows]
         self.connection.execute(insert(self._target).inline(), given)
+        return len(rows)
 
     @cached_property
     def _target(self) -> Any:
@@ -278,18 +297,26 @@ class Copying:
             found.update(map(tuple, self.connection.execute(select(*columns).where(among))))
         return found
 
-    def _change(self, rows: Rows) -> None:
+    def _change(self, rows: Rows) -> int:
         """Set the other columns of rows that are there."""
         target, places = self._target, self._key
         others = [place for place in range(len(self.columns)) if place not in places]
         if not rows or not others:
-            return
+            return len(rows)
         names = [one.name for one in self.columns]
         same = [target.c[names[place]] == bindparam(f"key_{place}") for place in places]
         values: dict[str, Any] = {names[place]: bindparam(f"value_{place}") for place in others}
         marks = [f"{'key' if one in places else 'value'}_{one}" for one in range(len(names))]
         given = [dict(zip(marks, row, strict=True)) for row in rows]
-        self.connection.execute(update_statement(target).where(*same).values(values), given)
+        done = self.connection.execute(update_statement(target).where(*same).values(values), given)
+        return done.rowcount if done.supports_sane_multi_rowcount() else len(rows)
+
+
+def check_taken(given: int, taken: int) -> int:
+    """Return the number of rows, which is the same. Raises LeftOutError."""
+    if taken != given:
+        raise LeftOutError(given, taken)
+    return given
 
 
 def rows_of(blocks: Iterable[Block]) -> RowLists:

@@ -17,18 +17,21 @@ class DriverCopying(Copying):
     rows_a_statement: ClassVar[int | None] = None
     """How many rows a statement has; None for as many as fit PARAMETERS."""
 
-    def _send(self, rows: Rows) -> None:
+    def _send(self, rows: Rows) -> int:
         sent = self._bound(rows)
         size = self.rows_a_statement or max(1, PARAMETERS // len(self.columns))
         whole = len(sent) // size * size
+        taken = 0
         if whole:
             grouped = [
                 tuple(chain.from_iterable(sent[start : start + size]))
                 for start in range(0, whole, size)
             ]
-            self.connection.exec_driver_sql(self._statement(size), grouped)
+            taken += self.connection.exec_driver_sql(self._statement(size), grouped).rowcount
         if whole < len(sent):
-            self.connection.exec_driver_sql(self._statement(1), list(map(tuple, sent[whole:])))
+            rest = list(map(tuple, sent[whole:]))
+            taken += self.connection.exec_driver_sql(self._statement(1), rest).rowcount
+        return taken
 
     def _bound(self, rows: Rows) -> Rows:
         """Return the rows as the driver takes them."""

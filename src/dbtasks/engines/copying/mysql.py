@@ -101,7 +101,7 @@ class MySQLCopying(DriverCopying):
             with suppress(DBAPIError):  # the connection, and what is temporary, may be gone
                 self.connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {STAGE}")
 
-    def _change(self, rows: Rows) -> None:
+    def _change(self, rows: Rows) -> int:
         """Change rows by one statement, where it is let: the drivers send one a row."""
         savepoint = self.connection.begin_nested()
         try:
@@ -110,9 +110,9 @@ class MySQLCopying(DriverCopying):
             if self._is_gone(error):
                 raise
             savepoint.rollback()
-            super()._change(rows)
-        else:
-            savepoint.commit()
+            return super()._change(rows)
+        savepoint.commit()
+        return len(rows)
 
     def _change_at_once(self, rows: Rows) -> None:
         """Send rows into a table beside, whose columns have the same types, and take them over."""

@@ -27,7 +27,16 @@ from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.copying.ahead import ahead
 from dbtasks.engines.copying.arrow import Columns
-from dbtasks.engines.copying.core import BATCH, Block, Copying, RowError, RowLists, Rows, rows_of
+from dbtasks.engines.copying.core import (
+    BATCH,
+    Block,
+    Copying,
+    RowError,
+    RowLists,
+    Rows,
+    check_taken,
+    rows_of,
+)
 from dbtasks.engines.copying.forms import CSV, JSONL
 from dbtasks.engines.copying.wire import DIGITS, Document, duration_of
 from dbtasks.engines.quoting import quoted
@@ -117,16 +126,20 @@ class PostgreSQLCopying(Copying):
         rows = f"SELECT {names} FROM"
         self._run(f"CREATE TEMPORARY TABLE {STAGE} ON COMMIT DROP AS {rows} {table} LIMIT 0")
         done = self._copy_into(STAGE, batches)
-        known = self._run(f"SELECT count(*) FROM {STAGE} JOIN {table} USING ({key})").scalar()
+        there = f"count(*) FROM {STAGE} JOIN {table} USING ({key})"
+        known = self._run(f"SELECT {there}").scalar()
+        action = self._action(update=update)
         try:
-            self._run(
+            merged = self._run(
                 f"INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE {rows} {STAGE} "
-                f"ON CONFLICT ({key}) DO {self._action(update=update)}"
+                f"ON CONFLICT ({key}) DO {action}"
             )
         except DBAPIError as error:
             raise RowError(None, error, _key_of(error)) from error
+        passed = not action.startswith("UPDATE")  # those that are there are not counted
+        check_taken(done, self._run(f"SELECT {there}").scalar() if passed else merged.rowcount)
         self._run(f"DROP TABLE {STAGE}")
-        return done, known or 0
+        return done, known
 
     def _action(self, *, update: bool) -> str:
         """Return what is done to a row that is there."""
@@ -167,6 +180,7 @@ class PostgreSQLCopying(Copying):
                     with cursor.copy(sql) as copy:
                         for text in sender.texts():
                             copy.write(text)
+                taken = cursor.rowcount
         except DBAPIError as error:
             if sender.failed is None:
                 raise RowError(_row_of(error), error, _key_of(error)) from error
@@ -174,7 +188,7 @@ class PostgreSQLCopying(Copying):
             cursor.close()
         if sender.failed is not None:  # psycopg2 would put an error of its own in its place
             raise sender.failed
-        return sender.rows
+        return check_taken(sender.rows, taken)
 
     def takes(self, kind: TypeEngine[Any], value: object) -> bool:
         """Know what Python's types do not have, also in an array, and bytes in an array."""

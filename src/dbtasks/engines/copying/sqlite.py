@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from functools import cached_property
 from operator import is_
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 from sqlalchemy import (
     Column,
@@ -161,6 +162,11 @@ class SQLiteLoading(Loading):
     def _unindexed(self) -> list[tuple[Table, list[str]]]:
         """Return the columns by which these tables refer to each other, without an index."""
         look = inspect(self.connection)
+        with catch_warnings():
+            filterwarnings("ignore")  # of indexes on expressions, which no foreign key can use
+            return self._referring(look)
+
+    def _referring(self, look: Inspector) -> list[tuple[Table, list[str]]]:
         loaded = {one.name.lower() for one in self.tables}
         return [
             (one, key["constrained_columns"])
