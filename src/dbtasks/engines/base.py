@@ -1,7 +1,7 @@
 """What differs between databases, as one documented class; the others derive from it."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from dbtasks.engines.column_checks import ColumnChecks
 from dbtasks.engines.copying import Copying, Loading
 from dbtasks.engines.emptying import Emptying
 from dbtasks.engines.indexing import Indexing
+from dbtasks.engines.inheritance import Inheritance
 from dbtasks.engines.locking import Locking
 from dbtasks.engines.matching import ESCAPE, ignores_case, is_text, like_pattern
 from dbtasks.engines.plans import Plan, explain
@@ -104,6 +105,9 @@ class Backend(ColumnChecks, Indexing, Storage, Statements, Locking, Redirection)
 
     copying: ClassVar[type[Copying]] = Copying
     """How the rows of a table get in and out."""
+
+    inheritance: ClassVar[type[Inheritance]] = Inheritance
+    """Tells whose a row is that several tables show."""
 
     loading: ClassVar[type[Loading]] = Loading
     """What the load of several tables does around their rows."""
@@ -225,12 +229,6 @@ class Backend(ColumnChecks, Indexing, Storage, Statements, Locking, Redirection)
     def can_roll_back(self, connection: Connection, table: Table) -> bool:
         """Whether a change of the table's rows can be rolled back."""
         return True
-
-    def own_rows(
-        self, connection: Connection, table: Table, others: Collection[Table]
-    ) -> Sequence[ColumnElement[bool]]:
-        """Return the conditions of the rows of a table that none of the others has as its own."""
-        return ()
 
     def plan_of(self, connection: Connection, statement: Any) -> Plan:
         """Return the engine's plan for a statement: the names of its columns, and its rows."""

@@ -1,45 +1,76 @@
-"""Tables of PostgreSQL that inherit from others, or are parts of them: both show their rows."""
+"""Tables that show rows of others: on PostgreSQL those that inherit from them, or are parts."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import cached_property
 
-from sqlalchemy import ColumnElement, Connection, Integer, Table, func, literal_column, select, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Table,
+    func,
+    literal_column,
+    select,
+    text,
+)
 
 from dbtasks.engines.quoting import quoted
 
 PAIRS = text("SELECT inhparent::bigint, inhrelid::bigint FROM pg_inherits")
 
 
-def rows_without_heirs(
-    connection: Connection, table: Table, others: Collection[Table]
-) -> list[ColumnElement[bool]]:
-    """Return the condition of the rows of a table that none of the others has as its own.
+class Inheritance:
+    """Tell whose a row is that several of some tables show: elsewhere none do."""
 
-    A table shows the rows of all that inherit from it (PostgreSQL's manual, 5.11).
-    """
-    heirs: dict[int, list[int]] = defaultdict(list)
-    for parent, heir in connection.execute(PAIRS):
-        heirs[parent].append(heir)
-    below = _below(heirs, [_number(connection, table)]) if heirs else set()
-    if not below:
-        return []
-    named = below.intersection(_number(connection, one) for one in others if one is not table)
-    gone = sorted(named | _below(heirs, named))
-    return [literal_column("tableoid", Integer).not_in(gone)] if gone else []
+    def __init__(self, connection: Connection, tables: Collection[Table]) -> None:
+        self.connection = connection
+        self.tables = tables
+
+    def heirs(self, table: Table) -> Sequence[Table]:
+        """Return those of the tables whose rows a table shows, the nearest first."""
+        return ()
+
+    def own(self, table: Table) -> Sequence[ColumnElement[bool]]:
+        """Return the conditions of the rows of a table that none of its heirs has."""
+        return ()
 
 
-def _below(heirs: dict[int, list[int]], start: Collection[int]) -> set[int]:
-    """Return all that inherit from some tables, over others too."""
-    found: set[int] = set()
-    todo = [*start]
-    while todo:
-        new = [one for one in heirs[todo.pop()] if one not in found]
-        found.update(new)
-        todo += new
-    return found
+class PostgreSQLInheritance(Inheritance):
+    """Read who inherits from whom: a table shows all of it (PostgreSQL's manual, 5.11)."""
 
+    def heirs(self, table: Table) -> Sequence[Table]:
+        """Return those that inherit from it, also over others."""
+        if not self._heirs:
+            return ()
+        numbers = {self._number(one): one for one in self.tables if one is not table}
+        below = self._below([self._number(table)])
+        return [numbers[one] for one in below if one in numbers]
 
-def _number(connection: Connection, table: Table) -> int:
-    """Return what the server calls a table by."""
-    name = quoted(connection, table)
-    return connection.scalar(select(func.to_regclass(name).op("::")(literal_column("oid")))) or 0
+    def own(self, table: Table) -> Sequence[ColumnElement[bool]]:
+        """Look at where each row is stored."""
+        heirs = [self._number(one) for one in self.heirs(table)]
+        gone = sorted({*heirs, *self._below(heirs)})
+        return [literal_column("tableoid", BigInteger).not_in(gone)] if gone else []
+
+    @cached_property
+    def _heirs(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = defaultdict(list)
+        for parent, heir in self.connection.execute(PAIRS):
+            found[parent].append(heir)
+        return found
+
+    def _below(self, start: Collection[int]) -> list[int]:
+        """Return all that inherit from some tables, level by level."""
+        found: dict[int, None] = {}
+        level = [*start]
+        while level:
+            level = [heir for one in level for heir in self._heirs[one] if heir not in found]
+            found |= dict.fromkeys(level)
+        return [*found]
+
+    def _number(self, table: Table) -> int:
+        """Return what the server calls a table by."""
+        name = quoted(self.connection, table)
+        number = func.to_regclass(name).op("::")(literal_column("oid"))
+        return self.connection.scalar(select(number)) or 0

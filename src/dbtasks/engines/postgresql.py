@@ -30,7 +30,7 @@ from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
 from dbtasks.engines.copying import PostgreSQLCopying, PostgreSQLLoading
 from dbtasks.engines.emptying import PostgreSQLEmptying
 from dbtasks.engines.indexing import PostgreSQLIndexing
-from dbtasks.engines.inheritance import rows_without_heirs
+from dbtasks.engines.inheritance import PostgreSQLInheritance
 from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
 from dbtasks.engines.quoting import quoted
@@ -74,6 +74,7 @@ class PostgreSQL(PostgreSQLIndexing, Backend):
     own_schema = "dbtasks"
     names_holder = True
     emptying = PostgreSQLEmptying
+    inheritance = PostgreSQLInheritance
     copying = PostgreSQLCopying
     loading = PostgreSQLLoading
     scratch = PostgreSQLScratch
@@ -160,10 +161,6 @@ class PostgreSQL(PostgreSQLIndexing, Backend):
             for column in table.columns:
                 if _is_generated(column):
                     _set_sequence(connection, column)
-
-    def own_rows(self, connection: Connection, table: Table, others: Any) -> Any:
-        """Leave out the rows of tables that inherit from this one."""
-        return rows_without_heirs(connection, table, others)
 
     def numeric_size(self, kind: Numeric[Any]) -> tuple[int | None, int | None]:
         """Return 131072 digits before and 16383 behind the point, for a Numeric without sizes."""

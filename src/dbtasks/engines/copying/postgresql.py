@@ -20,7 +20,10 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    func,
     literal_column,
+    select,
+    text,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -38,6 +41,7 @@ from dbtasks.engines.copying.core import (
     rows_of,
 )
 from dbtasks.engines.copying.forms import CSV, JSONL
+from dbtasks.engines.copying.stage import Stage
 from dbtasks.engines.copying.wire import DIGITS, Document, duration_of
 from dbtasks.engines.quoting import quoted
 from dbtasks.engines.storage import FILLED
@@ -63,7 +67,11 @@ SETTINGS = (
 )
 """How the server writes values, and reads amounts of money, for this transaction."""
 
-STAGE = "dbtasks_stage"
+TRIGGERS = text(
+    "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = to_regclass(:name) "
+    "AND tgtype & 7 = 7 AND NOT tgisinternal)"
+)
+"""The bits are those of pg_trigger.h: for each row, before, an insert."""
 
 ARROW_BATCH = 20_000
 """Rows that Arrow is given at once."""
@@ -97,8 +105,8 @@ class PostgreSQLCopying(Copying):
         if criteria or not self._by_copy:
             yield from super().copy_out(form, criteria)
             return
-        for text, rows in self._sent(form, BATCH):
-            yield Block(_json_lines(text, rows) if form == JSONL else text, rows)
+        for sent, rows in self._sent(form, BATCH):
+            yield Block(_json_lines(sent, rows) if form == JSONL else sent, rows)
 
     def rows_out(self, criteria: Sequence[ColumnElement[bool]] = ()) -> RowLists:
         """Yield the rows of what COPY sends."""
@@ -117,36 +125,28 @@ class PostgreSQLCopying(Copying):
 
     def copy_in(self, batches: Iterable[Rows]) -> int:
         """Send all rows with one COPY, so that they may refer to each other."""
-        return self._copy_into(self._quoted(self.table), batches)
+        before = self._count() if self._has_triggers else None
+        given, taken = self._copy_into(self._quoted(self.table), batches)
+        if taken != given and before is not None:  # a trigger may have put them into a part of it
+            taken = self._count() - before
+        return check_taken(given, taken)
 
     def merge_in(self, batches: Iterable[Rows], *, update: bool) -> tuple[int, int]:
         """Send all rows into a table beside, and insert or change from there by one statement."""
-        table, names = self._quoted(self.table), self._names
-        key = ", ".join(self._quoted(one) for one in self.table.primary_key)
-        rows = f"SELECT {names} FROM"
-        self._run(f"CREATE TEMPORARY TABLE {STAGE} ON COMMIT DROP AS {rows} {table} LIMIT 0")
-        done = self._copy_into(STAGE, batches)
-        there = f"count(*) FROM {STAGE} JOIN {table} USING ({key})"
-        known = self._run(f"SELECT {there}").scalar()
-        action = self._action(update=update)
+        stage = Stage(self.connection, self.table, self.columns)
+        done, _ = self._copy_into(stage.make(), batches)
         try:
-            merged = self._run(
-                f"INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE {rows} {STAGE} "
-                f"ON CONFLICT ({key}) DO {action}"
-            )
+            return done, stage.merge(done, update=update)
         except DBAPIError as error:
             raise RowError(None, error, _key_of(error)) from error
-        passed = not action.startswith("UPDATE")  # those that are there are not counted
-        check_taken(done, self._run(f"SELECT {there}").scalar() if passed else merged.rowcount)
-        self._run(f"DROP TABLE {STAGE}")
-        return done, known
 
-    def _action(self, *, update: bool) -> str:
-        """Return what is done to a row that is there."""
-        others = [one for one in self.columns if one.name not in self.table.primary_key]
-        names = map(self._quoted, others)
-        change = ", ".join(f"{one} = EXCLUDED.{one}" for one in names)
-        return f"UPDATE SET {change}" if update and others else "NOTHING"
+    def _count(self) -> int:
+        return self.connection.scalar(select(func.count()).select_from(self._target)) or 0
+
+    @property
+    def _has_triggers(self) -> bool:
+        """Whether the table has some that look at each row before it is inserted."""
+        return bool(self.connection.scalar(TRIGGERS, {"name": self._quoted(self.table)}))
 
     def _sent(self, form: str, most: int) -> Iterator[tuple[bytearray, int]]:
         """Yield what COPY sends, by blocks of so many rows at most."""
@@ -160,14 +160,12 @@ class PostgreSQLCopying(Copying):
         for one in SETTINGS:
             self.connection.exec_driver_sql(f"SET LOCAL {one}")
 
-    def _run(self, sql: str) -> Any:
-        return self.connection.exec_driver_sql(sql.replace("%", "%%"))
-
     @property
     def _names(self) -> str:
         return ", ".join(self._quoted(one) for one in self.columns)
 
-    def _copy_into(self, table: str, batches: Iterable[Rows]) -> int:
+    def _copy_into(self, table: str, batches: Iterable[Rows]) -> tuple[int, int]:
+        """Return how many rows were sent, and how many the server has taken."""
         sql = f"COPY {table} ({self._names}) FROM STDIN"
         sender = _Sender(batches, [_sent_of(kind) for kind in self.types])
         self._settle()
@@ -188,7 +186,7 @@ class PostgreSQLCopying(Copying):
             cursor.close()
         if sender.failed is not None:  # psycopg2 would put an error of its own in its place
             raise sender.failed
-        return check_taken(sender.rows, taken)
+        return sender.rows, taken
 
     def takes(self, kind: TypeEngine[Any], value: object) -> bool:
         """Know what Python's types do not have, also in an array, and bytes in an array."""
