@@ -1,0 +1,168 @@
+"""Tables of SQLite that are made anew as they were, also in what SQLAlchemy does not reflect."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from alembic.operations.batch import ApplyBatchImpl
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Executable,
+    Index,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+    collate,
+)
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.sql.base import DialectKWArgs
+
+from dbtasks.engines.created import Created, read_created
+from dbtasks.engines.indexing import Part, SQLiteIndexing
+from dbtasks.engines.rebuilding import NAME
+from dbtasks.errors import ROLLED_BACK, Refused
+from dbtasks.migrations.casting import KeepingSQLite
+
+AS_IT_IS = {"no_parameters": True}
+
+MAKES = re.compile(
+    rf"\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME})", re.IGNORECASE
+)
+
+NUMBERED = "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)"
+
+CONFLICT = "sqlite_on_conflict"
+
+
+class RemakingSQLite(KeepingSQLite):
+    """Take the place of Alembic's own for SQLite, and know what the old table had."""
+
+    __dialect__ = "sqlite"
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.awaited: dict[str, Mapping[str, str]] = {}
+        self.remade: set[str] = set()
+
+    def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
+        """Give the new table what the old one has besides what was reflected."""
+        super().prep_table_for_batch(batch_impl, table)
+        connection = self.connection
+        if connection is None or table.schema or not batch_impl.reflected:
+            return
+        created = read_created(connection, table.name)
+        _keep_columns(batch_impl, created)
+        _keep_keys(batch_impl, created)
+        _keep_number(connection, batch_impl, created)
+        _keep_order(batch_impl, SQLiteIndexing().sorted_parts(connection, table.name))
+        hidden = SQLiteIndexing().hidden_indexes(connection, table.name)
+        self.awaited[batch_impl.temp_table_name] = hidden
+
+    def rename_table(self, old_table_name: str, new_table_name: str, schema: Any = None) -> None:
+        """Make the indexes on expressions again that nothing reflects."""
+        super().rename_table(old_table_name, new_table_name, schema=schema)
+        for name, statement in self.awaited.pop(old_table_name, {}).items():
+            self._make_again(name, statement)
+
+    def execute(
+        self, sql: Executable | str, execution_options: dict[str, Any] | None = None
+    ) -> None:
+        """Let a revision make an index again by itself, after its table."""
+        made = MAKES.match(str(sql))
+        if made is not None and made[1] in self.remade:
+            self._send(f"DROP INDEX {made[1]}")
+            self.remade.discard(made[1])
+        super().execute(sql, execution_options)
+
+    def _make_again(self, name: str, statement: str) -> None:
+        try:
+            self._send(statement)
+        except OperationalError as error:
+            raise Refused(
+                f"the index {name} of the database needs what the migration takes away: "
+                f"{error.orig}",
+                hint="drop it in the migration, or before it, or make it again there as it is "
+                "to be",
+                state=ROLLED_BACK,
+            ) from error
+        made = MAKES.match(statement)
+        self.remade |= {made[1]} if made else set()
+
+    def _send(self, statement: str) -> None:
+        assert self.connection is not None
+        self.connection.exec_driver_sql(statement, execution_options=AS_IT_IS).close()
+
+
+def _kept(batch_impl: ApplyBatchImpl) -> Iterator[tuple[Column[Any], Column[Any]]]:
+    """Yield the columns whose values are copied, as they were and as they are to be."""
+    for key, transfer in batch_impl.column_transfers.items():
+        if "expr" in transfer:
+            yield batch_impl.table.c[key], batch_impl.columns[key]
+
+
+def _keep_columns(batch_impl: ApplyBatchImpl, created: Created) -> None:
+    """Keep the collation of a column whose type stays, and what is done about a NULL."""
+    for old, new in _kept(batch_impl):
+        collation = created.collations.get(old.name.lower())
+        if collation and new.type is old.type and isinstance(new.type, String):
+            new.type = new.type.copy()
+            new.type.collation = collation
+        _set(new, f"{CONFLICT}_not_null", created.required.get(old.name.lower()))
+
+
+def _keep_keys(batch_impl: ApplyBatchImpl, created: Created) -> None:
+    """Keep what is done about a row whose key, or whose unique value, is there already."""
+    assert batch_impl.new_table is not None
+    before = {new.name: old.name.lower() for old, new in _kept(batch_impl)}
+    names = {one.name for one in batch_impl.table.constraints if one.name}
+    for one in batch_impl.new_table.constraints:
+        if not isinstance(one, UniqueConstraint | PrimaryKeyConstraint):
+            continue
+        columns = tuple(before.get(each.name, "") for each in one.columns)
+        if isinstance(one, PrimaryKeyConstraint):
+            if columns == tuple(each.name.lower() for each in batch_impl.table.primary_key):
+                _keep_key(batch_impl.new_table, one, created)
+        elif one.name is None or one.name in names:
+            _set(one, CONFLICT, created.uniques.get(columns))
+
+
+def _keep_key(table: Table, key: PrimaryKeyConstraint, created: Created) -> None:
+    """Keep AUTOINCREMENT too, which stands with the column, and only with an INTEGER."""
+    columns = [*key.columns]
+    if created.numbered is not None and str(columns[0].type) == "INTEGER":
+        _set(table, "sqlite_autoincrement", True)
+        _set(columns[0], f"{CONFLICT}_primary_key", created.key)
+    else:
+        _set(key, CONFLICT, created.key)
+
+
+def _keep_number(connection: Connection, batch_impl: ApplyBatchImpl, created: Created) -> None:
+    """Let no number be given again, also of rows that are gone: the copy only counts the others."""
+    assert batch_impl.new_table is not None
+    if created.numbered and batch_impl.new_table.dialect_kwargs.get("sqlite_autoincrement"):
+        values = (batch_impl.temp_table_name, created.numbered)
+        connection.exec_driver_sql(NUMBERED, values).close()
+
+
+def _keep_order(batch_impl: ApplyBatchImpl, sorted_parts: Mapping[str, Sequence[Part]]) -> None:
+    """Keep the order and the collation of the parts of indexes."""
+    columns = batch_impl.table.c
+    for name, parts in sorted_parts.items():
+        old = batch_impl.indexes.get(name)
+        if old is not None:
+            expressions = [_expression(columns[str(one.column)], one) for one in parts]
+            batch_impl.indexes[name] = Index(name, *expressions, unique=old.unique, **old.kwargs)
+
+
+def _expression(column: ColumnElement[Any], part: Part) -> ColumnElement[Any]:
+    sorted_by = collate(column, part.collation) if part.collation else column
+    return sorted_by.desc() if part.down else sorted_by
+
+
+def _set(item: DialectKWArgs, option: str, value: object) -> None:
+    """Set an option that the revision does not."""
+    if value is not None and option not in [*item.dialect_kwargs]:  # it has the defaults too
+        item.dialect_kwargs[option] = value

@@ -1,0 +1,148 @@
+"""What a table of SQLite has that is made anew, and SQLAlchemy does not reflect."""
+
+import re
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from dbtasks import migrations
+from dbtasks.errors import DbtasksError
+from worlds import World
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+MODEL = """
+table("t",
+    sa.Column("id", sa.Integer, primary_key=True, sqlite_on_conflict_primary_key="FAIL"),
+    sa.Column("a", sa.String(20, collation="NOCASE"), unique=True, nullable=False),
+    sa.Column("b", sa.String(9), unique=True, sqlite_on_conflict_unique="REPLACE"),
+    sa.Column("c", sa.Integer, nullable=False, server_default="3",
+        sqlite_on_conflict_not_null="REPLACE"),
+    sa.UniqueConstraint("b", "c", name="both", sqlite_on_conflict="IGNORE"),
+    sa.Index("ix_a", sa.text('b COLLATE NOCASE DESC'), "c"),{}
+    sqlite_autoincrement=True)
+"""
+NUMBERED = (
+    "INSERT INTO t (a, b) VALUES ('x', '1'), ('y', '2')",
+    "INSERT INTO t (id, a, b) VALUES (9, 'z', '3')",
+    "DELETE FROM t WHERE id = 9",
+)
+KEPT = (
+    "PRIMARY KEY ON CONFLICT FAIL AUTOINCREMENT",
+    'COLLATE "NOCASE"',
+    "NOT NULL ON CONFLICT REPLACE",
+    "UNIQUE (b) ON CONFLICT REPLACE",
+    "UNIQUE (b, c) ON CONFLICT IGNORE",
+)
+
+
+BY_HAND = (
+    "CREATE INDEX by_size ON t (abs(c))",
+    "CREATE UNIQUE INDEX by_both ON t (n DESC, lower(a)) WHERE c > 0",
+    "CREATE INDEX by_n ON t (n DESC, a) WHERE n > 0",
+    'CREATE INDEX by_b ON t (b COLLATE "RTRIM")',
+)
+SMALL = """
+table("t", key(), sa.Column("a", sa.String(9)), sa.Column("b", sa.String(9)),
+    sa.Column("c", sa.Integer), sa.Column("n", sa.{}){})
+"""
+
+
+def test_indexes_that_only_the_database_has_outlive_a_table_made_anew(world: World) -> None:
+    world.models(SMALL.format("Integer", ""))
+    world.make()
+    world.run([*BY_HAND, "INSERT INTO t (a, b, c, n) VALUES ('x', 'y', 1, 2)"])
+    before = statements(world)
+    world.models(SMALL.format("String(9)", ""))
+    world.make()
+    assert {**statements(world), "t": ""} == {**before, "t": ""}
+    world.migrate("-1")
+    assert {**statements(world), "t": ""} == {**before, "t": ""}
+    assert world.counts() == {"t": 1}
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_revision_makes_an_index_again_by_itself(world: World, place: str) -> None:
+    """It had to: the index went with the old table."""
+    index = ", sa.Index('by_size', sa.text('abs(c)'))"
+    world.models(SMALL.format("Integer", index))
+    world.make()
+    world.models(SMALL.format("String(9)", index))
+    source = world.make()
+    assert source.count("DROP INDEX by_size") == 2
+    (path,) = (world.root / "migrations" / "versions").glob("0002*.py")
+    path.write_text(source.replace("op.execute('DROP INDEX by_size')", "pass"))
+    if place == "before":
+        world.migrate("-1")
+        world.run(["INSERT INTO t (c) VALUES (1)"])
+    world.migrate("-1")
+    world.migrate("heads")
+    assert "by_size" in statements(world)
+    assert world.counts() == {"t": 0}
+
+
+def test_a_column_does_not_go_that_an_index_on_an_expression_needs(world: World) -> None:
+    world.models(SMALL.format("Integer", ""))
+    world.make()
+    world.run([*BY_HAND[:1], "INSERT INTO t (c) VALUES (1)"])
+    before = statements(world)
+    world.models(SMALL.format("Integer", "").replace('sa.Column("c", sa.Integer), ', ""))
+    with world.project() as project:
+        migrations.makemigrations(project)
+        with pytest.raises(DbtasksError, match=r"by_size .* no such column: c") as failed:
+            migrations.migrate(project)
+    assert failed.value.exit_code == 3
+    assert "rolled back" in failed.value.state
+    assert statements(world) == before
+
+
+def test_a_table_made_anew_keeps_its_collations_its_conflicts_and_its_numbers(
+    world: World,
+) -> None:
+    world.models(MODEL.format(""))
+    world.make()
+    world.run(NUMBERED)
+    before = statements(world)
+    assert all(one in before["t"] for one in KEPT)
+    world.models(MODEL.format('\n    sa.CheckConstraint("c > 0", name="positive"),'))
+    world.make()
+    after = statements(world)
+    assert parts(after["t"]) - parts(before["t"]) == {"CONSTRAINT positive CHECK (c > 0)"}
+    assert all(one in after["t"] for one in KEPT)
+    assert after["ix_a"] == before["ix_a"]
+    world.migrate("-1")
+    assert {one: parts(sql) for one, sql in statements(world).items()} == {
+        one: parts(sql) for one, sql in before.items()
+    }
+    assert rows(world, "SELECT id, a FROM t") == [(1, "x"), (2, "y")]
+    world.run(["INSERT INTO t (a, b, c) VALUES ('w', '5', NULL), ('v', '1', 7), ('u', '2', 3)"])
+    assert rows(world, "SELECT id, a, b, c FROM t") == [
+        (2, "y", "2", 3),
+        (10, "w", "5", 3),
+        (11, "v", "1", 7),
+    ]
+    with pytest.raises(DBAPIError):
+        world.run(["INSERT INTO t (a) VALUES ('Y')"])
+
+
+def parts(sql: str) -> set[str]:
+    """Return the columns and constraints of a table, which come in any order."""
+    return {*re.split(r", (?![^(]*\))", sql.partition("(")[2].rpartition(")")[0].strip())}
+
+
+def statements(world: World) -> dict[str, str]:
+    """Return what SQLite keeps of the project's own, on one line each."""
+    asked = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%dbtasks%' AND sql <> ''"
+    return {
+        name: " ".join(re.sub(r'"(t|ix_a)"', r"\1", sql).split())
+        for name, sql in rows(world, asked)
+    }
+
+
+def rows(world: World, sql: str) -> list[tuple[object, ...]]:
+    engine = create_engine(world.database.url)
+    with engine.connect() as connection:
+        found = [tuple(one) for one in connection.execute(text(sql))]
+    engine.dispose()
+    return found
