@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+from cases import ROWS, parent
 from dbtasks import migrations
 from dbtasks.errors import DbtasksError
+from dbtasks.migrations.making.questions import Answers
 from worlds import World
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 MODEL = """
 table("t",
     sa.Column("id", sa.Integer, primary_key=True, sqlite_on_conflict_primary_key="FAIL"),
-    sa.Column("a", sa.String(20, collation="NOCASE"), unique=True, nullable=False),
+    sa.Column("a", sa.String(20, collation="NOCASE"), unique=True),
     sa.Column("b", sa.String(9), unique=True, sqlite_on_conflict_unique="REPLACE"),
     sa.Column("c", sa.Integer, nullable=False, server_default="3",
         sqlite_on_conflict_not_null="REPLACE"),
@@ -30,7 +32,7 @@ NUMBERED = (
 )
 KEPT = (
     "PRIMARY KEY ON CONFLICT FAIL AUTOINCREMENT",
-    'COLLATE "NOCASE"',
+    "a VARCHAR(20) COLLATE NOCASE",
     "NOT NULL ON CONFLICT REPLACE",
     "UNIQUE (b) ON CONFLICT REPLACE",
     "UNIQUE (b, c) ON CONFLICT IGNORE",
@@ -132,12 +134,12 @@ def parts(sql: str) -> set[str]:
 
 
 def statements(world: World) -> dict[str, str]:
-    """Return what SQLite keeps of the project's own, on one line each."""
+    """Return what SQLite keeps of the project's own, on one line each, without quotes."""
     asked = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%dbtasks%' AND sql <> ''"
-    return {
-        name: " ".join(re.sub(r'"(t|ix_a)"', r"\1", sql).split())
-        for name, sql in rows(world, asked)
-    }
+    found = (
+        (name, re.sub(r'"|CONSTRAINT uq_t_. ', "", str(sql))) for name, sql in rows(world, asked)
+    )
+    return {str(name): " ".join(sql.split()) for name, sql in found}
 
 
 def rows(world: World, sql: str) -> list[tuple[object, ...]]:
@@ -146,3 +148,34 @@ def rows(world: World, sql: str) -> list[tuple[object, ...]]:
         found = [tuple(one) for one in connection.execute(text(sql))]
     engine.dispose()
     return found
+
+
+WITHOUT_C = r"""(?s)sa.Column\("c".*?\),\n|sa.Uniq.*ix_a.*\),"""
+
+
+@pytest.mark.parametrize(
+    ("after", "answers"),
+    [
+        ("", Answers(dropped=["t"])),
+        (MODEL.format("").replace("String(20, ", "String(25, "), Answers()),
+        (MODEL.format("").replace('String(20, collation="NOCASE")', "Text"), Answers()),
+        (re.sub(r'sa.UniqueConstraint\("b".*?\),', "", MODEL.format("")), Answers()),
+        (
+            re.sub(r'(?s)sa.Column\("c".*?\),\n|sa.Uniq.*?ix_a.*\),', "", MODEL.format("")),
+            Answers(),
+        ),
+        (re.sub(r'sa.Column\("a".*?\n', "", MODEL.format("")), Answers()),
+    ],
+    ids=["table", "longer", "text", "unique", "column", "collated"],
+)
+def test_the_way_back_makes_it_as_it_was(world: World, after: str, answers: Answers) -> None:
+    world.models(parent() + MODEL.format(""))
+    world.make()
+    world.run([*ROWS, *NUMBERED])
+    before = statements(world)
+    world.models(parent() + after)
+    world.make(answers)
+    world.migrate("-1")
+    assert {one: parts(sql) for one, sql in statements(world).items()} == {
+        one: parts(sql) for one, sql in before.items()
+    }

@@ -14,6 +14,9 @@ SEQUENCE = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 CONSTRAINTS = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
 """The words by which a constraint begins that stands beside the columns."""
 
+CONFLICT = "sqlite_on_conflict"
+"""How SQLAlchemy calls what is done about a row that breaks a constraint."""
+
 Words = Sequence[Any]
 """Words as they stand in SQL, and in the place of parentheses a list of what is in them."""
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.base import DialectKWArgs
 
-from dbtasks.engines.created import Created, read_created
+from dbtasks.engines.created import CONFLICT, Created, read_created
 from dbtasks.engines.indexing import Part, SQLiteIndexing
 from dbtasks.engines.rebuilding import NAME
 from dbtasks.errors import ROLLED_BACK, Refused
@@ -33,8 +33,6 @@ MAKES = re.compile(
 )
 
 NUMBERED = "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)"
-
-CONFLICT = "sqlite_on_conflict"
 
 
 class RemakingSQLite(KeepingSQLite):
