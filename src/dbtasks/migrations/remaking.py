@@ -44,6 +44,7 @@ class RemakingSQLite(KeepingSQLite):
         super().__init__(*arguments, **keywords)
         self.awaited: dict[str, Mapping[str, str]] = {}
         self.remade: set[str] = set()
+        self.there: set[str] = set()
 
     def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
         """Give the new table what the old one has besides what was reflected."""
@@ -58,12 +59,22 @@ class RemakingSQLite(KeepingSQLite):
         _keep_order(batch_impl, SQLiteIndexing().sorted_parts(connection, table.name))
         hidden = SQLiteIndexing().hidden_indexes(connection, table.name)
         self.awaited[batch_impl.temp_table_name] = hidden
+        self.there = {*batch_impl.indexes}
 
     def rename_table(self, old_table_name: str, new_table_name: str, schema: Any = None) -> None:
         """Make the indexes on expressions again that nothing reflects."""
         super().rename_table(old_table_name, new_table_name, schema=schema)
         for name, statement in self.awaited.pop(old_table_name, {}).items():
             self._make_again(name, statement)
+
+    def create_index(self, index: Index, **options: Any) -> None:
+        """Name an index of the old table that the new one has not the columns for."""
+        try:
+            super().create_index(index, **options)
+        except OperationalError as error:
+            if index.name not in self.there:
+                raise
+            raise _missed(str(index.name), error) from error
 
     def execute(
         self, sql: Executable | str, execution_options: dict[str, Any] | None = None
@@ -79,19 +90,21 @@ class RemakingSQLite(KeepingSQLite):
         try:
             self._send(statement)
         except OperationalError as error:
-            raise Refused(
-                f"the index {name} of the database needs what the migration takes away: "
-                f"{error.orig}",
-                hint="drop it in the migration, or before it, or make it again there as it is "
-                "to be",
-                state=ROLLED_BACK,
-            ) from error
+            raise _missed(name, error) from error
         made = MAKES.match(statement)
         self.remade |= {made[1]} if made else set()
 
     def _send(self, statement: str) -> None:
         assert self.connection is not None
         self.connection.exec_driver_sql(statement, execution_options=AS_IT_IS).close()
+
+
+def _missed(index: str, error: OperationalError) -> Refused:
+    return Refused(
+        f"the index {index} of the database needs what the migration takes away: {error.orig}",
+        hint="drop it in the migration, or before it, or make it again there as it is to be",
+        state=ROLLED_BACK,
+    )
 
 
 def _kept(batch_impl: ApplyBatchImpl) -> Iterator[tuple[Column[Any], Column[Any]]]:
