@@ -180,3 +180,40 @@ def test_the_way_back_makes_it_as_it_was(world: World, after: str, answers: Answ
     assert {one: parts(sql) for one, sql in statements(world).items()} == {
         one: parts(sql) for one, sql in before.items()
     }
+
+
+BY_OTHERS = """
+CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, "A" VARCHAR(9) CHECK (a <> 'at 10\\:30') UNIQUE,
+  b VARCHAR(9) NOT NULL COLLATE NOCASE UNIQUE ON CONFLICT REPLACE, -- the way others write it
+  c INTEGER REFERENCES parent (id) ON UPDATE SET NULL ON DELETE CASCADE
+    DEFERRABLE INITIALLY DEFERRED,
+  n INTEGER, CHECK (n <> c), UNIQUE (b COLLATE RTRIM, n),
+  CONSTRAINT "x y" FOREIGN KEY (n) REFERENCES parent ON DELETE SET DEFAULT)
+"""
+LEFT = {
+    "A VARCHAR(9)",
+    "b VARCHAR(9) COLLATE NOCASE NOT NULL",
+    "UNIQUE (A)",
+    "UNIQUE (b) ON CONFLICT REPLACE",
+    "UNIQUE (b COLLATE RTRIM, n)",
+    "CHECK (a <> 'at 10:30')",
+    "CHECK (n <> c)",
+    "FOREIGN KEY(c) REFERENCES parent (id) ON DELETE CASCADE ON UPDATE SET NULL"
+    " DEFERRABLE INITIALLY DEFERRED",
+    "FOREIGN KEY(n) REFERENCES parent (id) ON DELETE SET DEFAULT",
+}
+
+
+def test_a_table_that_others_have_made_keeps_its_constraints(world: World) -> None:
+    small = SMALL.replace('"a"', '"A"')
+    world.models(parent() + small.format("Integer", ""))
+    world.make()
+    world.run(["DROP TABLE t", BY_OTHERS, *ROWS, "INSERT INTO t (b, c, n) VALUES ('x', 1, 2)"])
+    world.models(parent() + small.format("String(9)", ""))
+    world.make()
+    after = parts(statements(world)["t"])
+    assert after >= LEFT
+    world.migrate("-1")
+    assert parts(statements(world)["t"]) >= LEFT
+    assert parts(statements(world)["t"]) - after == {"n INTEGER"}
+    assert rows(world, "SELECT * FROM t") == [(1, None, "x", 1, 2)]

@@ -23,6 +23,16 @@ Words = Sequence[Any]
 Columns = tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Unique:
+    """Hold a unique constraint, and the collations of its columns that are not their own."""
+
+    name: str | None
+    columns: Columns
+    collations: tuple[str | None, ...]
+    conflict: str | None
+
+
 @dataclass
 class Created:
     """Hold it by the columns' names, in small letters: SQLite takes no notice of their case.
@@ -32,10 +42,16 @@ class Created:
 
     collations: dict[str, str] = field(default_factory=dict)
     required: dict[str, str] = field(default_factory=dict)
-    uniques: dict[Columns, str | None] = field(default_factory=dict)
+    uniques: list[Unique] = field(default_factory=list)
+    references: dict[Columns, dict[str, Any]] = field(default_factory=dict)
     key: str | None = None
     numbered: int | None = None
     """The highest number that AUTOINCREMENT has given; None for a table without."""
+
+    def conflict(self, columns: Columns) -> str | None:
+        """Return what is done about a row whose values of these columns are there already."""
+        found = (one.conflict for one in self.uniques if one.columns == columns)
+        return next(found, None)
 
 
 def read_created(connection: Connection, table: str) -> Created:
@@ -84,11 +100,45 @@ def _read(found: Created, words: Words) -> None:
             found.required[column] = conflict
         elif word == "UNIQUE":
             listed = words[place + 1] if after[:1] == [""] else [column]
-            found.uniques[_columns(listed)] = _conflict(after)
+            found.uniques.append(_unique(_label(words[:place]), listed, _conflict(after)))
+        elif word == "REFERENCES":
+            listed = [column] if column else words[place - 1]
+            found.references[_columns(listed)] = _options(after)
         elif (begin, word) == ("PRIMARY", "KEY"):
             found.key = _conflict(after)
             if _numbers(words[place + 1 :]):
                 found.numbered = 0
+
+
+def _unique(name: str | None, listed: Words, conflict: str | None) -> Unique:
+    collations = tuple(
+        unquoted(one[2]) if len(one) > 2 and one[1].upper() == "COLLATE" else None
+        for one in _listed(listed)
+    )
+    return Unique(name, _columns(listed), collations, conflict)
+
+
+def _label(words: Words) -> str | None:
+    """Return the name of a constraint that words end with."""
+    named = len(words) > 1 and isinstance(words[-2], str) and words[-2].upper() == "CONSTRAINT"
+    return unquoted(words[-1]) if named else None
+
+
+def _options(words: Sequence[str]) -> dict[str, Any]:
+    """Return what stands behind the columns that a foreign key refers to."""
+    found: dict[str, Any] = {}
+    for place, word in enumerate(words):
+        begin = words[place - 1] if place else ""
+        if begin == "ON" and word in ("DELETE", "UPDATE"):
+            action = words[place + 1 : place + 3]
+            found[f"on{word.lower()}"] = " ".join(
+                action if action[0] in ("SET", "NO") else action[:1]
+            )
+        elif word == "DEFERRABLE":
+            found["deferrable"] = begin != "NOT"
+        elif begin == "INITIALLY":
+            found["initially"] = word
+    return {option: value for option, value in found.items() if value != "NO ACTION"}
 
 
 def _columns(listed: Words) -> Columns:

@@ -1,30 +1,26 @@
 """Tables of SQLite that are made anew as they were, also in what SQLAlchemy does not reflect."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alembic.operations.batch import ApplyBatchImpl
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
     Executable,
     Index,
-    PrimaryKeyConstraint,
-    String,
     Table,
-    UniqueConstraint,
     collate,
 )
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.sql.base import DialectKWArgs
 
-from dbtasks.engines.created import CONFLICT, Created, read_created
+from dbtasks.engines.created import Created, read_created
 from dbtasks.engines.indexing import Part, SQLiteIndexing
 from dbtasks.engines.rebuilding import NAME
 from dbtasks.errors import ROLLED_BACK, Refused
 from dbtasks.migrations.casting import KeepingSQLite
+from dbtasks.migrations.keeping import keep
 
 AS_IT_IS = {"no_parameters": True}
 
@@ -53,8 +49,7 @@ class RemakingSQLite(KeepingSQLite):
         if connection is None or table.schema or not batch_impl.reflected:
             return
         created = read_created(connection, table.name)
-        _keep_columns(batch_impl, created)
-        _keep_keys(batch_impl, created)
+        keep(batch_impl, created)
         _keep_number(connection, batch_impl, created)
         _keep_order(batch_impl, SQLiteIndexing().sorted_parts(connection, table.name))
         hidden = SQLiteIndexing().hidden_indexes(connection, table.name)
@@ -107,49 +102,6 @@ def _missed(index: str, error: OperationalError) -> Refused:
     )
 
 
-def _kept(batch_impl: ApplyBatchImpl) -> Iterator[tuple[Column[Any], Column[Any]]]:
-    """Yield the columns whose values are copied, as they were and as they are to be."""
-    for key, transfer in batch_impl.column_transfers.items():
-        if "expr" in transfer:
-            yield batch_impl.table.c[key], batch_impl.columns[key]
-
-
-def _keep_columns(batch_impl: ApplyBatchImpl, created: Created) -> None:
-    """Keep the collation of a column whose type stays, and what is done about a NULL."""
-    for old, new in _kept(batch_impl):
-        collation = created.collations.get(old.name.lower())
-        if collation and new.type is old.type and isinstance(new.type, String):
-            new.type = new.type.copy()
-            new.type.collation = collation
-        _set(new, f"{CONFLICT}_not_null", created.required.get(old.name.lower()))
-
-
-def _keep_keys(batch_impl: ApplyBatchImpl, created: Created) -> None:
-    """Keep what is done about a row whose key, or whose unique value, is there already."""
-    assert batch_impl.new_table is not None
-    before = {new.name: old.name.lower() for old, new in _kept(batch_impl)}
-    names = {one.name for one in batch_impl.table.constraints if one.name}
-    for one in batch_impl.new_table.constraints:
-        if not isinstance(one, UniqueConstraint | PrimaryKeyConstraint):
-            continue
-        columns = tuple(before.get(each.name, "") for each in one.columns)
-        if isinstance(one, PrimaryKeyConstraint):
-            if columns == tuple(each.name.lower() for each in batch_impl.table.primary_key):
-                _keep_key(batch_impl.new_table, one, created)
-        elif one.name is None or one.name in names:
-            _set(one, CONFLICT, created.uniques.get(columns))
-
-
-def _keep_key(table: Table, key: PrimaryKeyConstraint, created: Created) -> None:
-    """Keep AUTOINCREMENT too, which stands with the column, and only with an INTEGER."""
-    columns = [*key.columns]
-    if created.numbered is not None and str(columns[0].type) == "INTEGER":
-        _set(table, "sqlite_autoincrement", True)
-        _set(columns[0], f"{CONFLICT}_primary_key", created.key)
-    else:
-        _set(key, CONFLICT, created.key)
-
-
 def _keep_number(connection: Connection, batch_impl: ApplyBatchImpl, created: Created) -> None:
     """Let no number be given again, also of rows that are gone: the copy only counts the others."""
     assert batch_impl.new_table is not None
@@ -171,9 +123,3 @@ def _keep_order(batch_impl: ApplyBatchImpl, sorted_parts: Mapping[str, Sequence[
 def _expression(column: ColumnElement[Any], part: Part) -> ColumnElement[Any]:
     sorted_by = collate(column, part.collation) if part.collation else column
     return sorted_by.desc() if part.down else sorted_by
-
-
-def _set(item: DialectKWArgs, option: str, value: object) -> None:
-    """Set an option that the revision does not."""
-    if value is not None and option not in [*item.dialect_kwargs]:  # it has the defaults too
-        item.dialect_kwargs[option] = value

@@ -5,7 +5,14 @@ from typing import Any
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Column, PrimaryKeyConstraint, String, Table, UniqueConstraint
+from sqlalchemy import (
+    Column,
+    ForeignKeyConstraint,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+)
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.created import CONFLICT, Created
@@ -42,10 +49,15 @@ def _add(created: Created, operation: ops.MigrateOperation) -> None:
     elif isinstance(operation, ops.DropColumnOp) and operation._reverse is not None:
         _add_column(created, operation._reverse.column)
     elif isinstance(operation, ops.DropConstraintOp):
-        back = operation._reverse
-        if isinstance(back, ops.CreateUniqueConstraintOp):
-            conflict = created.uniques.get(tuple(str(one).lower() for one in back.columns))
-            back.kw.update({CONFLICT: conflict} if conflict else {})
+        _add_constraint(created, operation._reverse)
+
+
+def _add_constraint(created: Created, back: ops.AddConstraintOp | None) -> None:
+    if isinstance(back, ops.CreateUniqueConstraintOp):
+        conflict = created.conflict(_names(back.columns))
+        back.kw.update({CONFLICT: conflict} if conflict else {})
+    elif isinstance(back, ops.CreateForeignKeyOp):
+        back.kw.update(created.references.get(_names(back.local_cols), {}))
 
 
 def _add_table(created: Created, operation: ops.DropTableOp, back: ops.CreateTableOp) -> None:
@@ -55,10 +67,17 @@ def _add_table(created: Created, operation: ops.DropTableOp, back: ops.CreateTab
         if isinstance(one, Column):
             _add_column(created, one)
         elif isinstance(one, UniqueConstraint):
-            conflict = created.uniques.get(tuple(each.name.lower() for each in one.columns))
+            conflict = created.conflict(_names(one.columns.keys()))
             one.dialect_kwargs.update({CONFLICT: conflict} if conflict else {})
+        elif isinstance(one, ForeignKeyConstraint):
+            for option, value in created.references.get(_names(one.column_keys), {}).items():
+                setattr(one, option, value)
         elif isinstance(one, PrimaryKeyConstraint) and created.key and len(one.columns) == 1:
             one.columns[0].dialect_kwargs[f"{CONFLICT}_primary_key"] = created.key
+
+
+def _names(columns: Iterable[object]) -> tuple[str, ...]:
+    return tuple(str(one).lower() for one in columns)
 
 
 def _add_column(created: Created, column: Column[Any]) -> None:
