@@ -64,24 +64,65 @@ def test_indexes_that_only_the_database_has_outlive_a_table_made_anew(world: Wor
     assert world.counts() == {"t": 1}
 
 
-@pytest.mark.parametrize("place", ["before", "after"])
-def test_a_revision_makes_an_index_again_by_itself(world: World, place: str) -> None:
+DROPPED = 'op.execute("DROP INDEX by_size")'
+MADE_AGAIN = (
+    'op.execute("CREATE INDEX by_size ON t (abs(c))")',
+    'op.create_index("by_size", "t", [sa.text("abs(c)")])',
+)
+
+
+@pytest.mark.parametrize("again", MADE_AGAIN, ids=["execute", "create_index"])
+def test_a_revision_makes_an_index_again_by_itself(world: World, again: str) -> None:
     """It had to: the index went with the old table."""
     index = ", sa.Index('by_size', sa.text('abs(c)'))"
     world.models(SMALL.format("Integer", index))
     world.make()
     world.models(SMALL.format("String(9)", index))
     source = world.make()
-    assert source.count("DROP INDEX by_size") == 2
+    assert source.count(MADE_AGAIN[0]) == source.count(DROPPED) == 2
     (path,) = (world.root / "migrations" / "versions").glob("0002*.py")
-    path.write_text(source.replace("op.execute('DROP INDEX by_size')", "pass"))
-    if place == "before":
-        world.migrate("-1")
-        world.run(["INSERT INTO t (c) VALUES (1)"])
+    source = source.replace(DROPPED, "pass")
+    path.write_text(source.replace(MADE_AGAIN[0], again))
     world.migrate("-1")
+    world.run(["INSERT INTO t (c) VALUES (1)"])
     world.migrate("heads")
     assert "by_size" in statements(world)
-    assert world.counts() == {"t": 0}
+    assert world.counts() == {"t": 1}
+
+
+BY_ONE = """
+CREATE TABLE t (id INTEGER PRIMARY KEY, a VARCHAR(9) COLLATE NOCASE UNIQUE, b INTEGER REFERENCES t
+  ON DELETE CASCADE, c INTEGER, n INTEGER, UNIQUE (c, a COLLATE RTRIM))
+"""
+RENAMED = """
+    with op.batch_alter_table("t") as batch_op:
+        batch_op.alter_column("a", new_column_name="z")
+        batch_op.alter_column("n", type_=sa.String(9))
+        batch_op.drop_index("by_c")
+        batch_op.create_index("by_c", ["c", "n"])
+
+
+def downgrade"""
+
+
+def test_a_revision_written_by_hand_renames_a_column_and_changes_an_index(world: World) -> None:
+    world.models(SMALL.format("Integer", ""))
+    source = world.make()
+    (path,) = (world.root / "migrations" / "versions").glob("*.py")
+    second = source.replace(path.stem, "0002_by_hand").replace("= None", f"= {path.stem!r}", 1)
+    head = second[: second.index("def upgrade")] + "def upgrade() -> None:"
+    (path.parent / "0002_by_hand.py").write_text(f"{head}{RENAMED}() -> None:\n    pass\n")
+    made = ("CREATE INDEX by_a ON t (a DESC)", "CREATE INDEX by_c ON t (c DESC)")
+    world.run(["DROP TABLE t", BY_ONE, *made, "INSERT INTO t (a, c) VALUES ('x', 1)"])
+    with world.project() as project:
+        migrations.migrate(project)
+    after = statements(world)
+    assert after["by_a"] == "CREATE INDEX by_a ON t (z DESC)"
+    assert after["by_c"] == "CREATE INDEX by_c ON t (c, n)"
+    assert {"z VARCHAR(9) COLLATE NOCASE", "UNIQUE (z)", "n VARCHAR(9)"} <= parts(after["t"])
+    assert "UNIQUE (c, z COLLATE RTRIM)" in after["t"]
+    assert "ON DELETE CASCADE" in after["t"]
+    assert rows(world, "SELECT * FROM t") == [(1, "x", None, 1, None)]
 
 
 @pytest.mark.parametrize("place", ["(abs(c))", "(c)", "(a DESC, c)", "(a) WHERE c > 0"])

@@ -11,10 +11,12 @@ from sqlalchemy import (
     Executable,
     Index,
     Table,
+    TextClause,
     collate,
 )
 from sqlalchemy.exc import OperationalError
 
+from dbtasks.engines.computing import unquoted
 from dbtasks.engines.created import Created, read_created
 from dbtasks.engines.indexing import Part, SQLiteIndexing
 from dbtasks.engines.rebuilding import NAME
@@ -64,6 +66,7 @@ class RemakingSQLite(KeepingSQLite):
 
     def create_index(self, index: Index, **options: Any) -> None:
         """Name an index of the old table that the new one has not the columns for."""
+        self._make_room(str(index.name))
         try:
             super().create_index(index, **options)
         except OperationalError as error:
@@ -75,10 +78,9 @@ class RemakingSQLite(KeepingSQLite):
         self, sql: Executable | str, execution_options: dict[str, Any] | None = None
     ) -> None:
         """Let a revision make an index again by itself, after its table."""
-        made = MAKES.match(str(sql))
-        if made is not None and made[1] in self.remade:
-            self._send(f"DROP INDEX {made[1]}")
-            self.remade.discard(made[1])
+        made = MAKES.match(str(sql)) if isinstance(sql, str | TextClause) else None
+        if made is not None:
+            self._make_room(unquoted(made[1]))
         super().execute(sql, execution_options)
 
     def _make_again(self, name: str, statement: str) -> None:
@@ -86,8 +88,13 @@ class RemakingSQLite(KeepingSQLite):
             self._send(statement)
         except OperationalError as error:
             raise _missed(name, error) from error
-        made = MAKES.match(statement)
-        self.remade |= {made[1]} if made else set()
+        self.remade.add(name)
+
+    def _make_room(self, index: str) -> None:
+        """Drop an index that was made again, as the revision does it too."""
+        if index in self.remade:
+            self._send(f"DROP INDEX {self.dialect.identifier_preparer.quote(index)}")
+            self.remade.discard(index)
 
     def _send(self, statement: str) -> None:
         assert self.connection is not None
