@@ -63,7 +63,18 @@ def _add_constraint(created: Created, back: ops.AddConstraintOp | None) -> None:
 def _add_table(created: Created, operation: ops.DropTableOp, back: ops.CreateTableOp) -> None:
     if created.numbered is not None:
         operation.table_kw["sqlite_autoincrement"] = True
-    for one in back.columns:
+    _add_items(created, back.columns)
+
+
+def complete(table: Table, created: Created) -> None:
+    """Give a table that was reflected what it says besides."""
+    if created.numbered is not None:
+        table.dialect_kwargs["sqlite_autoincrement"] = True
+    _add_items(created, [*table.columns, *table.constraints])
+
+
+def _add_items(created: Created, items: Iterable[Any]) -> None:
+    for one in items:
         if isinstance(one, Column):
             _add_column(created, one)
         elif isinstance(one, UniqueConstraint):
