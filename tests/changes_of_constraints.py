@@ -6,6 +6,11 @@ PET = (
     'table("pet", key(), sa.Column("parent_id", sa.ForeignKey("parent.id", name="fk_pet")),'
     ' sa.Index("ix_pet", {}))'
 )
+TURNED = 'sa.Index("ix_turned", "name", sa.desc("id"))'
+UNIQUE_TURNED = (
+    'sa.Index("uq_turned", sa.text("name DESC"), "id", unique=True,'
+    ' sqlite_where=sa.text("id > 1"), postgresql_where=sa.text("id > 1"))'
+)
 LEAF = (
     'table("node", sa.Column("id", {0}, primary_key=True)),'
     ' table("leaf", key(), sa.Column("node_id", {0}, sa.ForeignKey("node.id", ondelete="CASCADE"),'
@@ -138,6 +143,69 @@ CHANGES = (
         "index turned by another column",
         'sa.Index("ix_name", sa.desc("name"), "id")',
         'sa.Index("ix_name", "name", sa.desc("id"), unique=True)',
+        batch=False,
+    ),
+    on_parent(
+        "turned index dropped",
+        f"{TURNED}, {UNIQUE_TURNED}",
+        "",
+        batch=False,
+    ),
+    on_parent(
+        "turned index dropped from a table made anew",
+        f"{TURNED}, {UNIQUE_TURNED}",
+        'sa.CheckConstraint("length(name) > 0", name="positive")',
+    ),
+    on_parent(
+        "turned index by another name",
+        TURNED,
+        TURNED.replace("ix_turned", "ix_round"),
+        batch=False,
+    ),
+    on_parent(
+        "turned index dropped with its column",
+        'sa.Column("a", sa.Integer), sa.Index("ix_a", "name", sa.desc("a"))',
+        "",
+    ),
+    on_parent(
+        "turned index of a column by another name",
+        'sa.Column("a", sa.Integer), sa.Index("ix_a", "name", sa.desc("a"))',
+        'sa.Column("b", sa.Integer), sa.Index("ix_b", "name", sa.desc("b"))',
+        renames={"parent.a": "parent.b"},
+    ),
+    Case(
+        "turned index of a table by another name",
+        parent() + PET.format('"id", sa.desc("parent_id")'),
+        parent() + PET.format('"id", sa.desc("parent_id")').replace("pet", "dog"),
+        ROWS,
+        renames={"pet": "dog"},
+    ),
+    Case(
+        "turned index dropped with its table",
+        parent() + PET.format('"id", sa.desc("parent_id")'),
+        parent(),
+        ROWS,
+    ),
+    Case(
+        "index on an expression dropped with its table",
+        parent() + PET.format('sa.text("abs(parent_id) DESC"), "id"'),
+        parent(),
+        ROWS,
+        on=["sqlite", "postgresql"],
+    ),
+    on_parent(
+        "index by a collation dropped",
+        'sa.Index("ix_name", sa.text("name COLLATE NOCASE DESC"), "id", unique=True,'
+        ' sqlite_where=sa.text("id > 1"))',
+        "",
+        on=["sqlite"],
+        batch=False,
+    ),
+    on_parent(
+        "index by another collation",
+        'sa.Index("ix_name", sa.text("name COLLATE NOCASE"), "id")',
+        'sa.Index("ix_name", sa.text("name COLLATE RTRIM"), "id")',
+        on=["sqlite"],
         batch=False,
     ),
     Case(

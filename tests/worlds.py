@@ -56,6 +56,11 @@ class Upper(sa.TypeDecorator):
 
 INDEXES = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
 
+TURNED = """
+SELECT table_name, index_name, seq_in_index FROM information_schema.statistics
+WHERE table_schema = database() AND collation = 'D'
+"""
+
 
 class World:
     """A project without revisions, whose models a test writes, on a database."""
@@ -133,10 +138,12 @@ class World:
             found = {name: describe(looked, *split(name)) for name in tables(connection)}
             if self.database.kind == "postgresql":
                 found["types"] = looked.get_enums(schema="*")
-            if self.database.kind == "mariadb":  # nor the checks within columns
+            if self.database.kind == "mariadb":  # nor the checks within columns, and no order
                 found["within"] = sorted(checked_columns(connection))
+                found["turned"] = sorted(map(str, connection.execute(text(TURNED))))
             if self.database.kind == "sqlite":  # the inspector knows no order
-                found["statements"] = sorted(connection.scalars(text(INDEXES)))
+                statements = connection.scalars(text(INDEXES))
+                found["statements"] = sorted(one.replace('"', "") for one in statements)
         engine.dispose()
         return found
 

@@ -4,6 +4,7 @@ import pytest
 
 from cases import ALL, parent
 from dbtasks import migrations
+from dbtasks.migrations.making.questions import Answers
 from worlds import World
 
 
@@ -47,6 +48,31 @@ def test_the_order_of_indexes_is_copied(world: World, index: str) -> None:
     world.make()
     with world.project() as project:
         assert migrations.missing(project, from_database=True) == ()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_is_not_reflected_is_copied(world: World) -> None:
+    columns = (
+        'sa.Column("a", sa.String({}, collation="NOCASE"), nullable=False,'
+        ' sqlite_on_conflict_not_null="IGNORE"), sa.Column("n", sa.Integer, unique=True,'
+        ' sqlite_on_conflict_unique="REPLACE"),'
+    )
+    world.models(f"table('t', key(), {columns.format(9)} sqlite_autoincrement=True)")
+    world.make()
+    with world.project() as project:
+        assert migrations.missing(project, from_database=True) == ()
+    world.models(f"table('t', key(), {columns.format(12)} sqlite_autoincrement=True)")
+    with world.project() as project:
+        made = migrations.makemigrations(project, from_database=True, dry_run=True)
+    assert 'type_=sa.VARCHAR(length=9, collation="NOCASE")' in made.draft.downgrade.text
+    world.models(parent())
+    with world.project() as project:
+        made = migrations.makemigrations(
+            project, from_database=True, dry_run=True, answers=Answers(dropped=["t"])
+        )
+    assert "sqlite_autoincrement=True" in made.draft.downgrade.text
+    assert 'sqlite_on_conflict_not_null="IGNORE"' in made.draft.downgrade.text
+    assert 'sqlite_on_conflict="REPLACE"' in made.draft.downgrade.text
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

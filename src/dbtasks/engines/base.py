@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from dbtasks.engines.column_checks import ColumnChecks
 from dbtasks.engines.copying import Copying, Loading
+from dbtasks.engines.created import Created
 from dbtasks.engines.emptying import Emptying
 from dbtasks.engines.indexing import Indexing
 from dbtasks.engines.inheritance import Inheritance
@@ -125,6 +126,10 @@ class Backend(ColumnChecks, Indexing, Storage, Statements, Locking, Redirection)
     def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
         """Return what has to be dropped while a table is made anew, and made again after it."""
         return ()
+
+    def created(self, connection: Connection, table: str) -> Created:
+        """Return what a table says that SQLAlchemy does not reflect."""
+        return Created()
 
     def computed(self, connection: Connection, table: str) -> Mapping[str, str]:
         """Return the expressions of computed columns that SQLAlchemy may tell wrongly."""

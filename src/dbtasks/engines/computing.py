@@ -28,7 +28,7 @@ def _expressions(sql: str) -> Iterator[tuple[str, str]]:
         if IGNORED.match(word):
             continue
         if depth == 1 and last in ("(", ","):
-            name = _unquoted(word)
+            name = unquoted(word)
         if word == "(":
             if depth == 1 and last.upper() == "AS":
                 begin = token.end()
@@ -41,7 +41,8 @@ def _expressions(sql: str) -> Iterator[tuple[str, str]]:
         last = word
 
 
-def _unquoted(name: str) -> str:
+def unquoted(name: str) -> str:
+    """Return a name without its quotes."""
     quote = name[0]
     if quote == "[":
         return name[1:-1]

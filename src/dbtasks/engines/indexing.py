@@ -1,10 +1,12 @@
 """What engines tell of their indexes, and SQLAlchemy does not reflect."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
 from sqlalchemy import Connection, inspect, text
+
+from dbtasks.engines.created import read_created
 
 MYSQL_PARTS = text(
     "SELECT index_name, column_name, sub_part, collation FROM information_schema.statistics "
@@ -22,10 +24,34 @@ POSTGRESQL_STATEMENTS = text(
     "AND c.conrelid = x.indrelid)"
 )
 
+BINARY = "BINARY"
+"""What a column of SQLite is sorted by that says nothing else."""
+
 SQLITE_STATEMENTS = """
 SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL
 """
-SQLITE_PARTS = 'SELECT name, "desc" FROM pragma_index_xinfo(?) WHERE key ORDER BY seqno'
+SQLITE_PARTS = 'SELECT name, "desc", coll FROM pragma_index_xinfo(?) WHERE key ORDER BY seqno'
+
+
+class Part(NamedTuple):
+    """Hold a part of an index of SQLite: a column, None for an expression, and how it is sorted.
+
+    `collation` is there where it is not the column's own.
+    """
+
+    column: str | None
+    down: bool
+    collation: str | None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a column and no more."""
+        return self.column is not None and not self.down and self.collation is None
+
+    def sql(self, quote: Callable[[str], str]) -> str:
+        """Return a column as it stands in the statement."""
+        collated = f" COLLATE {quote(self.collation)}" if self.collation else ""
+        return f"{quote(str(self.column))}{collated}{' DESC' if self.down else ''}"
 
 
 class Indexing:
@@ -104,16 +130,17 @@ class PostgreSQLIndexing(Indexing):
 
 
 class SQLiteIndexing(Indexing):
-    """Ask SQLite for the order of an index, and for those on expressions."""
+    """Ask SQLite for the order and the collation of an index, and for those on expressions."""
 
     hides_indexes = True
 
     def hidden_indexes(self, connection: Connection, table: str) -> Mapping[str, str]:
         """Return the statements of the indexes on expressions."""
+        parts = _all_parts(connection, table)
         return {
             name: sql
             for name, sql in _statements(connection, table).items()
-            if any(column is None for column, _ in _parts(connection, name))
+            if any(one.column is None for one in parts[name])
         }
 
     def index_parts(
@@ -121,21 +148,29 @@ class SQLiteIndexing(Indexing):
     ) -> Mapping[str, Sequence[str]]:
         """Return them for all but those on expressions."""
         quote = connection.dialect.identifier_preparer.quote
-        parts = {name: _parts(connection, name) for name in _statements(connection, table)}
         return {
-            name: [f"{quote(column)} DESC" if down else quote(column) for column, down in some]
-            for name, some in parts.items()
-            if all(column is not None for column, _ in some)
+            name: [one.sql(quote) for one in parts]
+            for name, parts in _all_parts(connection, table).items()
+            if all(one.column is not None for one in parts)
         }
 
     def index_statements(
         self, connection: Connection, table: str, schema: str | None
     ) -> Mapping[str, str]:
         """Return them for those on expressions, and in another order."""
+        parts = _all_parts(connection, table)
         return {
             name: sql
             for name, sql in _statements(connection, table).items()
-            if any(column is None or down for column, down in _parts(connection, name))
+            if not all(one.plain for one in parts[name])
+        }
+
+    def sorted_parts(self, connection: Connection, table: str) -> Mapping[str, Sequence[Part]]:
+        """Return the parts of the indexes on columns that are reflected as if these were plain."""
+        return {
+            name: parts
+            for name, parts in _all_parts(connection, table).items()
+            if all(one.column is not None for one in parts) and not all(one.plain for one in parts)
         }
 
 
@@ -145,7 +180,21 @@ def _statements(connection: Connection, table: str) -> dict[str, str]:
     return {str(name): str(sql) for name, sql in found}
 
 
-def _parts(connection: Connection, index: str) -> Sequence[tuple[Any, bool]]:
-    """Return the columns of an index, None for an expression, and whether the last comes first."""
+def _all_parts(connection: Connection, table: str) -> Mapping[str, Sequence[Part]]:
+    """Return the parts of each index that is of no constraint."""
+    names = [*_statements(connection, table)]
+    own = read_created(connection, table).collations if names else {}
+    return {name: _parts(connection, name, own) for name in names}
+
+
+def _parts(connection: Connection, index: str, own: Mapping[str, str]) -> Sequence[Part]:
+    """Return the parts of an index, of whose columns some have a collation of their own."""
     found = connection.exec_driver_sql(SQLITE_PARTS, (index,))
-    return [(column, bool(down)) for column, down in found]
+    return [
+        Part(column, bool(down), _other(collation, own.get(str(column).lower(), BINARY)))
+        for column, down, collation in found
+    ]
+
+
+def _other(collation: str, own: str) -> str | None:
+    return None if collation.lower() == own.lower() else collation

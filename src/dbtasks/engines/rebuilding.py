@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable, DropTable
 
 from dbtasks.engines.computing import read_expressions
+from dbtasks.engines.created import Created, read_created
 from dbtasks.errors import ROLLED_BACK, Refused
 
 TEMPORARY = "_alembic_tmp_"
@@ -109,6 +110,10 @@ class SQLiteRebuilding:
     def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
         """Return the views and triggers that name a table."""
         return read_dependents(connection, table)
+
+    def created(self, connection: Connection, table: str) -> Created:
+        """Read it in the statement that made the table."""
+        return read_created(connection, table)
 
     def computed(self, connection: Connection, table: str) -> Mapping[str, str]:
         """Read them in the statement that made the table."""

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, MetaData
 from dbtasks.engines import Backend, backend_for
 from dbtasks.errors import DbtasksError, Refused
 from dbtasks.guards import check_writable
-from dbtasks.migrations import casting as casting  # it takes its place where it is imported
+from dbtasks.migrations import remaking as remaking  # it takes its place where it is imported
 from dbtasks.project import Project
 from dbtasks.references import put_on_path
 from dbtasks.settings import Options, declared, resolve

@@ -45,7 +45,7 @@ class Environment:
         def steps(heads: Heads, running: Any) -> Iterable[RevisionStep]:
             return steps_of(self.scripts, heads)
 
-        with our_errors(), _without_hidden_indexes():
+        with our_errors(), _without_hidden():
             foreign.run(self.config, self.scripts, self.handover, steps, **options)
 
     def look(self, at: Callable[[ScriptDirectory, Heads], object]) -> None:
@@ -98,9 +98,10 @@ class Environment:
 
 
 @contextmanager
-def _without_hidden_indexes() -> Iterator[None]:
-    """Leave out SQLAlchemy's warning of indexes on expressions, which we reflect ourselves."""
+def _without_hidden() -> Iterator[None]:
+    """Leave out warnings of indexes and checks that are not reflected, which we keep ourselves."""
     with catch_warnings():
+        filterwarnings("ignore", "Unnamed CHECK constraint on reflected table")
         filterwarnings("ignore", "Skipped unsupported reflection of expression-based index")
         yield
 

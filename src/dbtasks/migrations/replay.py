@@ -16,6 +16,7 @@ from dbtasks.errors import DbtasksError, Refused, Rejected
 from dbtasks.migrations.cache import Kept
 from dbtasks.migrations.environment import OWN_TABLES
 from dbtasks.migrations.making.reflection import escape
+from dbtasks.migrations.making.unreflected import complete
 from dbtasks.migrations.opening import StepsOf, open_environment, read_heads
 from dbtasks.migrations.scripts import Amend
 from dbtasks.project import Project
@@ -84,6 +85,7 @@ def copied(project: Project) -> Iterator[Project]:
                 tables.reflect(connection, schema=schema, only=_is_not_ours)
             for one in tables.sorted_tables:
                 _add_column_checks(project.backend, connection, one)
+                complete(one, project.backend.created(connection, one.name))
             indexes = [
                 sql
                 for one in tables.sorted_tables

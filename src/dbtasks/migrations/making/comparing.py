@@ -19,6 +19,7 @@ from dbtasks.migrations.making import (
     defaults,
     indexes,
     types,
+    unreflected,
 )
 from dbtasks.migrations.making.ordering import keys_outermost, ordered
 from dbtasks.migrations.making.reflection import Reflection, tables_of
@@ -41,7 +42,7 @@ def compare(context: MigrationContext) -> list[Operation]:
         reflection = Reflection(context)
         tables = list(tables_of(metadata))
         operations = _drops_last(found.ops)
-        for each in (checks, indexes, computed, column_checks, types, alterations):
+        for each in (checks, indexes, computed, column_checks, types, alterations, unreflected):
             operations = each.add(context, reflection, tables, operations)
     for one in operations:
         if isinstance(one, ops.ModifyTableOps):

@@ -1,6 +1,6 @@
 """Indexes of a part of the rows, and on expressions, where Alembic does not compare these."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from alembic.operations import ops
@@ -40,18 +40,24 @@ def add(
                 _drop_of_keys(context, reflection, place, known, operations)
         if reflection.backend.hides_indexes:
             _add_new(reflection, place, known, operations)
-    return operations
+    _turn_dropped(context, reflection, operations)
+    return [part for one in operations for part in _with_hidden(reflection, one)]
 
 
 def _escape_reflected(operations: Operations) -> None:
     """Let dropped indexes have their SQL back: reflection takes a colon in it for a parameter."""
+    for one, back in _dropped(operations):
+        back.columns = [*map(_escaped, back.columns)]
+        back.kw = _with_escaped_where(back.kw)
+        one.kw = _with_escaped_where(one.kw)
+
+
+def _dropped(operations: Operations) -> Iterator[tuple[ops.DropIndexOp, ops.CreateIndexOp]]:
+    """Yield what drops an index, and what makes it on the way back."""
     for one in operations:
         for each in one.ops if isinstance(one, ops.ModifyTableOps) else [one]:
             if isinstance(each, ops.DropIndexOp) and each._reverse is not None:
-                back = each._reverse
-                back.columns = [*map(_escaped, back.columns)]
-                back.kw = _with_escaped_where(back.kw)
-                each.kw = _with_escaped_where(each.kw)
+                yield each, each._reverse
 
 
 def _with_escaped_where(keywords: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,6 +73,29 @@ def _with_escaped_where(keywords: Mapping[str, Any]) -> dict[str, Any]:
 def _escaped(element: Any) -> Any:
     bound = isinstance(element, TextClause) and element._bindparams
     return text(escape(element.text)) if bound else element
+
+
+def _turn_dropped(
+    context: MigrationContext, reflection: Reflection, operations: Operations
+) -> None:
+    """Let dropped indexes have their order back, of which reflection does not tell."""
+    for one, back in _dropped(operations):
+        place, name = (one.schema, str(one.table_name)), str(one.index_name)
+        parts = reflection.index_parts(place).get(name)
+        if parts is not None and name in reflection.index_statements(place):
+            turned = _in_parts(context, _reflected(context, place, name), parts)
+            back.columns = turned.columns
+            back.kw.pop(f"{context.dialect.name}_length", None)
+
+
+def _with_hidden(reflection: Reflection, operation: ops.MigrateOperation) -> Operations:
+    """Return what drops a table, after what drops the indexes that only we know of."""
+    if not isinstance(operation, ops.DropTableOp):
+        return [operation]
+    place = (operation.schema, operation.table_name)
+    hidden = reflection.hidden_indexes(place)
+    drops: Operations = [_drop_hidden(place, name, sql) for name, sql in hidden.items()]
+    return [*([ops.ModifyTableOps(place[1], drops, schema=place[0])] if drops else []), operation]
 
 
 def _add_hidden(

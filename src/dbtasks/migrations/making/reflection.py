@@ -11,6 +11,7 @@ from sqlalchemy import MetaData, Table, inspect
 from sqlalchemy.sql.elements import ClauseElement
 
 from dbtasks.engines import Backend
+from dbtasks.engines.created import Created
 from dbtasks.migrations.environment import HANDOVER
 from dbtasks.migrations.making.splitting import split_checks
 from dbtasks.migrations.making.words import mentions
@@ -54,6 +55,10 @@ class Reflection:
         for one in computed:
             one["computed"]["sqltext"] = known.get(one["name"], one["computed"]["sqltext"])
         return columns
+
+    def created(self, place: Place) -> Created:
+        """Return what a table says that is not reflected."""
+        return self.backend.created(self.connection, place[1])
 
     def checks(self, place: Place) -> dict[str, str]:
         """Return the checks that have a name, as the database tells them."""

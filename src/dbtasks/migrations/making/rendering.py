@@ -173,16 +173,12 @@ def _render_anew(
 def _indexes_beside(
     reflection: Reflection, place: Place, own: Collection[str | None]
 ) -> tuple[Sequence[str], Sequence[str]]:
-    """Return what drops, and what makes, the indexes that Alembic would lose or change.
-
-    Those that nothing reflects go with the old table.
-    """
+    """Return what drops, and what makes, the indexes that Alembic would lose or change."""
     quote = reflection.dialect.identifier_preparer.quote
-    hidden = reflection.hidden_indexes(place)
     stay = {
         name: sql for name, sql in reflection.index_statements(place).items() if name not in own
     }
-    return [f"DROP INDEX {quote(one)}" for one in stay if one not in hidden], [*stay.values()]
+    return [f"DROP INDEX {quote(one)}" for one in stay], [*stay.values()]
 
 
 def _without_indexes(

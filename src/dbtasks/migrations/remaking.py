@@ -1,0 +1,132 @@
+"""Tables of SQLite that are made anew as they were, also in what SQLAlchemy does not reflect."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alembic.operations.batch import ApplyBatchImpl
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Index,
+    Table,
+    TextClause,
+    collate,
+)
+from sqlalchemy.exc import OperationalError
+
+from dbtasks.engines.computing import unquoted
+from dbtasks.engines.created import Created, read_created
+from dbtasks.engines.indexing import Part, SQLiteIndexing
+from dbtasks.engines.rebuilding import NAME
+from dbtasks.errors import ROLLED_BACK, Refused
+from dbtasks.migrations.casting import KeepingSQLite
+from dbtasks.migrations.keeping import keep
+
+AS_IT_IS = {"no_parameters": True}
+
+MAKES = re.compile(
+    rf"\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME})", re.IGNORECASE
+)
+
+NUMBERED = "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)"
+
+
+class RemakingSQLite(KeepingSQLite):
+    """Take the place of Alembic's own for SQLite, and know what the old table had."""
+
+    __dialect__ = "sqlite"
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.awaited: dict[str, Mapping[str, str]] = {}
+        self.remade: set[str] = set()
+        self.there: set[str] = set()
+
+    def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
+        """Give the new table what the old one has besides what was reflected."""
+        super().prep_table_for_batch(batch_impl, table)
+        connection = self.connection
+        if connection is None or table.schema or not batch_impl.reflected:
+            return
+        created = read_created(connection, table.name)
+        keep(batch_impl, created)
+        _keep_number(connection, batch_impl, created)
+        _keep_order(batch_impl, SQLiteIndexing().sorted_parts(connection, table.name))
+        hidden = SQLiteIndexing().hidden_indexes(connection, table.name)
+        self.awaited[batch_impl.temp_table_name] = hidden
+        self.there = {*batch_impl.indexes}
+
+    def rename_table(self, old_table_name: str, new_table_name: str, schema: Any = None) -> None:
+        """Make the indexes on expressions again that nothing reflects."""
+        super().rename_table(old_table_name, new_table_name, schema=schema)
+        for name, statement in self.awaited.pop(old_table_name, {}).items():
+            self._make_again(name, statement)
+
+    def create_index(self, index: Index, **options: Any) -> None:
+        """Name an index of the old table that the new one has not the columns for."""
+        self._make_room(str(index.name))
+        try:
+            super().create_index(index, **options)
+        except OperationalError as error:
+            if index.name not in self.there:
+                raise
+            raise _missed(str(index.name), error) from error
+
+    def execute(
+        self, sql: Executable | str, execution_options: dict[str, Any] | None = None
+    ) -> None:
+        """Let a revision make an index again by itself, after its table."""
+        made = MAKES.match(str(sql)) if isinstance(sql, str | TextClause) else None
+        if made is not None:
+            self._make_room(unquoted(made[1]))
+        super().execute(sql, execution_options)
+
+    def _make_again(self, name: str, statement: str) -> None:
+        try:
+            self._send(statement)
+        except OperationalError as error:
+            raise _missed(name, error) from error
+        self.remade.add(name)
+
+    def _make_room(self, index: str) -> None:
+        """Drop an index that was made again, as the revision does it too."""
+        if index in self.remade:
+            self._send(f"DROP INDEX {self.dialect.identifier_preparer.quote(index)}")
+            self.remade.discard(index)
+
+    def _send(self, statement: str) -> None:
+        assert self.connection is not None
+        self.connection.exec_driver_sql(statement, execution_options=AS_IT_IS).close()
+
+
+def _missed(index: str, error: OperationalError) -> Refused:
+    return Refused(
+        f"the index {index} of the database needs what the migration takes away: {error.orig}",
+        hint="drop it in the migration, or before it, or make it again there as it is to be",
+        state=ROLLED_BACK,
+    )
+
+
+def _keep_number(connection: Connection, batch_impl: ApplyBatchImpl, created: Created) -> None:
+    """Let no number be given again, also of rows that are gone: the copy only counts the others."""
+    assert batch_impl.new_table is not None
+    if created.numbered and batch_impl.new_table.dialect_kwargs.get("sqlite_autoincrement"):
+        values = (batch_impl.temp_table_name, created.numbered)
+        connection.exec_driver_sql(NUMBERED, values).close()
+
+
+def _keep_order(batch_impl: ApplyBatchImpl, sorted_parts: Mapping[str, Sequence[Part]]) -> None:
+    """Keep the order and the collation of the parts of indexes."""
+    columns = batch_impl.table.c
+    for name, parts in sorted_parts.items():
+        old = batch_impl.indexes.get(name)
+        if old is not None:
+            expressions = [_expression(columns[str(one.column)], one) for one in parts]
+            batch_impl.indexes[name] = Index(name, *expressions, unique=old.unique, **old.kwargs)
+
+
+def _expression(column: ColumnElement[Any], part: Part) -> ColumnElement[Any]:
+    sorted_by = collate(column, part.collation) if part.collation else column
+    return sorted_by.desc() if part.down else sorted_by
