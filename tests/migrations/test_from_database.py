@@ -60,3 +60,32 @@ def test_schemas_are_copied(world: World) -> None:
     with world.project() as project:
         found = migrations.missing(project, from_database=True)
     assert {"add column pay.b", "drop column pay.a"} <= {*found}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_tables_of_sqlite_are_copied_as_they_are(world: World) -> None:
+    computed = (
+        'sa.Column("a", sa.Integer), sa.Column("b", sa.Integer, sa.Computed("a + 1")),'
+        ' sa.Column("c", sa.Integer, sa.Computed("a * 2", persisted=True)),'
+        ' sa.Column("d", sa.Integer, sa.Computed("a * 3")),'
+        ' sa.Column("e", sa.String(9, collation="NOCASE"), unique=True),'
+        ' sa.CheckConstraint("e <> \'a:b %\'", name="odd")'
+    )
+    world.models(parent(computed))
+    world.make()
+    world.run(
+        [
+            "CREATE TABLE log (x, y TEXT)",
+            "CREATE INDEX ix_log ON log (abs(x))",
+            "CREATE VIEW seen AS SELECT x FROM log",
+            "CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+            "INSERT INTO log VALUES (1, 'x')",
+            "INSERT INTO counted DEFAULT VALUES",
+        ]
+    )
+    more = {"drop table log", "drop index ix_log", "drop table counted"}
+    with world.project() as project:
+        assert {*migrations.missing(project, from_database=True)} <= more
+    world.run(["DROP VIEW seen", "DROP TABLE log", "DROP TABLE counted"])
+    with world.project() as project:
+        assert migrations.missing(project, from_database=True) == ()

@@ -40,6 +40,13 @@ ELSEWHERE = re.compile(
 )
 """What of MySQL names the database that a statement writes to."""
 
+MADE = """
+SELECT tbl_name, sql FROM sqlite_master
+WHERE type IN ('table', 'index') AND sql IS NOT NULL AND name NOT GLOB 'sqlite_*'
+ORDER BY sql NOT LIKE 'CREATE VIRTUAL %', type = 'index', rowid
+"""
+"""What makes the tables and indexes of SQLite, virtual ones before those that they make."""
+
 
 class Scratch:
     """Make an empty database of an engine's kind, and drop it at the end."""
@@ -66,6 +73,10 @@ class Scratch:
     def make_schemas(self, connection: Connection, names: Sequence[str]) -> None:
         """Make the schemas that tables of such a database are in."""
 
+    def statements(self, connection: Connection) -> Sequence[tuple[str, str]]:
+        """Return tables with what makes them and their indexes, where a database keeps that."""
+        return ()
+
     definitions: ClassVar[str] = ""
     """The query for triggers and functions: their kind, name and code."""
 
@@ -88,6 +99,13 @@ class FileScratch(Scratch):
         """Yield the URL of a file that is not there yet."""
         with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
             yield URL.create(self.backend.url.drivername, database=str(Path(folder) / "scratch.db"))
+
+    def statements(self, connection: Connection) -> Sequence[tuple[str, str]]:
+        """Return them as they were sent; a virtual table makes more, which are there then."""
+        return [
+            (table, sql.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1))
+            for table, sql in connection.exec_driver_sql(MADE)
+        ]
 
 
 class ServerScratch(Scratch):

@@ -8,7 +8,7 @@ from warnings import catch_warnings, filterwarnings
 
 from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Connection, MetaData, Table, text
+from sqlalchemy import CheckConstraint, Connection, MetaData, Table, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.engines import Backend
@@ -75,26 +75,38 @@ def copied(project: Project) -> Iterator[Project]:
                 f"and the newest is {', '.join(scripts.get_heads())}",
                 hint="bring it up to date: inv migrate",
             )
-        tables = MetaData()
         declared = [table for one in project.metadata for table in one.tables.values()]
-        schemas = {one.schema for one in declared if one.schema}
-        with project.connect() as connection, catch_warnings():
-            filterwarnings("ignore")  # of what reflection does not know, nothing is compared
-            for schema in (None, *schemas):
-                tables.reflect(connection, schema=schema, only=_is_not_ours)
-            for one in tables.sorted_tables:
-                _add_column_checks(project.backend, connection, one)
-            indexes = [
-                sql
-                for one in tables.sorted_tables
-                for sql in _taken_indexes(project.backend, connection, one)
-            ]
+        schemas = sorted({one.schema for one in declared if one.schema})
+        with project.connect() as connection:
+            tables, statements = _read(project.backend, connection, schemas)
         with scratch.migrating(writes=True) as connection, connection.begin():
-            scratch.backend.scratch(scratch.backend).make_schemas(connection, sorted(schemas))
+            scratch.backend.scratch(scratch.backend).make_schemas(connection, schemas)
             tables.create_all(connection)
-            for statement in indexes:
+            for statement in statements:
                 connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
         yield scratch
+
+
+def _read(
+    backend: Backend, connection: Connection, schemas: Sequence[str]
+) -> tuple[MetaData, Sequence[str]]:
+    """Return the tables to be made, and the statements that make the others and the indexes."""
+    made = [one for one in backend.scratch(backend).statements(connection) if _is_not_ours(one[0])]
+    kept = {table for table, _ in made}
+    tables = MetaData()
+    with catch_warnings():
+        filterwarnings("ignore")  # of what reflection does not know, nothing is compared
+        for schema in (None, *schemas):
+            known = kept if schema is None else ()
+            names = inspect(connection).get_table_names(schema)
+            only = [one for one in names if _is_not_ours(one) and one not in known]
+            tables.reflect(connection, schema, only=only)
+        for one in tables.sorted_tables:
+            _add_column_checks(backend, connection, one)
+        indexes = [
+            sql for one in tables.sorted_tables for sql in _taken_indexes(backend, connection, one)
+        ]
+    return tables, [*(sql for _, sql in made), *indexes]
 
 
 def _add_column_checks(backend: Backend, connection: Connection, table: Table) -> None:
@@ -111,7 +123,7 @@ def _taken_indexes(backend: Backend, connection: Connection, table: Table) -> Se
     return [*found.values()]
 
 
-def _is_not_ours(name: str, tables: MetaData) -> bool:
+def _is_not_ours(name: str) -> bool:
     """Whether a table is the project's, and not one that an env.py of its own takes for gone."""
     return not name.startswith(OWN_TABLES)
 
