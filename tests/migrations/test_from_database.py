@@ -89,3 +89,36 @@ def test_tables_of_sqlite_are_copied_as_they_are(world: World) -> None:
     world.run(["DROP VIEW seen", "DROP TABLE log", "DROP TABLE counted"])
     with world.project() as project:
         assert migrations.missing(project, from_database=True) == ()
+
+
+B = 'sa.Column("b", sa.String(20)), '
+ENUM = 'sa.Column("b", sa.Enum("x", "y", native_enum=False, create_constraint=True, {}))'
+SOME = "b in ('x', 'y')"
+LISTS = [
+    f'{B}sa.CheckConstraint("{SOME}", name="bb")',
+    f"{B}sa.CheckConstraint(\"b not in ('x', 'y') or b is null\", name=\"bb\")",
+    f"{B}sa.CheckConstraint(\"b in ('x, (y]', 'it''s')\", name=\"bb\")",
+    f'{B}sa.CheckConstraint("{SOME} or id in (1, 2)", name="bb")',
+    f"{B}sa.CheckConstraint(\"b in (lower('X')::varchar, 'y')\", name=\"bb\")",
+    'sa.Column("b", sa.Numeric(8, 2)), sa.CheckConstraint("b in (1, 2.5)", name="bb")',
+    ENUM.format('name="bb"'),
+    ENUM.format("length=9"),
+    f'{B}sa.Column("c", sa.Boolean, sa.Computed("{SOME}", persisted=True))',
+    f'{B}sa.Index("bb", "b", postgresql_where=sa.text("{SOME}"))',
+    f'{B}sa.Index("bb", sa.text("({SOME})"))',
+    """sa.Column("b", sa.Boolean, server_default=sa.text("('a'::varchar in ('x', 'y'))"))""",
+]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("columns", LISTS)
+def test_a_list_of_values_is_the_same_however_it_is_told(world: World, columns: str) -> None:
+    world.models(parent(columns))
+    world.make()
+    with world.project() as project:
+        assert migrations.missing(project, from_database=True) == ()
+    world.models(parent(columns.replace("y", "z").replace("2.5", "3.5")))
+    with world.project() as project:
+        changes = migrations.missing(project)
+        assert migrations.missing(project, from_database=True) == changes
+        assert bool(changes) is (columns != ENUM.format("length=9"))  # a check without a name

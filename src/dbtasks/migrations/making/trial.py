@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
@@ -67,4 +68,6 @@ class Trial:
         return [reflection.subject(one) for one in single(operations)]
 
     def _text(self, operation: Operation) -> str:
+        if isinstance(operation, ops.DropIndexOp):  # whose code has the WHERE as it is told now
+            return repr((operation.schema, operation.table_name, operation.index_name))
         return self.code([*grouped([operation])]).text
