@@ -122,3 +122,13 @@ def test_a_list_of_values_is_the_same_however_it_is_told(world: World, columns: 
         changes = migrations.missing(project)
         assert migrations.missing(project, from_database=True) == changes
         assert bool(changes) is (columns != ENUM.format("length=9"))  # a check without a name
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+def test_types_that_nobody_knows_are_copied(world: World) -> None:
+    world.models(parent())
+    world.make()
+    world.run(["CREATE TABLE log (x point NOT NULL)", "ALTER TABLE parent ADD COLUMN y polygon"])
+    with world.project() as project:
+        found = migrations.missing(project, from_database=True)
+    assert {*found} == {"drop table log", "drop column parent.y"}

@@ -10,7 +10,7 @@ from time import time
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
@@ -76,6 +76,16 @@ class Scratch:
     def statements(self, connection: Connection) -> Sequence[tuple[str, str]]:
         """Return tables with what makes them and their indexes, where a database keeps that."""
         return ()
+
+    types: ClassVar[str] = ""
+    """The query for the columns of a table, each with its type, as a statement names it."""
+
+    def types_of(self, connection: Connection, table: str, schema: str | None) -> dict[str, str]:
+        """Return the types of a table's columns by their names."""
+        if not self.types:
+            return {}
+        found = connection.execute(text(self.types), {"table": table, "schema": schema})
+        return {str(name): str(kind) for name, kind in found}
 
     definitions: ClassVar[str] = ""
     """The query for triggers and functions: their kind, name and code."""
@@ -173,6 +183,11 @@ class PostgreSQLScratch(ServerScratch):
 
     entrances = ("postgres", "template1")
     names = "SELECT datname FROM pg_database"
+    types = """
+        SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
+        JOIN pg_class t ON t.oid = a.attrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+        WHERE t.relname = :table AND n.nspname = COALESCE(:schema, current_schema())
+    """
     grant = "ALTER ROLE … CREATEDB lets the user make databases"
     definitions = """
         SELECT 'trigger', t.tgrelid::regclass || '.' || t.tgname, pg_get_triggerdef(t.oid)
@@ -206,6 +221,10 @@ class MySQLScratch(ServerScratch):
 
     entrances = ("information_schema",)
     names = "SHOW DATABASES"
+    types = """
+        SELECT column_name, column_type FROM information_schema.columns
+        WHERE table_schema = COALESCE(:schema, database()) AND table_name = :table
+    """
     definitions = """
         SELECT 'trigger', trigger_name, action_statement FROM information_schema.triggers
         WHERE trigger_schema = database()

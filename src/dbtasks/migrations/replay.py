@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
 from warnings import catch_warnings, filterwarnings
 
 from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, Connection, MetaData, Table, inspect, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import NullType, UserDefinedType
 
 from dbtasks.engines import Backend
 from dbtasks.errors import DbtasksError, Refused, Rejected
@@ -102,11 +104,32 @@ def _read(
             only = [one for one in names if _is_not_ours(one) and one not in known]
             tables.reflect(connection, schema, only=only)
         for one in tables.sorted_tables:
+            _name_types(backend, connection, one)
             _add_column_checks(backend, connection, one)
         indexes = [
             sql for one in tables.sorted_tables for sql in _taken_indexes(backend, connection, one)
         ]
     return tables, [*(sql for _, sql in made), *indexes]
+
+
+def _name_types(backend: Backend, connection: Connection, table: Table) -> None:
+    """Give columns the types that SQLAlchemy does not know."""
+    unknown = [one for one in table.columns if isinstance(one.type, NullType)]
+    if unknown:
+        types = backend.scratch(backend).types_of(connection, table.name, table.schema)
+        for one in unknown:
+            one.type = _Named(types[one.name])
+
+
+class _Named(UserDefinedType[Any]):
+    """A type of which nothing but its name is known."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **keywords: object) -> str:
+        """Return what a statement calls it."""
+        return self.name
 
 
 def _add_column_checks(backend: Backend, connection: Connection, table: Table) -> None:
