@@ -1,9 +1,12 @@
 """The models compared with the live database, of which a scratch database gets a copy."""
 
+from pathlib import Path
+
 import pytest
 
 from cases import ALL, parent
 from dbtasks import migrations
+from dbtasks.errors import Rejected
 from worlds import World
 
 
@@ -132,3 +135,28 @@ def test_types_that_nobody_knows_are_copied(world: World) -> None:
     with world.project() as project:
         found = migrations.missing(project, from_database=True)
     assert {*found} == {"drop table log", "drop column parent.y"}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_extensions_are_copied(world: World) -> None:
+    world.models(parent('sa.Column("a", postgresql.CITEXT)'))
+    with world.project() as project:
+        made = migrations.makemigrations(project, empty=True, name="citext")
+    path = Path(made.revision.path)
+    extension = 'op.execute("CREATE SCHEMA \\"Odd X\\"")\n    op.execute("CREATE EXTENSION citext")'
+    path.write_text(path.read_text().replace("pass", extension, 1))
+    world.make()
+    world.run(['CREATE EXTENSION btree_gist SCHEMA "Odd X"'])
+    world.run(['CREATE INDEX live ON parent USING gist (id "Odd X".gist_int4_ops)'])
+    with world.project() as project:
+        assert migrations.missing(project, from_database=True) == ("drop index live",)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_what_cannot_be_copied_is_told(world: World) -> None:
+    world.models(parent())
+    world.make()
+    world.run(["CREATE DOMAIN odd AS text", "CREATE TABLE log (x odd)"])
+    with world.project() as project, pytest.raises(Rejected, match=r'copy .*: type "odd"') as told:
+        migrations.missing(project, from_database=True)
+    assert "--empty" in str(told.value.hint)

@@ -77,6 +77,15 @@ class Scratch:
         """Return tables with what makes them and their indexes, where a database keeps that."""
         return ()
 
+    extensions: ClassVar[str] = ""
+    """The query for the statements that make what tables may need of the server."""
+
+    def needed(self, connection: Connection) -> Sequence[str]:
+        """Return what makes the extensions of such a database."""
+        return (
+            connection.exec_driver_sql(self.extensions).scalars().all() if self.extensions else ()
+        )
+
     types: ClassVar[str] = ""
     """The query for the columns of a table, each with its type, as a statement names it."""
 
@@ -183,6 +192,13 @@ class PostgreSQLScratch(ServerScratch):
 
     entrances = ("postgres", "template1")
     names = "SELECT datname FROM pg_database"
+    extensions = """
+        SELECT format('CREATE SCHEMA IF NOT EXISTS %%1$I; '
+                      'CREATE EXTENSION IF NOT EXISTS %%2$I SCHEMA %%1$I CASCADE',
+                      n.nspname, e.extname)
+        FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+        WHERE n.nspname <> 'pg_catalog' ORDER BY e.oid
+    """
     types = """
         SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
         JOIN pg_class t ON t.oid = a.attrelid JOIN pg_namespace n ON n.oid = t.relnamespace

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType, UserDefinedType
 
 from dbtasks.engines import Backend
+from dbtasks.engines.scratch import BY_HAND
 from dbtasks.errors import DbtasksError, Refused, Rejected
 from dbtasks.migrations.cache import Kept
 from dbtasks.migrations.environment import OWN_TABLES
@@ -80,13 +81,32 @@ def copied(project: Project) -> Iterator[Project]:
         declared = [table for one in project.metadata for table in one.tables.values()]
         schemas = sorted({one.schema for one in declared if one.schema})
         with project.connect() as connection:
+            needed = project.backend.scratch(project.backend).needed(connection)
             tables, statements = _read(project.backend, connection, schemas)
-        with scratch.migrating(writes=True) as connection, connection.begin():
+        with scratch.migrating(writes=True) as connection, connection.begin(), _copying(scratch):
+            _send(connection, needed)
             scratch.backend.scratch(scratch.backend).make_schemas(connection, schemas)
             tables.create_all(connection)
-            for statement in statements:
-                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            _send(connection, statements)
         yield scratch
+
+
+def _send(connection: Connection, statements: Sequence[str]) -> None:
+    for one in statements:
+        connection.exec_driver_sql(one, execution_options={"no_parameters": True})
+
+
+@contextmanager
+def _copying(scratch: Project) -> Iterator[None]:
+    """Say in the block that it is a copy that fails, and not the project's database."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise Rejected(
+            "no copy of the database can be made, to compare the models with: "
+            f"{scratch.backend.message_of(error)}",
+            hint=f"compare with the history: inv makemigrations; or {BY_HAND}",
+        ) from error
 
 
 def _read(
