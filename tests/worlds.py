@@ -51,6 +51,18 @@ class Upper(sa.TypeDecorator):
 
     def __init__(self, length):
         super().__init__(length)
+
+class Day(sa.TypeDecorator):
+    impl = sa.Date
+    cache_ok = True
+
+class Instant(sa.TypeDecorator):
+    impl = sa.DateTime
+    cache_ok = True
+
+class Blob(sa.TypeDecorator):
+    impl = sa.LargeBinary
+    cache_ok = True
 """
 
 

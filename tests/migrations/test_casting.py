@@ -1,14 +1,19 @@
 """SQLite: values that stay what they are while their column gets another type, there and back."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from cases import parent
+from dbtasks import migrations
+from dbtasks.errors import Refused
 from worlds import World
 
+OWN = '__import__("company.types").types'
 INSTANT = "2026-01-02 10:30:00.000000"
+PRECISE = (1234567.123456789, "1234567.123456789")
 CHANGES = [
     ("Date", "DateTime", "'2026-01-02'", "2026-01-02 00:00:00.000000", "2026-01-02"),
     (
@@ -27,6 +32,20 @@ CHANGES = [
     ("String(40)", "Integer", "'abc'", *["abc"] * 2),
     ("String(40)", "Numeric(8, 2)", "'12.50'", 12.5, "12.5"),
     ("String(40)", "Boolean", "'1'", 1, "1"),
+    ("String(40)", "BigInteger", "'9223372036854775807'", 2**63 - 1, "9223372036854775807"),
+    ("String(40)", "Integer", "'-12'", -12, "-12"),
+    ("String(40)", "Integer", "'1.5'", 1.5, "1.5"),
+    ("String(40)", "Float", f"'{-0.1 - 0.2}'", -0.1 - 0.2, f"{-0.1 - 0.2}"),
+    ("String(40)", "Float", "'1e-07'", 1e-07, "1.0e-07"),
+    (
+        "String(40)",
+        "Numeric(30, 10)",
+        "'1234567.123456789'",
+        *PRECISE,
+    ),
+    ("String(40)", "Numeric(30, 10)", "'.5'", 0.5, "0.5"),
+    ("Float", "String(40)", "0.1", "0.1", 0.1),
+    ("Float", "String(40)", "12345.678901234567", "12345.678901234567", 12345.678901234567),
     ("Integer", "String(40)", "12", "12", 12),
     ("Integer", "Numeric(8, 2)", "12", *[12] * 2),
     ("Float", "Integer", "1.5", *[1.5] * 2),
@@ -50,6 +69,78 @@ def test_values_stay(
     assert _values(world) == [after, None]
     world.migrate("-1")
     assert _values(world) == [back, None]
+
+
+LOST = [
+    ("BigInteger", "12345678901234567890"),
+    ("BigInteger", "9223372036854775808"),
+    ("Numeric(30, 10)", "1234567890.123456789"),
+    ("Numeric(30, 10)", "12345678901234567890"),
+    ("Float", "3.14159265358979323846"),
+    ("Float", "12345678901234567"),
+    ("Float", "1e999"),
+    ("Integer", "007"),
+    ("Integer", "1e3"),
+    ("Integer", "+49"),
+    ("Integer", " 5"),
+    ("Integer", "5.0"),
+    ("Boolean", "01"),
+    ("Numeric(8, 2)", "007.5"),
+    ("JSON", "12345678901234567890"),
+]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("new", "value"), LOST, ids=map(" ".join, LOST))
+def test_a_text_that_a_number_does_not_give_back_refuses(
+    world: World, new: str, value: str
+) -> None:
+    world.models(parent('sa.Column("a", sa.String(40))'))
+    world.make()
+    world.run([f"INSERT INTO parent (id, name, a) VALUES (7, 'x', '{value}'), (2, 'y', '1')"])
+    before = world.schema()
+    world.models(parent(f'sa.Column("a", sa.{new})'))
+    with world.project() as project:
+        made = migrations.makemigrations(project)
+        with pytest.raises(Refused, match=r"parent\.a .* where id = 7") as refused:
+            migrations.migrate(project)
+    assert refused.value.state == "rolled back, 0 of 1 applied"
+    assert refused.value.hint is not None
+    assert (_values(world), world.schema()) == (["1", value], before)
+    path = Path(made.revision.path)
+    update = refused.value.hint[refused.value.hint.index("op.") :].partition(";")[0]
+    update = update.replace("TEXT", "12")
+    path.write_text(
+        path.read_text().replace("    with op.batch", f"    {update}\n    with op.batch", 1)
+    )
+    world.migrate("head")
+    assert _values(world) == [1, 12]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("old", ["sa.Date", f"{OWN}.Day"])
+@pytest.mark.parametrize("new", ["sa.DateTime", f"{OWN}.Instant"])
+def test_a_type_of_the_project_is_what_it_is_made_of(world: World, old: str, new: str) -> None:
+    world.models(parent(f'sa.Column("a", {old})'))
+    world.make()
+    world.run(["INSERT INTO parent (id, name, a) VALUES (1, 'x', '2026-01-02'), (2, 'y', NULL)"])
+    world.models(parent(f'sa.Column("a", {new})'))
+    world.make()
+    assert _values(world) == ["2026-01-02 00:00:00.000000", None]
+    world.migrate("-1")
+    assert _values(world) == ["2026-01-02", None]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_bytes_of_a_type_of_the_project_are_bytes(world: World) -> None:
+    world.models(parent('sa.Column("a", sa.Text)'))
+    world.make()
+    world.run(["INSERT INTO parent (id, name, a) VALUES (1, 'x', 'é')"])
+    world.models(parent(f'sa.Column("a", {OWN}.Blob)'))
+    world.make()
+    assert _values(world) == ["é".encode()]
+    world.migrate("-1")
+    assert _values(world) == ["é"]
 
 
 def _values(world: World) -> Sequence[object]:

@@ -1,9 +1,12 @@
 """The models compared with the live database, of which a scratch database gets a copy."""
 
+from pathlib import Path
+
 import pytest
 
 from cases import ALL, parent
 from dbtasks import migrations
+from dbtasks.errors import Rejected
 from dbtasks.migrations.making.questions import Answers
 from worlds import World
 
@@ -86,3 +89,100 @@ def test_schemas_are_copied(world: World) -> None:
     with world.project() as project:
         found = migrations.missing(project, from_database=True)
     assert {"add column pay.b", "drop column pay.a"} <= {*found}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_tables_of_sqlite_are_copied_as_they_are(world: World) -> None:
+    computed = (
+        'sa.Column("a", sa.Integer), sa.Column("b", sa.Integer, sa.Computed("a + 1")),'
+        ' sa.Column("c", sa.Integer, sa.Computed("a * 2", persisted=True)),'
+        ' sa.Column("d", sa.Integer, sa.Computed("a * 3")),'
+        ' sa.Column("e", sa.String(9, collation="NOCASE"), unique=True),'
+        ' sa.CheckConstraint("e <> \'a:b %\'", name="odd")'
+    )
+    world.models(parent(computed))
+    world.make()
+    world.run(
+        [
+            "CREATE TABLE log (x, y TEXT)",
+            "CREATE INDEX ix_log ON log (abs(x))",
+            "CREATE VIEW seen AS SELECT x FROM log",
+            "CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+            "INSERT INTO log VALUES (1, 'x')",
+            "INSERT INTO counted DEFAULT VALUES",
+        ]
+    )
+    more = {"drop table log", "drop index ix_log", "drop table counted"}
+    with world.project() as project:
+        assert {*migrations.missing(project, from_database=True)} <= more
+    world.run(["DROP VIEW seen", "DROP TABLE log", "DROP TABLE counted"])
+    with world.project() as project:
+        assert migrations.missing(project, from_database=True) == ()
+
+
+B = 'sa.Column("b", sa.String(20)), '
+ENUM = 'sa.Column("b", sa.Enum("x", "y", native_enum=False, create_constraint=True, {}))'
+SOME = "b in ('x', 'y')"
+LISTS = [
+    f'{B}sa.CheckConstraint("{SOME}", name="bb")',
+    f"{B}sa.CheckConstraint(\"b not in ('x', 'y') or b is null\", name=\"bb\")",
+    f"{B}sa.CheckConstraint(\"b in ('x, (y]', 'it''s')\", name=\"bb\")",
+    f'{B}sa.CheckConstraint("{SOME} or id in (1, 2)", name="bb")',
+    f"{B}sa.CheckConstraint(\"b in (lower('X')::varchar, 'y')\", name=\"bb\")",
+    'sa.Column("b", sa.Numeric(8, 2)), sa.CheckConstraint("b in (1, 2.5)", name="bb")',
+    ENUM.format('name="bb"'),
+    ENUM.format("length=9"),
+    f'{B}sa.Column("c", sa.Boolean, sa.Computed("{SOME}", persisted=True))',
+    f'{B}sa.Index("bb", "b", postgresql_where=sa.text("{SOME}"))',
+    f'{B}sa.Index("bb", sa.text("({SOME})"))',
+    """sa.Column("b", sa.Boolean, server_default=sa.text("('a'::varchar in ('x', 'y'))"))""",
+]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("columns", LISTS)
+def test_a_list_of_values_is_the_same_however_it_is_told(world: World, columns: str) -> None:
+    world.models(parent(columns))
+    world.make()
+    with world.project() as project:
+        assert migrations.missing(project, from_database=True) == ()
+    world.models(parent(columns.replace("y", "z").replace("2.5", "3.5")))
+    with world.project() as project:
+        changes = migrations.missing(project)
+        assert migrations.missing(project, from_database=True) == changes
+        assert bool(changes) is (columns != ENUM.format("length=9"))  # a check without a name
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+def test_types_that_nobody_knows_are_copied(world: World) -> None:
+    world.models(parent())
+    world.make()
+    world.run(["CREATE TABLE log (x point NOT NULL)", "ALTER TABLE parent ADD COLUMN y polygon"])
+    with world.project() as project:
+        found = migrations.missing(project, from_database=True)
+    assert {*found} == {"drop table log", "drop column parent.y"}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_extensions_are_copied(world: World) -> None:
+    world.models(parent('sa.Column("a", postgresql.CITEXT)'))
+    with world.project() as project:
+        made = migrations.makemigrations(project, empty=True, name="citext")
+    path = Path(made.revision.path)
+    extension = 'op.execute("CREATE SCHEMA \\"Odd X\\"")\n    op.execute("CREATE EXTENSION citext")'
+    path.write_text(path.read_text().replace("pass", extension, 1))
+    world.make()
+    world.run(['CREATE EXTENSION btree_gist SCHEMA "Odd X"'])
+    world.run(['CREATE INDEX live ON parent USING gist (id "Odd X".gist_int4_ops)'])
+    with world.project() as project:
+        assert migrations.missing(project, from_database=True) == ("drop index live",)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_what_cannot_be_copied_is_told(world: World) -> None:
+    world.models(parent())
+    world.make()
+    world.run(["CREATE DOMAIN odd AS text", "CREATE TABLE log (x odd)"])
+    with world.project() as project, pytest.raises(Rejected, match=r'copy .*: type "odd"') as told:
+        migrations.missing(project, from_database=True)
+    assert "--empty" in str(told.value.hint)

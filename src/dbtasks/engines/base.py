@@ -21,6 +21,7 @@ from dbtasks.engines.matching import ESCAPE, ignores_case, is_text, like_pattern
 from dbtasks.engines.plans import Plan, explain
 from dbtasks.engines.rebuilding import Dependent
 from dbtasks.engines.redirection import Redirection
+from dbtasks.engines.retelling import Retelling
 from dbtasks.engines.scratch import Scratch
 from dbtasks.engines.statements import Statements
 from dbtasks.engines.storage import Storage
@@ -65,7 +66,7 @@ class Driver:
     package: str
 
 
-class Backend(ColumnChecks, Indexing, Storage, Statements, Locking, Redirection):
+class Backend(ColumnChecks, Indexing, Retelling, Storage, Statements, Locking, Redirection):
     """Do with SQLAlchemy alone what any database allows.
 
     A class of its own for a database overrides what it does differently. An instance belongs

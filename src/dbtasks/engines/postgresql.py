@@ -34,6 +34,7 @@ from dbtasks.engines.inheritance import PostgreSQLInheritance
 from dbtasks.engines.locking import SessionLock
 from dbtasks.engines.matching import ESCAPE, ignores_case, like_pattern
 from dbtasks.engines.quoting import quoted
+from dbtasks.engines.retelling import PostgreSQLRetelling
 from dbtasks.engines.scratch import PostgreSQLScratch
 from dbtasks.engines.statements import BLOCK, LINE, NAME, STRING, Syntax
 
@@ -66,7 +67,7 @@ SERVER_SETTINGS = ("application_name", "options")
 """What asyncpg hands to the server under a keyword of its own."""
 
 
-class PostgreSQL(PostgreSQLIndexing, Backend):
+class PostgreSQL(PostgreSQLIndexing, PostgreSQLRetelling, Backend):
     """Name ourselves to the server, and move its sequences after keys that were given."""
 
     title = "PostgreSQL"

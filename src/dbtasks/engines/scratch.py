@@ -10,7 +10,7 @@ from time import time
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
@@ -40,6 +40,13 @@ ELSEWHERE = re.compile(
 )
 """What of MySQL names the database that a statement writes to."""
 
+MADE = """
+SELECT tbl_name, sql FROM sqlite_master
+WHERE type IN ('table', 'index') AND sql IS NOT NULL AND name NOT GLOB 'sqlite_*'
+ORDER BY sql NOT LIKE 'CREATE VIRTUAL %', type = 'index', rowid
+"""
+"""What makes the tables and indexes of SQLite, virtual ones before those that they make."""
+
 
 class Scratch:
     """Make an empty database of an engine's kind, and drop it at the end."""
@@ -66,6 +73,29 @@ class Scratch:
     def make_schemas(self, connection: Connection, names: Sequence[str]) -> None:
         """Make the schemas that tables of such a database are in."""
 
+    def statements(self, connection: Connection) -> Sequence[tuple[str, str]]:
+        """Return tables with what makes them and their indexes, where a database keeps that."""
+        return ()
+
+    extensions: ClassVar[str] = ""
+    """The query for the statements that make what tables may need of the server."""
+
+    def needed(self, connection: Connection) -> Sequence[str]:
+        """Return what makes the extensions of such a database."""
+        return (
+            connection.exec_driver_sql(self.extensions).scalars().all() if self.extensions else ()
+        )
+
+    types: ClassVar[str] = ""
+    """The query for the columns of a table, each with its type, as a statement names it."""
+
+    def types_of(self, connection: Connection, table: str, schema: str | None) -> dict[str, str]:
+        """Return the types of a table's columns by their names."""
+        if not self.types:
+            return {}
+        found = connection.execute(text(self.types), {"table": table, "schema": schema})
+        return {str(name): str(kind) for name, kind in found}
+
     definitions: ClassVar[str] = ""
     """The query for triggers and functions: their kind, name and code."""
 
@@ -88,6 +118,13 @@ class FileScratch(Scratch):
         """Yield the URL of a file that is not there yet."""
         with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
             yield URL.create(self.backend.url.drivername, database=str(Path(folder) / "scratch.db"))
+
+    def statements(self, connection: Connection) -> Sequence[tuple[str, str]]:
+        """Return them as they were sent; a virtual table makes more, which are there then."""
+        return [
+            (table, sql.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1))
+            for table, sql in connection.exec_driver_sql(MADE)
+        ]
 
 
 class ServerScratch(Scratch):
@@ -155,6 +192,18 @@ class PostgreSQLScratch(ServerScratch):
 
     entrances = ("postgres", "template1")
     names = "SELECT datname FROM pg_database"
+    extensions = """
+        SELECT format('CREATE SCHEMA IF NOT EXISTS %%1$I; '
+                      'CREATE EXTENSION IF NOT EXISTS %%2$I SCHEMA %%1$I CASCADE',
+                      n.nspname, e.extname)
+        FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+        WHERE n.nspname <> 'pg_catalog' ORDER BY e.oid
+    """
+    types = """
+        SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
+        JOIN pg_class t ON t.oid = a.attrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+        WHERE t.relname = :table AND n.nspname = COALESCE(:schema, current_schema())
+    """
     grant = "ALTER ROLE … CREATEDB lets the user make databases"
     definitions = """
         SELECT 'trigger', t.tgrelid::regclass || '.' || t.tgname, pg_get_triggerdef(t.oid)
@@ -188,6 +237,10 @@ class MySQLScratch(ServerScratch):
 
     entrances = ("information_schema",)
     names = "SHOW DATABASES"
+    types = """
+        SELECT column_name, column_type FROM information_schema.columns
+        WHERE table_schema = COALESCE(:schema, database()) AND table_name = :table
+    """
     definitions = """
         SELECT 'trigger', trigger_name, action_statement FROM information_schema.triggers
         WHERE trigger_schema = database()

@@ -1,7 +1,7 @@
 """Values of SQLite that stay what they are while their table is made anew with another type.
 
 Alembic casts them, and SQLite's CAST makes 2026 of the text 2026-01-02, and 0 of most texts. The
-affinity of a column makes numbers of texts where nothing is lost, and leaves all else
+affinity of a column makes numbers of the texts that look like one, and leaves all else
 (https://www.sqlite.org/datatype3.html).
 """
 
@@ -21,7 +21,9 @@ from sqlalchemy import (
     literal_column,
     type_coerce,
 )
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import NullType, TypeEngine
+
+from dbtasks.migrations.digits import affinity, check_digits, exact_text
 
 A_DAY: ColumnElement[str] = literal_column("'____-__-__'")
 """What a day without a time is like."""
@@ -42,10 +44,26 @@ class KeepingSQLite(SQLiteImpl):
     ) -> None:
         """Copy a value as it is, but for a day and an instant, and for text and bytes."""
         value = existing_transfer["expr"]
-        if _is_binary(existing.type) is not _is_binary(new_type):
+        old, new = (one._unwrapped_dialect_impl(self.dialect) for one in (existing.type, new_type))
+        if _is_binary(old) is not _is_binary(new):
             existing_transfer["expr"] = cast(value, new_type)
-        elif (text := _text_of(type_coerce(value, String), existing.type, new_type)) is not None:
+        elif (text := _text_of(type_coerce(value, String), old, new)) is not None:
             existing_transfer["expr"] = text
+        else:
+            existing_transfer["expr"] = self._with_digits(value, existing.type, new_type)
+
+    def _with_digits(
+        self, value: ColumnElement[Any], old: TypeEngine[Any], new: TypeEngine[Any]
+    ) -> ColumnElement[Any]:
+        """Return a value with all its digits. Raises Refused where it cannot have them."""
+        before, after = (affinity(one, self.dialect) for one in (old, new))
+        if before == after:
+            return value
+        if after == "TEXT":
+            return exact_text(type_coerce(value, NullType))
+        if after != "BLOB" and isinstance(value, Column) and self.connection is not None:
+            check_digits(self.connection, value, after)
+        return value
 
 
 def _text_of(

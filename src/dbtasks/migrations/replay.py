@@ -4,19 +4,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
 from warnings import catch_warnings, filterwarnings
 
 from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Connection, MetaData, Table, text
+from sqlalchemy import CheckConstraint, Connection, MetaData, Table, inspect, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import NullType, UserDefinedType
 
 from dbtasks.engines import Backend
+from dbtasks.engines.scratch import BY_HAND
 from dbtasks.errors import DbtasksError, Refused, Rejected
 from dbtasks.migrations.cache import Kept
 from dbtasks.migrations.environment import OWN_TABLES
 from dbtasks.migrations.making.reflection import escape
-from dbtasks.migrations.making.unreflected import complete
 from dbtasks.migrations.opening import StepsOf, open_environment, read_heads
 from dbtasks.migrations.scripts import Amend
 from dbtasks.project import Project
@@ -76,27 +78,78 @@ def copied(project: Project) -> Iterator[Project]:
                 f"and the newest is {', '.join(scripts.get_heads())}",
                 hint="bring it up to date: inv migrate",
             )
-        tables = MetaData()
         declared = [table for one in project.metadata for table in one.tables.values()]
-        schemas = {one.schema for one in declared if one.schema}
-        with project.connect() as connection, catch_warnings():
-            filterwarnings("ignore")  # of what reflection does not know, nothing is compared
-            for schema in (None, *schemas):
-                tables.reflect(connection, schema=schema, only=_is_not_ours)
-            for one in tables.sorted_tables:
-                _add_column_checks(project.backend, connection, one)
-                complete(one, project.backend.created(connection, one.name))
-            indexes = [
-                sql
-                for one in tables.sorted_tables
-                for sql in _taken_indexes(project.backend, connection, one)
-            ]
-        with scratch.migrating(writes=True) as connection, connection.begin():
-            scratch.backend.scratch(scratch.backend).make_schemas(connection, sorted(schemas))
+        schemas = sorted({one.schema for one in declared if one.schema})
+        with project.connect() as connection:
+            needed = project.backend.scratch(project.backend).needed(connection)
+            tables, statements = _read(project.backend, connection, schemas)
+        with scratch.migrating(writes=True) as connection, connection.begin(), _copying(scratch):
+            _send(connection, needed)
+            scratch.backend.scratch(scratch.backend).make_schemas(connection, schemas)
             tables.create_all(connection)
-            for statement in indexes:
-                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            _send(connection, statements)
         yield scratch
+
+
+def _send(connection: Connection, statements: Sequence[str]) -> None:
+    for one in statements:
+        connection.exec_driver_sql(one, execution_options={"no_parameters": True})
+
+
+@contextmanager
+def _copying(scratch: Project) -> Iterator[None]:
+    """Say in the block that it is a copy that fails, and not the project's database."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise Rejected(
+            "no copy of the database can be made, to compare the models with: "
+            f"{scratch.backend.message_of(error)}",
+            hint=f"compare with the history: inv makemigrations; or {BY_HAND}",
+        ) from error
+
+
+def _read(
+    backend: Backend, connection: Connection, schemas: Sequence[str]
+) -> tuple[MetaData, Sequence[str]]:
+    """Return the tables to be made, and the statements that make the others and the indexes."""
+    made = [one for one in backend.scratch(backend).statements(connection) if _is_not_ours(one[0])]
+    kept = {table for table, _ in made}
+    tables = MetaData()
+    with catch_warnings():
+        filterwarnings("ignore")  # of what reflection does not know, nothing is compared
+        for schema in (None, *schemas):
+            known = kept if schema is None else ()
+            names = inspect(connection).get_table_names(schema)
+            only = [one for one in names if _is_not_ours(one) and one not in known]
+            tables.reflect(connection, schema, only=only)
+        for one in tables.sorted_tables:
+            _name_types(backend, connection, one)
+            _add_column_checks(backend, connection, one)
+        indexes = [
+            sql for one in tables.sorted_tables for sql in _taken_indexes(backend, connection, one)
+        ]
+    return tables, [*(sql for _, sql in made), *indexes]
+
+
+def _name_types(backend: Backend, connection: Connection, table: Table) -> None:
+    """Give columns the types that SQLAlchemy does not know."""
+    unknown = [one for one in table.columns if isinstance(one.type, NullType)]
+    if unknown:
+        types = backend.scratch(backend).types_of(connection, table.name, table.schema)
+        for one in unknown:
+            one.type = _Named(types[one.name])
+
+
+class _Named(UserDefinedType[Any]):
+    """A type of which nothing but its name is known."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **keywords: object) -> str:
+        """Return what a statement calls it."""
+        return self.name
 
 
 def _add_column_checks(backend: Backend, connection: Connection, table: Table) -> None:
@@ -113,7 +166,7 @@ def _taken_indexes(backend: Backend, connection: Connection, table: Table) -> Se
     return [*found.values()]
 
 
-def _is_not_ours(name: str, tables: MetaData) -> bool:
+def _is_not_ours(name: str) -> bool:
     """Whether a table is the project's, and not one that an env.py of its own takes for gone."""
     return not name.startswith(OWN_TABLES)
 

@@ -35,7 +35,7 @@ def compare(context: MigrationContext) -> list[Operation]:
             "env.py has no target_metadata, and nothing to compare with",
             hint="give it the metadata of the models: target_metadata=Base.metadata",
         )
-    with _quiet():
+    with quiet():
         with defaults.compared(context):
             found = produce_migrations(context, metadata).upgrade_ops
         assert found is not None
@@ -91,7 +91,7 @@ def _place(operation: Operation) -> tuple[str | None, str] | None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Leave out what reflection warns of: what it cannot compare, it leaves as it is."""
     with catch_warnings():
         filterwarnings("ignore")

@@ -105,13 +105,16 @@ class Reflection:
         if place not in self.tables:
             return None
         if isinstance(one, ops.AlterColumnOp | ops.DropColumnOp):
-            return told(self.columns(place).get(one.column_name))
+            return self._told(self.columns(place).get(one.column_name))
         if isinstance(one, ops.AddColumnOp):
-            return told(self.columns(place).get(one.column.name))
+            return self._told(self.columns(place).get(one.column.name))
         if isinstance(one, ops.CreateIndexOp | ops.DropIndexOp):
             name = str(one.index_name)
-            return told(self.indexes(place).get(name)), self.index_parts(place).get(name)
-        return sorted(map(told, self._constraints(place)))
+            return self._told(self.indexes(place).get(name)), self.index_parts(place).get(name)
+        return sorted(map(self._told, self._constraints(place)))
+
+    def _told(self, value: object) -> str:
+        return told(self.backend, value)
 
     def _checks(self, place: Place) -> Sequence[Any]:
         try:
@@ -179,11 +182,15 @@ def table_op(operations: list[ops.MigrateOperation], place: Place) -> ops.Modify
     return new
 
 
-def told(value: object) -> str:
+def told(backend: Backend, value: object) -> str:
     """Return what a database tells as a text to compare."""
     if isinstance(value, Mapping):
-        return repr(sorted((str(key), told(one)) for key, one in value.items()))
-    return str(value) if isinstance(value, ClauseElement) else repr(value)
+        return repr(sorted((str(key), told(backend, one)) for key, one in value.items()))
+    if isinstance(value, list | tuple):
+        return repr([told(backend, one) for one in value])
+    if isinstance(value, str | ClauseElement):
+        return backend.retold(str(value))
+    return repr(value)
 
 
 def escape(sql: str) -> str:

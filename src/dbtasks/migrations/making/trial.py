@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
+from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.migrations.making import rows
-from dbtasks.migrations.making.comparing import Operation, compare, grouped, single
+from dbtasks.migrations.making.comparing import Operation, compare, grouped, quiet, single
 from dbtasks.migrations.making.reflection import Reflection, backend_of
 from dbtasks.migrations.making.rendering import Code, execute, render, run
 
@@ -64,7 +65,10 @@ class Trial:
 
     def _subjects(self, operations: list[Operation]) -> list[object]:
         reflection = Reflection(self.context)
-        return [reflection.subject(one) for one in single(operations)]
+        with quiet():
+            return [reflection.subject(one) for one in single(operations)]
 
     def _text(self, operation: Operation) -> str:
+        if isinstance(operation, ops.DropIndexOp):  # whose code has the WHERE as it is told now
+            return repr((operation.schema, operation.table_name, operation.index_name))
         return self.code([*grouped([operation])]).text

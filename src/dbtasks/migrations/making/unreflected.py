@@ -66,13 +66,6 @@ def _add_table(created: Created, operation: ops.DropTableOp, back: ops.CreateTab
     _add_items(created, back.columns)
 
 
-def complete(table: Table, created: Created) -> None:
-    """Give a table that was reflected what it says besides."""
-    if created.numbered is not None:
-        table.dialect_kwargs["sqlite_autoincrement"] = True
-    _add_items(created, [*table.columns, *table.constraints])
-
-
 def _add_items(created: Created, items: Iterable[Any]) -> None:
     for one in items:
         if isinstance(one, Column):
