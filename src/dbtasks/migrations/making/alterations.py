@@ -73,12 +73,13 @@ def _parts(context: MigrationContext, table: Table, operation: ops.MigrateOperat
 
 
 def _default(operation: ops.AlterColumnOp, before: Any, after: Any) -> ops.AlterColumnOp:
+    """Return what gives a column another default; None is none, also on the way back."""
     return ops.AlterColumnOp(
         operation.table_name,
         operation.column_name,
         schema=operation.schema,
         existing_type=operation.existing_type,
-        existing_server_default=before or False,
+        existing_server_default=before,
         modify_server_default=after,
     )
 

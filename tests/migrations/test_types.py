@@ -1,0 +1,100 @@
+"""Columns that get another type, with rows in them: there, back, and there again."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from cases import ROWS, parent
+from dbtasks.migrations.making.questions import Answers
+from worlds import World
+
+DEFAULTS = [
+    (
+        'sa.Column("a", sa.Boolean, server_default=sa.false(), nullable=False)',
+        'sa.Column("a", sa.Integer, server_default="0", nullable=False)',
+        (False, 0),
+    ),
+    (
+        'sa.Column("a", sa.Integer, server_default="7", nullable=False)',
+        'sa.Column("a", sa.String(9), server_default="7", nullable=False)',
+        (7, "7"),
+    ),
+    (
+        'sa.Column("a", sa.Integer)',
+        'sa.Column("a", sa.String(9), server_default="7")',
+        (None, None),
+    ),
+    (
+        'sa.Column("a", sa.Integer, server_default="7")',
+        'sa.Column("a", sa.String(9))',
+        (7, "7"),
+    ),
+    (
+        'sa.Column("a", sa.Enum("x", "y", name="one"), server_default="x")',
+        'sa.Column("a", sa.Enum("x", "y", "z", name="two"), server_default="x")',
+        ("x", "x"),
+    ),
+    (
+        'sa.Column("a", sa.Enum("x", "y", name="one"), server_default="x")',
+        'sa.Column("a", sa.String(9), server_default="x")',
+        ("x", "x"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "values"), DEFAULTS)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_default_changes_over_with_its_type(
+    world: World, old: str, new: str, values: tuple[object, object]
+) -> None:
+    before, after = there_and_back(world, parent(old), parent(new), ROWS)
+    assert [one["a"] for one in before["parent"]] == [values[0]] * 2
+    assert [one["a"] for one in after["parent"]] == [values[1]] * 2
+
+
+Rows = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def there_and_back(
+    world: World,
+    old: str,
+    new: str,
+    statements: Sequence[str],
+    answers: Answers | None = None,
+) -> tuple[Rows, Rows]:
+    """Return the rows before and after a change; rows and schema are the same after its way back.
+
+    So they are when it is made again.
+    """
+    world.models(old)
+    world.make()
+    world.run(statements)
+    before, schema = rows(world), world.schema()
+    world.models(new)
+    world.make(answers)
+    after, changed = rows(world), world.schema()
+    world.migrate("-1")
+    assert (rows(world), world.schema()) == (before, schema)
+    world.migrate("heads")
+    assert (rows(world), world.schema()) == (after, changed)
+    return before, after
+
+
+def rows(world: World) -> Rows:
+    """Return the rows of all tables in the order of their first column."""
+    engine = create_engine(world.database.url)
+    try:
+        with engine.connect() as connection:
+            return {
+                name: [
+                    dict(one)
+                    for one in connection.execute(
+                        text(f"SELECT * FROM {name} ORDER BY 1")
+                    ).mappings()
+                ]
+                for name in world.counts()
+            }
+    finally:
+        engine.dispose()
