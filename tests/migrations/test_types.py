@@ -54,6 +54,56 @@ def test_a_default_changes_over_with_its_type(
     assert [one["a"] for one in after["parent"]] == [values[1]] * 2
 
 
+COUNTED = (
+    'table("log", sa.Column("Id", sa.{0}, primary_key=True), sa.Column("name", sa.String(9)){1})\n'
+    'table("entry", key(), sa.Column("log_id", sa.{0}, sa.ForeignKey("{2}log.Id")))'
+)
+COUNTS = [("Integer", "BigInteger"), ("SmallInteger", "Integer"), ("BigInteger", "Integer")]
+
+
+@pytest.mark.parametrize("schema", ["", "hr"])
+@pytest.mark.parametrize(("old", "new"), COUNTS)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_serial_counts_as_far_as_its_type(world: World, old: str, new: str, schema: str) -> None:
+    more, place = (f', schema="{schema}"', f"{schema}.") if schema else ("", "")
+    states = [COUNTED.format(one, more, place) for one in (old, new)]
+    insert, sequence = f"INSERT INTO {place}log (name) VALUES ('a')", f'{place}"log_Id_seq"'
+    there_and_back(world, *states, [insert, insert, "INSERT INTO entry (log_id) VALUES (2)"])
+    assert counted(world) == {sequence: LARGEST[new], "entry_id_seq": LARGEST["Integer"]}
+    world.run([f"SELECT setval('{sequence}', {LARGEST[new] - 1})", insert])
+    world.run([f'DELETE FROM {place}log WHERE "Id" > 2', f"SELECT setval('{sequence}', 2)"])
+    world.migrate("-1")
+    assert counted(world)[sequence] == LARGEST[old]
+
+
+LARGEST = {"SmallInteger": 2**15 - 1, "Integer": 2**31 - 1, "BigInteger": 2**63 - 1}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_an_identity_counts_as_far_as_its_type(world: World) -> None:
+    state = 'table("log", sa.Column("id", sa.{}, sa.Identity(), primary_key=True))'
+    there_and_back(
+        world,
+        state.format("Integer"),
+        state.format("BigInteger"),
+        ["INSERT INTO log DEFAULT VALUES"],
+    )
+    assert counted(world) == {"log_id_seq": LARGEST["BigInteger"]}
+
+
+def counted(world: World) -> Mapping[str, int]:
+    """Return how far the project's sequences count."""
+    engine = create_engine(world.database.url)
+    try:
+        with engine.connect() as connection:
+            found = connection.execute(
+                text("SELECT seqrelid::regclass::text, seqmax FROM pg_sequence")
+            )
+            return {name: most for name, most in found.all() if "dbtasks" not in name}
+    finally:
+        engine.dispose()
+
+
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
