@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from cases import ROWS, parent
+from dbtasks import migrations
 from dbtasks.migrations.making.questions import Answers
 from worlds import World
 
@@ -102,6 +103,58 @@ def counted(world: World) -> Mapping[str, int]:
             return {name: most for name, most in found.all() if "dbtasks" not in name}
     finally:
         engine.dispose()
+
+
+UNSIGNED = "mysql.INTEGER(unsigned=True)"
+SIGNS = [
+    ("sa.Integer", UNSIGNED),
+    (UNSIGNED, "sa.Integer"),
+    (UNSIGNED, "mysql.BIGINT(unsigned=True)"),
+    ("sa.Integer", f'sa.Integer().with_variant({UNSIGNED}, "mariadb", "mysql")'),
+]
+SIGNED = (
+    'table("node", sa.Column("id", {0}, primary_key=True, comment="key"),'
+    ' sa.Column("up_id", sa.ForeignKey("node.id")),'
+    ' sa.Column("n", {0}, server_default="3", nullable=False, index=True))\n'
+    'table("leaf", key(), sa.Column("node_id",'
+    ' sa.ForeignKey("node.id", ondelete="CASCADE", name="fk_leaf"), nullable=False))'
+)
+NODES = (
+    "INSERT INTO node (id) VALUES (1)",
+    "INSERT INTO node (up_id, n) VALUES (1, 5)",
+    "INSERT INTO leaf (node_id) VALUES (2)",
+)
+
+
+@pytest.mark.parametrize(("old", "new"), SIGNS)
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_a_number_gets_a_sign_or_loses_it(world: World, old: str, new: str) -> None:
+    before, after = there_and_back(world, SIGNED.format(old), SIGNED.format(new), NODES)
+    assert before == after
+    world.run(["INSERT INTO node () VALUES ()"])
+    assert rows(world)["node"][-1] == {"id": 3, "up_id": None, "n": 3}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        UNSIGNED,
+        "mysql.INTEGER(display_width=5, zerofill=True)",
+        "mysql.DECIMAL(8, 2, unsigned=True)",
+        "mysql.TINYINT(1, unsigned=True)",
+        "sa.Boolean",
+    ],
+)
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_a_number_keeps_the_sign_that_it_has(world: World, kind: str) -> None:
+    world.models(parent())
+    world.make()
+    world.run(ROWS)
+    world.models(parent(f'sa.Column("a", {kind})'))
+    world.make()
+    with world.project() as project:
+        assert migrations.missing(project) == ()
+        assert migrations.missing(project, from_database=True) == ()
 
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]

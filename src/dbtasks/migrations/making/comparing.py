@@ -18,6 +18,7 @@ from dbtasks.migrations.making import (
     computed,
     defaults,
     indexes,
+    signs,
     types,
 )
 from dbtasks.migrations.making.ordering import keys_outermost, ordered
@@ -35,7 +36,7 @@ def compare(context: MigrationContext) -> list[Operation]:
             hint="give it the metadata of the models: target_metadata=Base.metadata",
         )
     with _quiet():
-        with defaults.compared(context):
+        with defaults.compared(context), signs.compared(context):
             found = produce_migrations(context, metadata).upgrade_ops
         assert found is not None
         reflection = Reflection(context)
