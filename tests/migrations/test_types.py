@@ -1,14 +1,13 @@
 """Columns that get another type, with rows in them: there, back, and there again."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from cases import ROWS, parent
+from changing import rows, there_and_back
 from dbtasks import migrations
-from dbtasks.migrations.making.questions import Answers
 from worlds import World
 
 DEFAULTS = [
@@ -155,49 +154,3 @@ def test_a_number_keeps_the_sign_that_it_has(world: World, kind: str) -> None:
     with world.project() as project:
         assert migrations.missing(project) == ()
         assert migrations.missing(project, from_database=True) == ()
-
-
-Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-
-
-def there_and_back(
-    world: World,
-    old: str,
-    new: str,
-    statements: Sequence[str],
-    answers: Answers | None = None,
-) -> tuple[Rows, Rows]:
-    """Return the rows before and after a change; rows and schema are the same after its way back.
-
-    So they are when it is made again.
-    """
-    world.models(old)
-    world.make()
-    world.run(statements)
-    before, schema = rows(world), world.schema()
-    world.models(new)
-    world.make(answers)
-    after, changed = rows(world), world.schema()
-    world.migrate("-1")
-    assert (rows(world), world.schema()) == (before, schema)
-    world.migrate("heads")
-    assert (rows(world), world.schema()) == (after, changed)
-    return before, after
-
-
-def rows(world: World) -> Rows:
-    """Return the rows of all tables in the order of their first column."""
-    engine = create_engine(world.database.url)
-    try:
-        with engine.connect() as connection:
-            return {
-                name: [
-                    dict(one)
-                    for one in connection.execute(
-                        text(f"SELECT * FROM {name} ORDER BY 1")
-                    ).mappings()
-                ]
-                for name in world.counts()
-            }
-    finally:
-        engine.dispose()
