@@ -354,4 +354,23 @@ CHANGES = (
         + 'table("apart", key()), table("zoo", key(), sa.Column("parent_code", sa.Integer))',
         ROWS,
     ),
+    Case(
+        "table that refers to a column that is new, and one that refers to the table",
+        parent(),
+        parent('sa.Column("code", sa.Integer, unique=True)')
+        + 'table("pet", sa.Column("code", sa.ForeignKey("parent.code"), primary_key=True),'
+        ' sa.Column("name", sa.String(9), index=True))\n'
+        'table("leash", key(), sa.Column("pet_code", sa.ForeignKey("pet.code")))',
+        ROWS,
+    ),
+    Case(
+        "table that refers to what is unique now, and is referred to",
+        parent('sa.Column("code", sa.Integer)'),
+        parent(
+            'sa.Column("code", sa.Integer), sa.Index("ix_code", "code", unique=True),'
+            ' sa.Column("pet_id", sa.ForeignKey("pet.id"))'
+        )
+        + 'table("pet", key(), sa.Column("code", sa.ForeignKey("parent.code", name="fk_c")))',
+        ROWS,
+    ),
 )
