@@ -1,6 +1,7 @@
 """Columns that get another type, with rows in them: there, back, and there again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -8,6 +9,7 @@ from sqlalchemy import create_engine, text
 from cases import ROWS, parent
 from changing import rows, there_and_back
 from dbtasks import migrations
+from dbtasks.migrations.making.questions import Answers
 from worlds import World
 
 DEFAULTS = [
@@ -154,3 +156,62 @@ def test_a_number_keeps_the_sign_that_it_has(world: World, kind: str) -> None:
     with world.project() as project:
         assert migrations.missing(project) == ()
         assert migrations.missing(project, from_database=True) == ()
+
+
+COLORS = 'sa.Column("a", postgresql.ARRAY(sa.Enum({}, name="color")){})'
+ARRAYS = (ROWS[0], "UPDATE parent SET a = '{red,green,NULL,green}' WHERE id = 1")
+SUBSTITUTED = [
+    (Answers(defaults={"parent.a": "red"}), ["red", "red", None, "red"]),
+    (Answers(defaults={"parent.a": '["red"]'}), ["red"]),
+    (Answers(expressions={"parent.a": "'{}'"}), []),
+    (Answers(expressions={"parent.a": "array_remove(a, 'green')"}), ["red", None]),
+]
+
+
+@pytest.mark.parametrize(("answers", "there"), SUBSTITUTED)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_value_of_an_enum_goes_from_arrays(world: World, answers: Answers, there: object) -> None:
+    world.models(parent(COLORS.format("'red', 'green'", ", server_default='{red}'")))
+    world.make()
+    world.run(ARRAYS)
+    schema = world.schema()
+    world.models(parent(COLORS.format("'red'", ", server_default='{red}'")))
+    source = world.make(answers)
+    assert [one["a"] for one in arrays(world)] == [there, ["red"]]
+    assert "'{red}'" in source
+    world.migrate("-1")
+    assert world.schema() == schema
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_value_of_an_enum_is_another_in_arrays(world: World) -> None:
+    world.models(parent(COLORS.format("'red', 'green', 'x'", "")))
+    world.make()
+    world.run([*ARRAYS, "UPDATE parent SET a = '{x}' WHERE id = 2"])
+    world.models(parent(COLORS.format("'red', 'it''s, 100% :b'".replace("''", "\\'"), "")))
+    world.make(Answers(defaults={"parent.a": "it's, 100% :b"}))
+    new = "it's, 100% :b"
+    assert [one["a"] for one in arrays(world)] == [["red", new, None, new], [new]]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_rows_get_an_array_of_an_enum(world: World) -> None:
+    colors = COLORS.format("'red'", "{}")
+    world.models(parent(colors.format("")))
+    world.make()
+    world.run(ROWS)
+    more = colors.format(", nullable=False").replace('"a"', '"b"')
+    world.models(parent(f"{colors.format(', nullable=False')}, {more}"))
+    world.make(Answers(defaults={"parent.a": '["red"]', "parent.b": "[]"}))
+    assert [one["a"] for one in arrays(world)] == [["red"]] * 2
+
+
+def arrays(world: World) -> Sequence[Mapping[str, Any]]:
+    """Return the parents, their arrays as lists."""
+    engine = create_engine(world.database.url)
+    try:
+        with engine.connect() as connection:
+            found = connection.execute(text("SELECT a::text[] AS a FROM parent ORDER BY id"))
+            return [dict(one) for one in found.mappings()]
+    finally:
+        engine.dispose()
