@@ -1,4 +1,4 @@
-"""What goes with a column that is dropped, and has to come back with it."""
+"""Indexes and constraints: what goes and comes back with a column, and what is renamed."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -40,6 +40,10 @@ TOLD = re.compile(
 )
 """An index or a constraint in what MySQL tells of a table."""
 
+CHECK, FOREIGN_KEY, INDEX, UNIQUE = "check", "foreign key", "index", "unique"
+UNIQUE_INDEX = "unique that an index is"
+"""The kinds of things that may be renamed; of the last one was an index, and is a constraint."""
+
 DROPS = {"CHECK": "CONSTRAINT", "FOREIGN KEY": "FOREIGN KEY"}
 
 
@@ -64,6 +68,14 @@ class Attached:
         """
         return ()
 
+    def renamed(self, kind: str, table: str, old: str, new: str, within: str) -> str | None:
+        """Return the statement that renames a thing of a table; None where there is none.
+
+        All are as they stand in SQL; `within` is the schema, with a point behind it, if there is
+        one.
+        """
+        return None
+
 
 class PostgreSQLAttached(Attached):
     """Ask PostgreSQL for the statements."""
@@ -74,6 +86,14 @@ class PostgreSQLAttached(Attached):
         """Return them; foreign keys come first."""
         found = connection.execute(INDEXES_AND_CONSTRAINTS, {"table": table, "columns": [*columns]})
         return [Tied(str(name), str(drop), str(create)) for name, drop, create, _ in found]
+
+    def renamed(self, kind: str, table: str, old: str, new: str, within: str) -> str | None:
+        """Return it, but for what turns from an index to a constraint."""
+        if kind == UNIQUE_INDEX:
+            return None
+        if kind != INDEX:
+            return f"ALTER TABLE {table} RENAME CONSTRAINT {old} TO {new}"
+        return f"ALTER INDEX {within}{old} RENAME TO {new}"
 
 
 class MySQLAttached(Attached):
@@ -96,6 +116,12 @@ class MySQLAttached(Attached):
             if _has(_columns(one), names) or any(each.startswith(_columns(one)) for each in indexes)
         ]
         return [_tied(table, one) for one in (*keys, *others)]
+
+    def renamed(self, kind: str, table: str, old: str, new: str, within: str) -> str | None:
+        """Return it for indexes, one of which is what is unique."""
+        if kind not in (INDEX, UNIQUE, UNIQUE_INDEX):
+            return None
+        return f"ALTER TABLE {table} RENAME INDEX {old} TO {new}"
 
 
 def _has(told: str, names: Collection[str]) -> bool:

@@ -18,6 +18,7 @@ from dbtasks.migrations.making import (
     computed,
     defaults,
     indexes,
+    renamed,
     signs,
     types,
 )
@@ -43,7 +44,7 @@ def compare(context: MigrationContext) -> list[Operation]:
         tables = list(tables_of(metadata))
         anew = reflection.backend.batch_migrations  # a table, once, for all that concerns it
         operations = drops_last(found.ops) if anew else tables_in_place(found.ops)
-        for each in (checks, indexes, computed, column_checks, types, alterations):
+        for each in (checks, indexes, computed, renamed, column_checks, types, alterations):
             operations = each.add(context, reflection, tables, operations)
     for one in operations:
         if isinstance(one, ops.ModifyTableOps):
