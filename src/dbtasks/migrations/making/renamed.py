@@ -30,9 +30,10 @@ def add(
         if isinstance(one, ops.ModifyTableOps):
             place = (one.schema, one.table_name)
             for old, new, kind in [*_pairs(one.ops)]:
-                name = str(_name(old)), str(_name(new))
-                renamed = _rename(reflection, place, kind, *name)
-                if renamed is not None:
+                names = str(_name(old)), str(_name(new))
+                renamed = _rename(reflection, place, kind, *names)
+                turned = " DESC" in reflection.index_statements(place).get(names[0], "")
+                if renamed is not None and not turned:  # reflection may not tell the order
                     one.ops[one.ops.index(old)] = renamed
                     one.ops.remove(new)
     return operations
@@ -60,8 +61,8 @@ def _kind(old: Any, new: Any) -> str | None:
         case ops.DropIndexOp(), ops.CreateIndexOp():
             return INDEX if _index(old.to_index()) == _index(new.to_index()) else None
         case ops.DropIndexOp(), ops.CreateUniqueConstraintOp():  # MySQL tells it as an index
-            columns = _index(old.to_index())[:2], (_unique(new.to_constraint())[0], True)
-            return UNIQUE_INDEX if columns[0] == columns[1] else None
+            wanted: object = (_unique(new.to_constraint())[0], True, {})
+            return UNIQUE_INDEX if _index(old.to_index()) == wanted else None
         case ops.DropConstraintOp(constraint_type="unique"), ops.CreateUniqueConstraintOp():
             same = _unique(old.to_constraint()) == _unique(new.to_constraint())
             return UNIQUE if same else None
