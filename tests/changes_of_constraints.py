@@ -22,6 +22,15 @@ TREE = (
     ' sa.Column("up_id", {0}, sa.ForeignKey("node.id", name="fk_up")))'
 )
 
+CODED = 'table("pet", key(), sa.Column("code", sa.ForeignKey("parent.{}")))'
+TWO = (
+    'table("site", key(), sa.Column("org", sa.Integer), sa.Column("{0}", sa.Integer),'
+    ' sa.UniqueConstraint("org", "{0}"), sa.CheckConstraint("{0} > 0", name="{0}"))\n'
+    'table("room", key(), sa.Column("org", sa.Integer), sa.Column("{0}", sa.Integer, index=True),'
+    ' sa.ForeignKeyConstraint(["org", "{0}"], ["site.org", "site.{0}"], ondelete="CASCADE"))\n'
+)
+BADGE = 'table("badge", key(), sa.Column("of_id", sa.ForeignKey("site.id")))'
+
 CHANGES = (
     on_parent("index", "", 'sa.Index("ix_name", "name")', batch=False),
     on_parent("index dropped", 'sa.Index("ix_name", "name")', "", batch=False),
@@ -421,5 +430,58 @@ CHANGES = (
         parent()
         + 'table("apart", key()), table("zoo", key(), sa.Column("parent_code", sa.Integer))',
         ROWS,
+    ),
+    Case(
+        "table that refers to a column that is new, and one that refers to the table",
+        parent(),
+        parent('sa.Column("code", sa.Integer, unique=True)')
+        + 'table("pet", sa.Column("code", sa.ForeignKey("parent.code"), primary_key=True),'
+        ' sa.Column("name", sa.String(9), index=True))\n'
+        'table("leash", key(), sa.Column("pet_code", sa.ForeignKey("pet.code")))',
+        ROWS,
+    ),
+    Case(
+        "table that refers to what is unique now, and is referred to",
+        parent('sa.Column("code", sa.Integer)'),
+        parent(
+            'sa.Column("code", sa.Integer), sa.Index("ix_code", "code", unique=True),'
+            ' sa.Column("pet_id", sa.ForeignKey("pet.id"))'
+        )
+        + 'table("pet", key(), sa.Column("code", sa.ForeignKey("parent.code", name="fk_c")))',
+        ROWS,
+    ),
+    *(
+        Case(
+            f"column renamed that is {how} by a naming convention, and referred to",
+            parent(state.format("code")) + CODED.format("code"),
+            parent(state.format("number")) + CODED.format("number"),
+            (*ROWS, "UPDATE parent SET code = id", "INSERT INTO pet (code) VALUES (2)"),
+            renames={"parent.code": "parent.number"},
+            convention=True,
+        )
+        for how, state in (
+            ("unique", 'sa.Column("{}", sa.Integer, unique=True)'),
+            ("indexed", 'sa.Column("{}", sa.Integer, unique=True, index=True)'),
+        )
+    ),
+    Case(
+        "columns renamed that are unique by a naming convention, and referred to",
+        TWO.format("one"),
+        TWO.format("two"),
+        ["INSERT INTO site (org, one) VALUES (1, 2)", "INSERT INTO room (org, one) VALUES (1, 2)"],
+        renames={"site.one": "site.two", "room.one": "room.two"},
+        convention=True,
+    ),
+    Case(
+        "table renamed whose constraints are named by a convention",
+        TWO.format("one") + BADGE,
+        TWO.replace('"site', '"place').format("one") + BADGE.replace('"site', '"place'),
+        [
+            "INSERT INTO site (org, one) VALUES (1, 2)",
+            "INSERT INTO room (org, one) VALUES (1, 2)",
+            "INSERT INTO badge (of_id) VALUES (1)",
+        ],
+        renames={"site": "place"},
+        convention=True,
     ),
 )

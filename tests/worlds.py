@@ -112,7 +112,7 @@ class World:
         with self.project() as project:
             made = migrations.makemigrations(project, answers=answers)
             assert made.revision is not None, "nothing was found"
-            assert made.draft.fault == ""
+            assert made.draft.fault == "", (made.draft.fault, made.draft.downgrade.text)
             source = Path(made.revision.path).read_text()
             migrations.migrate(project)
             assert migrations.missing(project) == ()

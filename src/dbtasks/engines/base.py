@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Table, func
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from dbtasks.engines.attached import Attached
 from dbtasks.engines.column_checks import ColumnChecks
 from dbtasks.engines.copying import Copying, Loading
 from dbtasks.engines.created import Created
@@ -66,7 +67,9 @@ class Driver:
     package: str
 
 
-class Backend(ColumnChecks, Indexing, Retelling, Storage, Statements, Locking, Redirection):
+class Backend(
+    Attached, ColumnChecks, Indexing, Retelling, Storage, Statements, Locking, Redirection
+):
     """Do with SQLAlchemy alone what any database allows.
 
     A class of its own for a database overrides what it does differently. An instance belongs

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from dbtasks.engines.attached import MySQLAttached
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
 from dbtasks.engines.column_checks import MySQLColumnChecks
 from dbtasks.engines.copying import MySQLCopying, MySQLLoading
@@ -70,7 +71,7 @@ COMMITS = frozenset({"AUTOCOMMIT", "COMPLETION_TYPE", "TRANSACTION"})
 OTHER_SET = frozenset({"STATEMENT", "PASSWORD"})
 
 
-class MySQL(MySQLStorage, MySQLColumnChecks, MySQLIndexing, Backend):
+class MySQL(MySQLAttached, MySQLStorage, MySQLColumnChecks, MySQLIndexing, Backend):
     """Speak strict SQL and whole Unicode, and compare text with its case."""
 
     title = "MySQL"

@@ -26,6 +26,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
+from dbtasks.engines.attached import PostgreSQLAttached
 from dbtasks.engines.base import CONNECT_SECONDS, Backend, Driver
 from dbtasks.engines.copying import PostgreSQLCopying, PostgreSQLLoading
 from dbtasks.engines.emptying import PostgreSQLEmptying
@@ -67,7 +68,7 @@ SERVER_SETTINGS = ("application_name", "options")
 """What asyncpg hands to the server under a keyword of its own."""
 
 
-class PostgreSQL(PostgreSQLIndexing, PostgreSQLRetelling, Backend):
+class PostgreSQL(PostgreSQLAttached, PostgreSQLIndexing, PostgreSQLRetelling, Backend):
     """Name ourselves to the server, and move its sequences after keys that were given."""
 
     title = "PostgreSQL"

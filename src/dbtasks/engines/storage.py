@@ -69,6 +69,10 @@ class Storage:
         bits = next((bits for known, bits in BITS.items() if isinstance(kind, known)), 32)
         return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
+    def is_unsigned(self, kind: TypeEngine[Any]) -> bool:
+        """Whether a column of numbers has none below zero."""
+        return False
+
     def numeric_size(self, kind: Numeric[Any]) -> tuple[int | None, int | None]:
         """Return how many digits a column has, and how many of them behind the point."""
         scale = 0 if kind.scale is None and kind.precision is not None else kind.scale
@@ -107,7 +111,11 @@ class MySQLStorage(Storage):
         smallest, largest = super().integer_range(kind)
         if bits is not None:
             smallest, largest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-        return (0, largest - smallest) if getattr(kind, "unsigned", False) else (smallest, largest)
+        return (0, largest - smallest) if self.is_unsigned(kind) else (smallest, largest)
+
+    def is_unsigned(self, kind: TypeEngine[Any]) -> bool:
+        """Know UNSIGNED, and ZEROFILL, which brings it."""
+        return bool(getattr(kind, "unsigned", False) or getattr(kind, "zerofill", False))
 
     def numeric_size(self, kind: Numeric[Any]) -> tuple[int | None, int | None]:
         """Return 10 digits and no fraction for a Numeric without a precision."""

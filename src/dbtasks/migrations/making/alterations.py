@@ -1,6 +1,5 @@
 """Columns altered: what PostgreSQL needs for another type, which Alembic leaves to a person."""
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,8 +9,8 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import DefaultClause, Identity, Table
 
+from dbtasks.migrations.making import serials
 from dbtasks.migrations.making.reflection import Reflection, backend_of
-from dbtasks.migrations.making.statements import Statements
 from dbtasks.migrations.making.uses import enum_of
 
 Operations = list[ops.MigrateOperation]
@@ -35,7 +34,7 @@ def add(
             one.ops = [
                 part
                 for each in one.ops
-                for part in _with_serial(context, reflection, each, _parts(context, table, each))
+                for part in serials.around(reflection, each, _parts(context, table, each))
             ]
     return operations
 
@@ -73,12 +72,13 @@ def _parts(context: MigrationContext, table: Table, operation: ops.MigrateOperat
 
 
 def _default(operation: ops.AlterColumnOp, before: Any, after: Any) -> ops.AlterColumnOp:
+    """Return what gives a column another default; None is none, also on the way back."""
     return ops.AlterColumnOp(
         operation.table_name,
         operation.column_name,
         schema=operation.schema,
         existing_type=operation.existing_type,
-        existing_server_default=before or False,
+        existing_server_default=before,
         modify_server_default=after,
     )
 
@@ -98,51 +98,3 @@ def _cast(context: MigrationContext, operation: ops.AlterColumnOp) -> str:
     kind = new.dialect_impl(context.dialect).compile(dialect=context.dialect)
     by_text = enum_of(old, context.dialect) or enum_of(new, context.dialect)
     return f"{column}::text::{kind}" if by_text else f"{column}::{kind}"
-
-
-def _with_serial(
-    context: MigrationContext,
-    reflection: Reflection,
-    operation: ops.MigrateOperation,
-    parts: Operations,
-) -> Operations:
-    before, after = _around_identity(context, reflection, operation)
-    return [*before, *parts, *after]
-
-
-def _around_identity(
-    context: MigrationContext, reflection: Reflection, operation: ops.MigrateOperation
-) -> tuple[Operations, Operations]:
-    """Return what stands around an alteration that makes an identity of a serial.
-
-    The sequence of the serial goes, and that of the identity goes on behind the rows.
-    """
-    if not isinstance(operation, ops.AlterColumnOp) or not isinstance(
-        operation.modify_server_default, Identity
-    ):
-        return [], []
-    place = (operation.schema, operation.table_name)
-    default = reflection.columns(place)[operation.column_name].get("default") or ""
-    sequence = re.fullmatch(r"nextval\('(.+)'::regclass\)", default)
-    if sequence is None:
-        return [], []
-    preparer = context.dialect.identifier_preparer
-    table = f"{preparer.quote_schema(place[0])}." if place[0] else ""
-    table, column = f"{table}{preparer.quote(place[1])}", preparer.quote(operation.column_name)
-    alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
-    start = operation.modify_server_default.start or 1
-    next_value = f"(SELECT GREATEST(MAX({column}) + 1, {start}) FROM {table})"
-    own = f"pg_get_serial_sequence('{table}', '{operation.column_name}')"
-    off = Statements(
-        f"let {table}.{column} be no serial",
-        [f"{alter} DROP DEFAULT", f"DROP SEQUENCE {sequence[1]}"],
-        [
-            f"CREATE SEQUENCE {sequence[1]} AS integer OWNED BY {table}.{column}",
-            f"SELECT setval('{sequence[1]}', {next_value}, false)",
-            f"{alter} SET DEFAULT {default}",
-        ],
-    )
-    on = Statements(
-        f"let {table}.{column} go on", [f"SELECT setval({own}, {next_value}, false)"], []
-    )
-    return [off], [on]

@@ -18,10 +18,12 @@ from dbtasks.migrations.making import (
     computed,
     defaults,
     indexes,
+    renamed,
+    signs,
     types,
     unreflected,
 )
-from dbtasks.migrations.making.ordering import keys_outermost, ordered
+from dbtasks.migrations.making.ordering import drops_last, keys_outermost, ordered, tables_in_place
 from dbtasks.migrations.making.reflection import Reflection, tables_of
 
 Operation = ops.MigrateOperation
@@ -36,25 +38,22 @@ def compare(context: MigrationContext) -> list[Operation]:
             hint="give it the metadata of the models: target_metadata=Base.metadata",
         )
     with quiet():
-        with defaults.compared(context):
+        with defaults.compared(context), signs.compared(context):
             found = produce_migrations(context, metadata).upgrade_ops
         assert found is not None
         reflection = Reflection(context)
         tables = list(tables_of(metadata))
-        operations = _drops_last(found.ops)
-        for each in (checks, indexes, computed, column_checks, types, alterations, unreflected):
+        anew = reflection.backend.batch_migrations  # a table, once, for all that concerns it
+        operations = drops_last(found.ops) if anew else tables_in_place(found.ops)
+        steps = (checks, indexes, computed, renamed, column_checks, types, alterations, unreflected)
+        for each in steps:
             operations = each.add(context, reflection, tables, operations)
     for one in operations:
         if isinstance(one, ops.ModifyTableOps):
             one.ops = ordered(one.ops)
-    if not reflection.backend.batch_migrations:  # there a table is made anew once, for all of it
+    if not anew:
         operations = keys_outermost(operations)
     return [one for one in operations if not (isinstance(one, ops.ModifyTableOps) and not one.ops)]
-
-
-def _drops_last(operations: Iterable[Operation]) -> list[Operation]:
-    """Return the operations with tables dropped when no other refers to them any more."""
-    return sorted(operations, key=lambda one: isinstance(one, ops.DropTableOp))
 
 
 def single(operations: Iterable[Operation]) -> Iterator[Operation]:

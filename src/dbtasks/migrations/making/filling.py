@@ -24,7 +24,7 @@ from dbtasks.migrations.making.questions import Answers, Kind, Question
 from dbtasks.migrations.making.reflection import escape
 from dbtasks.migrations.making.statements import Statements
 from dbtasks.migrations.making.types import removed_values, with_both
-from dbtasks.migrations.making.uses import quote
+from dbtasks.migrations.making.uses import array_of, quote
 from dbtasks.project import Project
 from dbtasks.values import convert_stored
 
@@ -125,16 +125,34 @@ class Filling:
         self, table: ops.ModifyTableOps, column: Column[Any], values: Sequence[str]
     ) -> Operation:
         """Return what gives rows another value that have one that is gone from an enum."""
-        several = ", ".join("'" + one.replace("'", "''") + "'" for one in values)
-        where = f" WHERE {self.quote.quote(column.name)} IN ({several})"
-        return self._update(table, column, where)
+        name, quoted = f"{full_name(table)}.{column.name}", self.quote.quote(column.name)
+        several = ", ".join(map(_literal, values))
+        array = array_of(self._model_type(name, column), self.dialect)
+        if array is None:
+            return self._update(table, column, f" WHERE {quoted} IN ({several})")
+        value = quoted
+        if self._expression(name) is not None or self.answers.default(_question(name))[:1] == "[":
+            value = self._given(name, column)  # all of it, as SQL or as a list in JSON
+        else:
+            other = self._sql(name, *self._value(name, array.item_type))
+            for one in values:
+                value = f"array_replace({value}, {_literal(one)}, {other})"
+        where = f" WHERE {quoted}::text[] && ARRAY[{several}]"
+        return self._update(table, column, where, value)
 
-    def _update(self, table: ops.ModifyTableOps, column: Column[Any], where: str) -> Operation:
-        name = f"{full_name(table)}.{column.name}"
-        value = self._expression(name) or self._sql(name, *self._value(name, column))
+    def _update(
+        self, table: ops.ModifyTableOps, column: Column[Any], where: str, value: str | None = None
+    ) -> Operation:
+        value = value or self._given(f"{full_name(table)}.{column.name}", column)
         quoted = self.quote.quote(column.name)
         update = f"UPDATE {self._quoted(table)} SET {quoted} = {value}{where}"
         return ops.ExecuteSQLOp(escape(update))
+
+    def _given(self, name: str, column: Column[Any]) -> str:
+        """Return what a person names, as SQL."""
+        return self._expression(name) or self._sql(
+            name, *self._value(name, self._model_type(name, column))
+        )
 
     def _model_type(self, name: str, column: Column[object]) -> TypeEngine[object]:
         """Return the type that the models give a column: a database may tell less of it."""
@@ -146,15 +164,15 @@ class Filling:
     def _expression(self, name: str) -> str | None:
         return self.answers.expression(_question(name))
 
-    def _value(self, name: str, column: Column[object]) -> tuple[Any, TypeEngine[Any]]:
-        """Return the value that a person names, and its type."""
+    def _value(self, name: str, kind: TypeEngine[Any]) -> tuple[Any, TypeEngine[Any]]:
+        """Return the value that a person names, and its type here."""
         given = self.answers.default(_question(name))
-        kind = self.project.backend.resolve_type(self._model_type(name, column))
+        kind = self.project.backend.resolve_type(kind)
         return convert_stored(given, kind, name, self.project.backend), kind
 
     def _default(self, name: str, column: Column[object]) -> str | TextClause:
         """Return a value as a default: a text is quoted where it is written."""
-        value, kind = self._value(name, column)
+        value, kind = self._value(name, self._model_type(name, column))
         if isinstance(value, str) and isinstance(kind, String):
             return value
         sql = self._sql(name, value, kind)
@@ -173,7 +191,13 @@ class Filling:
                 f"{value!r} cannot be written as SQL for {name}",
                 hint=f"write it yourself: {_question(name).flags[1]}",
             ) from error
-        return str(compiled)
+        if array_of(kind, self.dialect) is None:
+            return str(compiled)
+        return f"CAST({compiled} AS {kind.compile(dialect=self.dialect)})"  # of no type, or of text
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _question(name: str) -> Question:

@@ -1,8 +1,12 @@
 """The order of what changes tables: right forth, and, turned round, right on the way back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from alembic.operations import ops
+from sqlalchemy import ForeignKeyConstraint
+
+from dbtasks.migrations.making.reflection import Place
 
 Operation = ops.MigrateOperation
 
@@ -23,6 +27,49 @@ def ordered(operations: Sequence[Operation]) -> list[Operation]:
         str(one.column.name) for one in operations if isinstance(one, ops.AddColumnOp)
     }
     return sorted(operations, key=lambda one: _step(one, anew))
+
+
+def drops_last(operations: Iterable[Operation]) -> list[Operation]:
+    """Return the operations with tables dropped when no other refers to them any more."""
+    return sorted(operations, key=lambda one: isinstance(one, ops.DropTableOp))
+
+
+def tables_in_place(operations: Sequence[Operation]) -> list[Operation]:
+    """Return the operations with a table made after the columns that it refers to, if these change.
+
+    So are those that refer to it, and what is on it.
+    """
+    changing = {(*_table(one), name) for one in operations for name in _changing(one)}
+    late: set[Place] = set()
+    for one in operations:
+        if isinstance(one, ops.CreateTableOp):
+            referred = {*_referred(one)}
+            if referred & changing or any(each[:2] in late for each in referred):
+                late.add(_table(one))
+    return drops_last(sorted(operations, key=lambda one: _table(one) in late))
+
+
+def _table(operation: Any) -> Place:
+    return getattr(operation, "schema", None), getattr(operation, "table_name", "")
+
+
+def _changing(operation: Operation) -> Iterator[str]:
+    """Yield the columns of a table that are new, altered or unique from now on."""
+    for one in operation.ops if isinstance(operation, ops.ModifyTableOps) else ():
+        if isinstance(one, ops.AddColumnOp):
+            yield str(one.column.name)
+        elif isinstance(one, ops.AlterColumnOp):
+            yield one.column_name
+        elif isinstance(one, ops.CreateUniqueConstraintOp | ops.CreateIndexOp):
+            yield from (str(getattr(each, "name", each)) for each in one.columns)
+
+
+def _referred(operation: ops.CreateTableOp) -> Iterator[tuple[str | None, str, str]]:
+    """Yield the columns that a new table refers to, each with its table."""
+    for one in operation.columns:
+        for each in one.elements if isinstance(one, ForeignKeyConstraint) else ():
+            column = each.column
+            yield column.table.schema, column.table.name, column.name
 
 
 def keys_outermost(operations: Sequence[Operation]) -> list[Operation]:

@@ -101,6 +101,8 @@ class Reflection:
     def subject(self, operation: ops.MigrateOperation) -> object:
         """Return what the database tells of the thing that an operation changes."""
         one: Any = operation
+        if about := getattr(one, "about", ()):
+            return [self._told(self.columns(place).get(name)) for place, name in about]
         place = (getattr(one, "schema", None), getattr(one, "table_name", ""))
         if place not in self.tables:
             return None

@@ -8,7 +8,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import renderers
 from alembic.operations import ops
 
-from dbtasks.migrations.making.reflection import escape
+from dbtasks.migrations.making.reflection import Place, escape
 
 
 @dataclass
@@ -22,10 +22,13 @@ class Statements(ops.MigrateOperation):
     removed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Values that no row may have any more, by table and column."""
 
+    about: Sequence[tuple[Place, str]] = ()
+    """Columns without which nothing of it would be."""
+
     def reverse(self) -> Self:
         """Return what takes it back."""
         words = self.words_back or f"take back: {self.words}"
-        return type(self)(words, self.back, self.forth, self.words)
+        return type(self)(words, self.back, self.forth, self.words, about=self.about)
 
 
 @renderers.dispatch_for(Statements)

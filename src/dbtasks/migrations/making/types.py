@@ -1,6 +1,7 @@
 """Types that the database keeps by name, as PostgreSQL its enums: made, changed and dropped."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,7 +125,10 @@ class Types:
     ) -> Statements:
         """Return what makes a type anew with other values."""
         words = f"change type {name[1]}"
-        forth, back = (list(self._remake(name, some, columns)) for some in (after, before))
+        forth, back = (
+            list(self._remake(name, some, {*others} - {*some}, columns))
+            for some, others in ((after, before), (before, after))
+        )
         return Statements(words, forth, back, words, removed or {})
 
     def left_by(self, operation: ops.MigrateOperation) -> Iterator[Name]:
@@ -169,6 +173,7 @@ class Types:
         self,
         name: Name,
         values: Sequence[str],
+        gone: Collection[str],
         columns: Sequence[Use],
     ) -> Iterator[str]:
         """Yield what makes a type anew beside the old one, and lets the columns change over."""
@@ -181,7 +186,7 @@ class Types:
                 yield f"{alter} DROP DEFAULT"
             using = f"{column}::text{brackets}::{quoted}{brackets}"
             yield f"{alter} TYPE {quoted}{brackets} USING {using}"
-            if default and any(_literal(one) in default for one in values):
+            if default and not any(_is_in(default, one, brackets) for one in gone):
                 yield f"{alter} SET DEFAULT {default}"
         yield f"DROP TYPE {self._quote(old)}"
 
@@ -193,6 +198,14 @@ class Types:
 
     def _quote(self, name: Name) -> str:
         return quote(self.dialect, name)
+
+
+def _is_in(default: str, value: str, brackets: str) -> bool:
+    """Whether a default is a value, or that of an array has it, in whatever form."""
+    sql = _literal(value)
+    if not brackets:
+        return sql in default
+    return bool(re.search(rf"['{{,\"]{re.escape(sql[1:-1])}['}},\"]", default))
 
 
 def _literal(value: str) -> str:

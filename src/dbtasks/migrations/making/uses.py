@@ -35,6 +35,14 @@ def enum_of(kind: TypeEngine[Any] | None, dialect: Dialect) -> ENUM | None:
     return found if isinstance(found, ENUM) else None
 
 
+def array_of(kind: TypeEngine[Any], dialect: Dialect) -> ARRAY[Any] | None:
+    """Return the array that a type is in the database."""
+    if isinstance(kind, TypeDecorator):
+        kind = kind.load_dialect_impl(dialect)
+    found = kind.dialect_impl(dialect)
+    return found if isinstance(found, ARRAY) else None
+
+
 def place(dialect: Dialect, schema: str | None, name: str) -> Name:
     """Return where a thing is, without the schema where that is the connection's own."""
     return (None if schema == dialect.default_schema_name else schema), name

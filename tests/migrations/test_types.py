@@ -1,0 +1,217 @@
+"""Columns that get another type, with rows in them: there, back, and there again."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from cases import ROWS, parent
+from changing import rows, there_and_back
+from dbtasks import migrations
+from dbtasks.migrations.making.questions import Answers
+from worlds import World
+
+DEFAULTS = [
+    (
+        'sa.Column("a", sa.Boolean, server_default=sa.false(), nullable=False)',
+        'sa.Column("a", sa.Integer, server_default="0", nullable=False)',
+        (False, 0),
+    ),
+    (
+        'sa.Column("a", sa.Integer, server_default="7", nullable=False)',
+        'sa.Column("a", sa.String(9), server_default="7", nullable=False)',
+        (7, "7"),
+    ),
+    (
+        'sa.Column("a", sa.Integer)',
+        'sa.Column("a", sa.String(9), server_default="7")',
+        (None, None),
+    ),
+    (
+        'sa.Column("a", sa.Integer, server_default="7")',
+        'sa.Column("a", sa.String(9))',
+        (7, "7"),
+    ),
+    (
+        'sa.Column("a", sa.Enum("x", "y", name="one"), server_default="x")',
+        'sa.Column("a", sa.Enum("x", "y", "z", name="two"), server_default="x")',
+        ("x", "x"),
+    ),
+    (
+        'sa.Column("a", sa.Enum("x", "y", name="one"), server_default="x")',
+        'sa.Column("a", sa.String(9), server_default="x")',
+        ("x", "x"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "values"), DEFAULTS)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_default_changes_over_with_its_type(
+    world: World, old: str, new: str, values: tuple[object, object]
+) -> None:
+    before, after = there_and_back(world, parent(old), parent(new), ROWS)
+    assert [one["a"] for one in before["parent"]] == [values[0]] * 2
+    assert [one["a"] for one in after["parent"]] == [values[1]] * 2
+
+
+COUNTED = (
+    'table("log", sa.Column("Id", sa.{0}, primary_key=True), sa.Column("name", sa.String(9)){1})\n'
+    'table("entry", key(), sa.Column("log_id", sa.{0}, sa.ForeignKey("{2}log.Id")))'
+)
+COUNTS = [("Integer", "BigInteger"), ("SmallInteger", "Integer"), ("BigInteger", "Integer")]
+
+
+@pytest.mark.parametrize("schema", ["", "hr"])
+@pytest.mark.parametrize(("old", "new"), COUNTS)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_serial_counts_as_far_as_its_type(world: World, old: str, new: str, schema: str) -> None:
+    more, place = (f', schema="{schema}"', f"{schema}.") if schema else ("", "")
+    states = [COUNTED.format(one, more, place) for one in (old, new)]
+    insert, sequence = f"INSERT INTO {place}log (name) VALUES ('a')", f'{place}"log_Id_seq"'
+    there_and_back(world, *states, [insert, insert, "INSERT INTO entry (log_id) VALUES (2)"])
+    assert counted(world) == {sequence: LARGEST[new], "entry_id_seq": LARGEST["Integer"]}
+    world.run([f"SELECT setval('{sequence}', {LARGEST[new] - 1})", insert])
+    world.run([f'DELETE FROM {place}log WHERE "Id" > 2', f"SELECT setval('{sequence}', 2)"])
+    world.migrate("-1")
+    assert counted(world)[sequence] == LARGEST[old]
+
+
+LARGEST = {"SmallInteger": 2**15 - 1, "Integer": 2**31 - 1, "BigInteger": 2**63 - 1}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_an_identity_counts_as_far_as_its_type(world: World) -> None:
+    state = 'table("log", sa.Column("id", sa.{}, sa.Identity(), primary_key=True))'
+    there_and_back(
+        world,
+        state.format("Integer"),
+        state.format("BigInteger"),
+        ["INSERT INTO log DEFAULT VALUES"],
+    )
+    assert counted(world) == {"log_id_seq": LARGEST["BigInteger"]}
+
+
+def counted(world: World) -> Mapping[str, int]:
+    """Return how far the project's sequences count."""
+    engine = create_engine(world.database.url)
+    try:
+        with engine.connect() as connection:
+            found = connection.execute(
+                text("SELECT seqrelid::regclass::text, seqmax FROM pg_sequence")
+            )
+            return {name: most for name, most in found.all() if "dbtasks" not in name}
+    finally:
+        engine.dispose()
+
+
+UNSIGNED = "mysql.INTEGER(unsigned=True)"
+SIGNS = [
+    ("sa.Integer", UNSIGNED),
+    (UNSIGNED, "sa.Integer"),
+    (UNSIGNED, "mysql.BIGINT(unsigned=True)"),
+    ("sa.Integer", f'sa.Integer().with_variant({UNSIGNED}, "mariadb", "mysql")'),
+]
+SIGNED = (
+    'table("node", sa.Column("id", {0}, primary_key=True, comment="key"),'
+    ' sa.Column("up_id", sa.ForeignKey("node.id")),'
+    ' sa.Column("n", {0}, server_default="3", nullable=False, index=True))\n'
+    'table("leaf", key(), sa.Column("node_id",'
+    ' sa.ForeignKey("node.id", ondelete="CASCADE", name="fk_leaf"), nullable=False))'
+)
+NODES = (
+    "INSERT INTO node (id) VALUES (1)",
+    "INSERT INTO node (up_id, n) VALUES (1, 5)",
+    "INSERT INTO leaf (node_id) VALUES (2)",
+)
+
+
+@pytest.mark.parametrize(("old", "new"), SIGNS)
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_a_number_gets_a_sign_or_loses_it(world: World, old: str, new: str) -> None:
+    before, after = there_and_back(world, SIGNED.format(old), SIGNED.format(new), NODES)
+    assert before == after
+    world.run(["INSERT INTO node () VALUES ()"])
+    assert rows(world)["node"][-1] == {"id": 3, "up_id": None, "n": 3}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        UNSIGNED,
+        "mysql.INTEGER(display_width=5, zerofill=True)",
+        "mysql.DECIMAL(8, 2, unsigned=True)",
+        "mysql.TINYINT(1, unsigned=True)",
+        "sa.Boolean",
+    ],
+)
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_a_number_keeps_the_sign_that_it_has(world: World, kind: str) -> None:
+    world.models(parent())
+    world.make()
+    world.run(ROWS)
+    world.models(parent(f'sa.Column("a", {kind})'))
+    world.make()
+    with world.project() as project:
+        assert migrations.missing(project) == ()
+        assert migrations.missing(project, from_database=True) == ()
+
+
+COLORS = 'sa.Column("a", postgresql.ARRAY(sa.Enum({}, name="color")){})'
+ARRAYS = (ROWS[0], "UPDATE parent SET a = '{red,green,NULL,green}' WHERE id = 1")
+SUBSTITUTED = [
+    (Answers(defaults={"parent.a": "red"}), ["red", "red", None, "red"]),
+    (Answers(defaults={"parent.a": '["red"]'}), ["red"]),
+    (Answers(expressions={"parent.a": "'{}'"}), []),
+    (Answers(expressions={"parent.a": "array_remove(a, 'green')"}), ["red", None]),
+]
+
+
+@pytest.mark.parametrize(("answers", "there"), SUBSTITUTED)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_value_of_an_enum_goes_from_arrays(world: World, answers: Answers, there: object) -> None:
+    world.models(parent(COLORS.format("'red', 'green'", ", server_default='{red}'")))
+    world.make()
+    world.run(ARRAYS)
+    schema = world.schema()
+    world.models(parent(COLORS.format("'red'", ", server_default='{red}'")))
+    source = world.make(answers)
+    assert [one["a"] for one in arrays(world)] == [there, ["red"]]
+    assert "'{red}'" in source
+    world.migrate("-1")
+    assert world.schema() == schema
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_value_of_an_enum_is_another_in_arrays(world: World) -> None:
+    world.models(parent(COLORS.format("'red', 'green', 'x'", "")))
+    world.make()
+    world.run([*ARRAYS, "UPDATE parent SET a = '{x}' WHERE id = 2"])
+    world.models(parent(COLORS.format("'red', 'it''s, 100% :b'".replace("''", "\\'"), "")))
+    world.make(Answers(defaults={"parent.a": "it's, 100% :b"}))
+    new = "it's, 100% :b"
+    assert [one["a"] for one in arrays(world)] == [["red", new, None, new], [new]]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_rows_get_an_array_of_an_enum(world: World) -> None:
+    colors = COLORS.format("'red'", "{}")
+    world.models(parent(colors.format("")))
+    world.make()
+    world.run(ROWS)
+    more = colors.format(", nullable=False").replace('"a"', '"b"')
+    world.models(parent(f"{colors.format(', nullable=False')}, {more}"))
+    world.make(Answers(defaults={"parent.a": '["red"]', "parent.b": "[]"}))
+    assert [one["a"] for one in arrays(world)] == [["red"]] * 2
+
+
+def arrays(world: World) -> Sequence[Mapping[str, Any]]:
+    """Return the parents, their arrays as lists."""
+    engine = create_engine(world.database.url)
+    try:
+        with engine.connect() as connection:
+            found = connection.execute(text("SELECT a::text[] AS a FROM parent ORDER BY id"))
+            return [dict(one) for one in found.mappings()]
+    finally:
+        engine.dispose()
