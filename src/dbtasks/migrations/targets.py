@@ -208,8 +208,10 @@ def _only_raises(function: FunctionType) -> bool:
         (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     except (OSError, TypeError, SyntaxError, ValueError):
         return False
-    body = getattr(definition, "body", [])
-    if ast.get_docstring(definition) is not None:  # type: ignore[arg-type]  # it is a function
+    if not isinstance(definition, ast.FunctionDef):  # a lambda
+        return False
+    body = definition.body
+    if ast.get_docstring(definition) is not None:
         body = body[1:]
     return len(body) == 1 and isinstance(body[0], ast.Raise)
 

@@ -30,13 +30,16 @@ def script_of(text: str, path: str) -> Script:
         ) from error
 
 
-def amend_with(squashed: Script, inside: Range) -> Amend:
-    """Return what puts a squash in the place of its revisions as a history is loaded."""
+def amend_with(text: str, path: str, inside: Range) -> Amend:
+    """Return what puts a squash in the place of its revisions as a history is loaded.
+
+    It is loaded anew each time, as its revisions are: a module may use up what it has.
+    """
     gone = {one.revision for one in inside.scripts}
 
     def amend(scripts: Iterator[Script]) -> Iterator[Script]:
         yield from (one for one in scripts if one.revision not in gone)
-        yield squashed
+        yield script_of(text, path)
 
     return amend
 
@@ -48,9 +51,9 @@ def prove(project: Project, inside: Range, text: str, path: str, *, reversible: 
     """
     ids = [one.revision for one in inside.scripts]
     old = [*_observe(project, ids, None, reversible=reversible)]
-    squashed = script_of(text, path)
+    script_of(text, path)  # what is wrong with its code is not the fault of the history
     try:
-        amend = amend_with(squashed, inside)
+        amend = amend_with(text, path, inside)
         new = [*_observe(project, ids[-1:], amend, reversible=reversible)]
     except UsageError:
         raise
