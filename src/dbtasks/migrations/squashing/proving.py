@@ -13,7 +13,8 @@ from dbtasks.migrations.squashing.ranges import Range
 from dbtasks.migrations.squashing.snapshots import Snapshot, take
 from dbtasks.project import Project
 
-AS_IT_IS = "as it is"
+NOT_LOCATED = "failed to locate a name"
+"""What SQLAlchemy says of the name of a class in a text."""
 
 
 def script_of(text: str, path: str) -> Script:
@@ -60,7 +61,7 @@ def prove(project: Project, inside: Range, text: str, path: str, *, reversible: 
     except DbtasksError as error:
         raise Refused(
             f"the squashed history fails where the present one runs: {error.message}",
-            hint="see its code with --dry-run",
+            hint=_hint(error),
         ) from error
     for (where, before), (_, after) in zip(old, new, strict=True):
         difference = before.difference(after)
@@ -70,6 +71,16 @@ def prove(project: Project, inside: Range, text: str, path: str, *, reversible: 
                 hint="what is drawn by chance, or taken from the clock, is another at each run, "
                 "wherever in the history: let the revision take a fixed value",
             )
+
+
+def _hint(error: DbtasksError) -> str:
+    """Say what to do; a class whose name another has is called otherwise in a squash."""
+    if NOT_LOCATED in error.message:
+        return (
+            "two revisions have a class of this name, and the text means one of them: write the "
+            "class itself, as in relationship(lambda: Employee)"
+        )
+    return "see its code with --dry-run"
 
 
 def _observe(
