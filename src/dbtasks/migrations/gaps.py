@@ -1,6 +1,6 @@
 """A history with a gap: a revision that another comes after has no file."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from alembic.script import Script
@@ -13,13 +13,13 @@ DRAFT, ASIDE = ".draft", ".squashed"
 """Endings of files that Alembic does not take for revisions."""
 
 
-def check_whole(scripts: Sequence[Script], folders: Collection[Path]) -> None:
+def check_whole(scripts: Sequence[Script], folders: Callable[[], Collection[Path]]) -> None:
     """Raise Refused where a revision comes after one that has no file; Alembic only stumbles."""
-    known = {one.revision for one in scripts}
+    known = {name for one in scripts for name in (one.revision, *one._orig_branch_labels)}
     for script in scripts:
         for parent in to_tuple(script.down_revision, default=()):
             if parent not in known:
-                raise _cut_short(scripts, folders) or Refused(
+                raise _cut_short(scripts, folders()) or Refused(
                     f"there is no file of {parent}, which {script.revision} comes after",
                     hint=f"bring it back to {Path(script.path).parent}; what does git status say?",
                 )

@@ -86,7 +86,7 @@ def _unique(scripts: ScriptDirectory) -> Iterator[Script]:
                 hint=f"give each its own, in {Path(script.path).parent}",
             )
         found[script.revision] = script
-    check_whole(loaded, folders_of(scripts, loaded))
+    check_whole(loaded, lambda: folders_of(scripts, loaded))
     yield from loaded
 
 
