@@ -141,3 +141,36 @@ def test_a_squash_tells_which_database_it_has_not_looked_at(longer: Inv, company
     assert (done.code, revisions(company)) == (0, ["0003_room.py"]), done
     assert "not seen: whether staging stands inside the range" in done.err
     assert "secret" not in done.err
+
+
+@pytest.mark.parametrize("alias", ["default", "staging"])
+def test_no_squash_where_a_database_stands_inside_an_earlier_one(
+    longer: Inv, company: Path, alias: str
+) -> None:
+    assert longer("migrate", "--to", "0001", "--no-input", "--database", "default").code == 0
+    assert longer("migrate", "--to", "0002_nick", "--database", alias).code == 0
+    kept = {one: (company / "migrations" / "versions" / one) for one in revisions(company)}
+    before = {path: path.read_text() for path in kept.values()}
+    nowhere = "sqlite:////none/such.db"
+    elsewhere = {"DATABASE_URL": nowhere, "STAGING_DATABASE_URL": nowhere}
+    room = ("squashmigrations", "--from", "0002", "--to", "0003")
+    assert longer(*room, env=elsewhere).code == 0  # where that is not seen
+    add_revision(company, "0004_more", after="0003_room")
+    files = revisions(company)
+    again = ("squashmigrations", "--from", "0003", "--to", "0004")
+    refused = longer(*again)
+    assert refused.code == 3, refused
+    assert f"of {alias!r}: the database stands at 0002_nick, inside the squashed" in refused.err
+    assert revisions(company) == files
+    squash = (company / "migrations" / "versions" / "0003_room.py").read_text()
+    for path, text in before.items():  # as the hint says
+        path.write_text(text)
+    (company / "migrations" / "versions" / "0004_more.py").unlink()
+    assert longer("migrate", "--to", "0003_room", "--database", alias).code == 0
+    (company / "migrations" / "versions" / "0002_nick.py").unlink()
+    (company / "migrations" / "versions" / "0003_room.py").write_text(squash)
+    add_revision(company, "0004_more", after="0003_room")
+    assert longer("migrate", "--database", alias).code == 0
+    done = longer(*again)
+    assert done.code == 0, done
+    assert longer("migrate", "--check", "--database", alias).code == 0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import create_engine, inspect, text
 
 from conftest import ROOT, Database, Result
 from dbtasks import Project, migrations
@@ -366,6 +366,61 @@ def test_labels_and_dependencies_are_kept(company: Path, project: Project) -> No
     steps = [one.revision.id for one in migrations.migrate(project).steps]
     assert sorted(steps[:2]) == [FIRST, "0002_log"]
     assert steps[2:] == ["0004_last"]
+
+
+USED_UP = {
+    "a counter": ("ids = itertools.count(1)", "next(ids)"),
+    "a list": ("ids = [2, 1]", "ids.pop()"),
+    "a global": (
+        "count = 0\n\n\ndef add():\n    global count\n    count += 1\n    return count",
+        "add()",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "value"), USED_UP.values(), ids=USED_UP)
+def test_what_a_revision_uses_up(line: str, value: str, company: Path, project: Project) -> None:
+    """Each run of a history begins with modules that are new."""
+    row = "op.execute(f\"INSERT INTO department (id, name) VALUES ({%s}, 'A')\")"
+    path = add_revision(company, "0002_rows", "\n".join([row % value] * 2))
+    path.write_text(
+        path.read_text().replace("\nrevision =", f"\nimport itertools\n\n{line}\n\nrevision =")
+    )
+    back = f'assert {value} == 1\nop.execute("DELETE FROM department")'
+    path = add_revision(company, "0003_last", downgrade=back, after="0002_rows")
+    path.write_text(
+        path.read_text().replace("\nrevision =", f"\nimport itertools\n\n{line}\n\nrevision =")
+    )
+    migrations.squashmigrations(project, first="0002", last="0003")
+    migrations.migrate(project)
+    with project.connect() as connection:
+        assert [*connection.scalars(text("SELECT id FROM department ORDER BY id"))] == [1, 2]
+    migrations.migrate(project, to=FIRST)
+
+
+LAMBDA = "\n\ndowngrade = lambda: op.execute(\"DELETE FROM department WHERE name = 'A'\")\n"
+
+
+def test_a_downgrade_that_is_no_def(company: Path, inv: Inv, database: Database) -> None:
+    env = {"DATABASE_URL": database.url}
+    row = "op.execute(\"INSERT INTO department (name) VALUES ('A')\")"
+    for revision, after in (("0002_row", FIRST), ("0003_row", "0002_row")):
+        path = add_revision(company, revision, row if after == FIRST else "pass", after=after)
+        path.write_text(path.read_text().replace("def downgrade():\n    pass\n", LAMBDA.lstrip()))
+        assert "lambda" in path.read_text()
+    for command in (
+        ("migrate",),
+        ("rollback", "--no-input"),
+        ("migrate", "--to", "base", "--no-input"),
+        ("squashmigrations", "--from", "0002", "--to", "0003", "--dry-run"),
+        ("squashmigrations", "--from", "0002", "--to", "0003"),
+        ("migrate",),
+        ("rollback", "--no-input"),
+    ):
+        done = inv(*command, env=env)
+        assert done.code == 0, (command, done)
+    with create_engine(database.url).connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM department")) == 0
 
 
 @ONE

@@ -6,13 +6,14 @@ from types import ModuleType
 
 import pytest
 from alembic.script import Script
+from sqlalchemy import text
 
 from conftest import Result
 from dbtasks import Project, migrations
 from dbtasks.errors import Refused
 from dbtasks.migrations.squashing.merging import Head, merge
 from dbtasks.migrations.squashing.sources import read_source
-from trees import add_revision, revisions
+from trees import FIRST, add_revision, revisions
 
 Inv = Callable[..., Result]
 
@@ -127,3 +128,86 @@ def test_names_do_not_collide(tmp_path: Path) -> None:
     ] == expected
     assert merged.count("import os.path as place") == 1
     assert merged.count("# ä comes before it") == 2
+
+
+FROZEN = """
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Department(Base):
+    __tablename__ = "department"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    {employees}
+
+
+class Employee(Base):
+    __tablename__ = "employee"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    dept_id: Mapped[int] = mapped_column(sa.ForeignKey("department.id"))
+    {department}
+
+
+def fill():
+    session = Session(bind=op.get_bind())
+    session.add(Department(id={id}, name="ä", employees=[Employee(id={id}, name="Employee")]))
+    session.flush()
+"""
+
+RELATED = {
+    "by name": (
+        'employees = relationship("Employee", back_populates="department")',
+        "department = relationship('Department', back_populates='employees')",
+    ),
+    "by annotation": (
+        'employees: Mapped[list["Employee"]] = relationship(back_populates="department")',
+        'department: Mapped["Department"] = relationship(back_populates="employees")',
+    ),
+    "by expression": (
+        'employees = relationship(argument="Employee", order_by="Employee.name.desc()", '
+        "primaryjoin=\"and_(Department.id == Employee.dept_id, Employee.name != 'an Employee')\", "
+        'foreign_keys="[Employee.dept_id]")',
+        "",
+    ),
+    "by a function": ("employees = relationship(lambda: Employee)", ""),
+}
+
+
+def freeze(company: Path, employees: str, department: str) -> None:
+    """Write two revisions that have classes of the same names."""
+    back = 'op.execute("DELETE FROM employee WHERE id = {0}")\n'
+    back += 'op.execute("DELETE FROM department WHERE id = {0}")'
+    for number, after in ((2, FIRST), (3, "0002_fill")):
+        path = add_revision(
+            company, f"000{number}_fill", "fill()", downgrade=back.format(number), after=after
+        )
+        frozen = FROZEN.format(employees=employees, department=department, id=number)
+        path.write_text(path.read_text() + frozen)
+
+
+@pytest.mark.parametrize(("employees", "department"), RELATED.values(), ids=RELATED)
+def test_classes_that_are_related_by_name(
+    employees: str, department: str, company: Path, project: Project
+) -> None:
+    freeze(company, employees, department)
+    squashed = migrations.squashmigrations(project, first="0002", last="0003")
+    assert 'name="Employee")' in squashed.text
+    assert "'an Employee'" in squashed.text or "expression" not in employees
+    migrations.migrate(project)
+    with project.connect() as connection:
+        found = connection.execute(text("SELECT id, dept_id, name FROM employee ORDER BY id"))
+        assert [*found] == [(2, 2, "Employee"), (3, 3, "Employee")]
+    migrations.migrate(project, to=FIRST)
+
+
+@ONE
+def test_classes_that_are_related_in_an_odd_way(company: Path, project: Project) -> None:
+    freeze(company, 'employees = relationship("Empl" "oyee")', "")
+    with pytest.raises(Refused, match="failed to locate a name") as refused:
+        migrations.squashmigrations(project, first="0002", last="0003")
+    assert "relationship(lambda: Employee)" in str(refused.value.hint)

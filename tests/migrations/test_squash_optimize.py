@@ -133,6 +133,62 @@ with op.batch_alter_table("department") as batch_op:
     assert not any("department.code" in one for one in squashed.folded)
 
 
+OLDER = {
+    "another type by way of the old": (
+        'sa.Column("rate", sa.Float(), server_default="0.1")',
+        'alter_column("rate", type_=sa.Double(), existing_type=sa.Float(), '
+        "existing_server_default='0.1')",
+    ),
+    "values of the cast": (
+        'sa.Column("rate", sa.String(9))',
+        'alter_column("rate", type_=sa.String(20), existing_type=sa.String(9), '
+        "postgresql_using=\"coalesce(rate, 'x')\")",
+    ),
+    "another default by way of the old": (
+        'sa.Column("rate", sa.Integer(), server_default="1")',
+        'alter_column("rate", existing_type=sa.Integer(), server_default="2")',
+    ),
+    "a name that changes the type on the way": (
+        'sa.Column("rate", sa.Float(), server_default="1.5")',
+        'alter_column("rate", new_column_name="grade", existing_type=sa.Integer(), '
+        "existing_server_default='1.5')\n"
+        'with op.batch_alter_table("department") as batch_op:\n    '
+        'batch_op.alter_column("grade", type_=sa.Float(), existing_type=sa.Integer(), '
+        "existing_server_default='1.5')",
+    ),
+}
+
+
+@pytest.mark.parametrize(("added", "altered"), OLDER.values(), ids=OLDER)
+def test_rows_of_a_database_from_before(
+    added: str, altered: str, company: Path, project: Project
+) -> None:
+    """They get their values by what is added, and what these become by what is altered."""
+    batch = 'with op.batch_alter_table("department") as batch_op:\n    batch_op.{}'
+    name = "grade" if "grade" in altered else "rate"
+    add_revision(company, "0002_rate", f'op.add_column("department", {added})', downgrade="pass")
+    back = batch.format(f'drop_column("{name}")')
+    add_revision(company, "0003_more", batch.format(altered), downgrade=back, after="0002_rate")
+    add_revision(company, "0004_last", after="0003_more")
+    outcomes = []
+    for squash in (False, True):
+        migrations.migrate(project, to=FIRST)
+        if squash:
+            migrations.squashmigrations(project, first="0002", last="0004", optimize=True)
+        else:
+            with project.connect(writes=True) as connection:
+                connection.execute(sqlalchemy.text("INSERT INTO department (name) VALUES ('A')"))
+        migrations.migrate(project)
+        with project.connect() as connection:
+            rows = connection.execute(sqlalchemy.text("SELECT * FROM department")).all()
+            close = f"SELECT count(*) FROM department WHERE {name} = 0.1"
+            columns = [repr(one) for one in inspect(connection).get_columns("department")]
+            if "0.1" in added:
+                rows += connection.execute(sqlalchemy.text(close)).all()
+            outcomes.append((rows, columns))
+    assert outcomes[0] == outcomes[1]
+
+
 CODE = """
 from alembic import op
 import sqlalchemy as sa
@@ -217,6 +273,50 @@ KEPT = {
     "a default that the rows that are there have not": (
         'op.add_column("t", sa.Column("b", sa.Text()))',
         'op.alter_column("t", "b", server_default="x")',
+    ),
+    "values of the old type": (
+        'op.add_column("t", sa.Column("b", sa.Float(), server_default="0.1"))',
+        'op.alter_column("t", "b", type_=sa.Double())',
+    ),
+    "values of the cast": (
+        'op.add_column("t", sa.Column("b", sa.String(9)))',
+        'op.alter_column("t", "b", type_=sa.Text(), postgresql_using="coalesce(b, \'x\')")',
+    ),
+    "values that MariaDB thinks of": (
+        'op.add_column("t", sa.Column("b", sa.Integer(), nullable=False))',
+        'op.alter_column("t", "b", type_=sa.String(9))',
+    ),
+    "values that are computed": (
+        'op.add_column("t", sa.Column("b", sa.Integer(), sa.Computed("id")))',
+        'op.alter_column("t", "b", type_=sa.String(9))',
+    ),
+    "values of a type's own default": (
+        'op.add_column("t", sa.Column("b", postgresql.DOMAIN("d", sa.Integer(), default="1")))',
+        'op.alter_column("t", "b", type_=sa.Integer())',
+    ),
+    "a table that may be there": (
+        f'op.create_table("t", {KEY}, if_not_exists=True)',
+        'op.add_column("t", sa.Column("b", sa.Integer()))',
+    ),
+    "a table that may be there, and goes": (
+        f'op.create_table("t", {KEY}, if_not_exists=True)',
+        'op.drop_table("t")',
+    ),
+    "a column that may be there": (
+        'op.add_column("t", sa.Column("b", sa.Integer()), if_not_exists=True)',
+        'op.drop_column("t", "b")',
+    ),
+    "a table that took the name": (
+        'op.add_column("t", sa.Column("b", sa.Integer()))',
+        'op.rename_table("t", "x")',
+        TABLE,
+        'op.create_unique_constraint("q", "t", ["a"])',
+        'op.drop_table("t")',
+    ),
+    "a batch that does more": (
+        'with op.batch_alter_table("t", table_args=(sa.CheckConstraint("a > 0"),)) as batch_op:\n'
+        '        batch_op.add_column(sa.Column("b", sa.Integer()))\n'
+        '        batch_op.drop_column("b")',
     ),
     "a value of its own": (
         TABLE,

@@ -33,6 +33,7 @@ from dbtasks.migrations.scripts import (
     read_config,
     read_scripts,
 )
+from dbtasks.migrations.squashing.files import recover
 from dbtasks.migrations.targets import check_heads
 from dbtasks.project import Project
 
@@ -90,6 +91,7 @@ def makemigrations(
     draft = Draft("empty") if empty else _draft(project, answers or Answers(), from_database)
     if dry_run or not (draft.changes or empty):
         return Made(draft)
+    recover(read_scripts(read_config(project)))
     if update:
         return Made(draft, _amend(project, draft))
     return Made(draft, _write(project, draft, name or draft.name))

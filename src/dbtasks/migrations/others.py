@@ -1,12 +1,13 @@
 """The project's databases: none of them may have a revision whose file is to change, or to go."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain
 from shlex import quote
 
 from dbtasks.errors import DbtasksError, Refused, UsageError
 from dbtasks.migrations.history import showmigrations
+from dbtasks.migrations.targets import InsideSquash
 from dbtasks.project import Project
 
 
@@ -36,6 +37,12 @@ def check_squashable(project: Project, inside: Collection[str], last: str) -> di
     Returns why which databases cannot be looked at: they are told, should they stand there.
     """
     found, unseen = _look(chain([project], _others(project)))
+    for alias, why in unseen.items():
+        if isinstance(why, InsideSquash):
+            raise Refused(
+                f"of {alias!r}: {why.message}",
+                hint=f"{why.hint}: --database {quote(alias)}",
+            )
     for alias, has in found.items():
         some = [one for one in has if one in inside]
         if some and last not in some:
@@ -45,18 +52,20 @@ def check_squashable(project: Project, inside: Collection[str], last: str) -> di
                 hint="bring it to the end first: "
                 f"inv migrate --to {last} --database {quote(alias)}",
             )
-    return unseen
+    return {alias: why.message for alias, why in unseen.items()}
 
 
-def _look(projects: Iterable[Project]) -> tuple[dict[str, list[str]], dict[str, str]]:
+def _look(projects: Iterable[Project]) -> tuple[dict[str, list[str]], dict[str, DbtasksError]]:
     """Return which revisions each database has, and why which of them cannot be looked at."""
-    found, unseen = {}, {}
+    found: dict[str, list[str]] = {}
+    unseen: dict[str, DbtasksError] = {}
     for one in projects:
         alias = one.settings.database
         try:
             found[alias] = [each.revision.id for each in showmigrations(one) if each.applied]
         except DbtasksError as error:
-            unseen[alias] = one.scrub(error.message)
+            error.message = one.scrub(error.message)
+            unseen[alias] = error
     return found, unseen
 
 
@@ -84,8 +93,8 @@ def _is_same(project: Project, other: Project) -> bool:
         return False
 
 
-def _unseen(unseen: dict[str, str], revisions: Collection[str]) -> Refused:
-    told = "; ".join(f"{alias}: {why}" for alias, why in unseen.items())
+def _unseen(unseen: Mapping[str, DbtasksError], revisions: Collection[str]) -> Refused:
+    told = "; ".join(f"{alias}: {why.message}" for alias, why in unseen.items())
     flags = " ".join(f"--not-applied-in {quote(alias)}" for alias in unseen)
     return Refused(
         f"whether every database is without {', '.join(revisions)} cannot be seen; {told}",

@@ -3,7 +3,7 @@
 import configparser
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
@@ -15,6 +15,7 @@ from alembic.script.revision import RevisionMap
 from alembic.util import CommandError
 
 from dbtasks.errors import Refused, UsageError
+from dbtasks.migrations.gaps import check_whole
 from dbtasks.project import Project
 from dbtasks.references import project_raised
 
@@ -74,15 +75,9 @@ def read_scripts(config: Config, amend: Amend | None = None) -> ScriptDirectory:
 
 
 def _unique(scripts: ScriptDirectory) -> Iterator[Script]:
-    """Load the files, and refuse two with one id, of which Alembic takes the last."""
+    """Load the files, and refuse two with one id, of which Alembic takes the last, and a gap."""
     found: dict[str, Script] = {}
-    with _bytecode():
-        try:
-            loaded = list(scripts._load_revisions())
-        except CommandError:
-            raise
-        except Exception as error:
-            raise project_raised("a revision", error) from error
+    loaded = load_files(scripts)
     for script in loaded:
         if script.revision in found:
             files = " and ".join(Path(one.path).name for one in (found[script.revision], script))
@@ -91,7 +86,24 @@ def _unique(scripts: ScriptDirectory) -> Iterator[Script]:
                 hint=f"give each its own, in {Path(script.path).parent}",
             )
         found[script.revision] = script
-        yield script
+    check_whole(loaded, lambda: folders_of(scripts, loaded))
+    yield from loaded
+
+
+def load_files(scripts: ScriptDirectory) -> list[Script]:
+    """Return the revisions as their files have them, whether they make a history or not."""
+    with _bytecode():
+        try:
+            return list(scripts._load_revisions())
+        except CommandError:
+            raise
+        except Exception as error:
+            raise project_raised("a revision", error) from error
+
+
+def folders_of(scripts: ScriptDirectory, loaded: Iterable[Script]) -> set[Path]:
+    """Return the folders that have revisions, or may have."""
+    return {Path(one.path).parent for one in loaded} | {*map(Path, scripts._version_locations)}
 
 
 @contextmanager

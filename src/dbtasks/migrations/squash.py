@@ -1,16 +1,17 @@
 """Put one revision in the place of several that follow each other."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
 
-from dbtasks.errors import LocalFailure, Refused
+from dbtasks.errors import Refused
+from dbtasks.migrations.files import FILE
 from dbtasks.migrations.others import check_squashable
 from dbtasks.migrations.scripts import Revision, describe, read_config, read_scripts
+from dbtasks.migrations.squashing.files import recover, replace_files
 from dbtasks.migrations.squashing.folding import fold
 from dbtasks.migrations.squashing.merging import Head, merge
 from dbtasks.migrations.squashing.proving import prove
@@ -18,9 +19,6 @@ from dbtasks.migrations.squashing.ranges import Range, find_range
 from dbtasks.migrations.squashing.sources import read_source
 from dbtasks.migrations.targets import is_reversible
 from dbtasks.project import Project
-
-DRAFT, ASIDE = ".draft", ".squashed"
-"""Endings of files that Alembic does not take for revisions."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,8 @@ def squashmigrations(
     Raises Refused for any difference, and where something else hangs, or a database that the
     project declares stands, inside the range.
     """
+    if not dry_run:
+        recover(read_scripts(read_config(project)))
     scripts = read_scripts(read_config(project))
     inside = find_range(scripts, first, last)
     fixed = [one.revision for one in inside.scripts if not is_reversible(one)]
@@ -72,7 +72,13 @@ def squashmigrations(
         unseen = check_squashable(project, inside.ids, inside.last.revision)
         squashed = replace(squashed, unseen=unseen)
         _prove(project, inside, squashed, reversible=not fixed)
-        _replace(project, squashed, scripts.get_heads())
+        heads = scripts.get_heads()
+        replace_files(
+            [one.path for one in squashed.replaced],
+            path,
+            squashed.text,
+            lambda: _check(project, squashed, heads),
+        )
     return squashed
 
 
@@ -102,44 +108,18 @@ def _path(scripts: ScriptDirectory, inside: Range, message: str) -> Path:
     path = scripts._rev_path(folder, inside.last.revision, message, datetime.now(UTC))
     if path.exists() and str(path) not in {one.path for one in inside.scripts}:
         raise Refused(f"there is a {path} already", hint="take another --name")
+    outside = path.parent != folder and not scripts.recursive_version_locations
+    if outside or not FILE.match(path.name):
+        raise _not_found(path)
     return path
 
 
-def _replace(project: Project, squashed: Squashed, heads: Sequence[str]) -> None:
-    """Write the file and remove those of the others, once Alembic finds it in their place."""
-    draft = squashed.path.with_name(squashed.path.name + DRAFT)
-    try:
-        draft.write_text(squashed.text, encoding="utf-8")
-        with _aside([one.path for one in squashed.replaced]):
-            draft.replace(squashed.path)
-            try:
-                _check(project, squashed, heads)
-            except BaseException:
-                squashed.path.unlink()
-                raise
-    except OSError as error:
-        raise LocalFailure(
-            f"cannot write {squashed.path}: {error.strerror or error}", hint="mend that first"
-        ) from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def _aside(paths: Sequence[Path]) -> Iterator[None]:
-    """Have files out of the way; at the end they are removed, after an error put back."""
-    moved: list[tuple[Path, Path]] = []
-    try:
-        for path in paths:
-            moved.append((path, path.rename(path.with_name(path.name + ASIDE))))
-        yield
-    except BaseException:
-        for path, aside in moved:
-            aside.rename(path)
-        raise
-    for _, aside in moved:
-        with suppress(OSError):  # it is no revision any more
-            aside.unlink()
+def _not_found(path: Path) -> Refused:
+    return Refused(
+        f"{path} is not found in the history",
+        hint="which folders and names has it? See version_locations and file_template in "
+        "alembic.ini",
+    )
 
 
 def _check(project: Project, squashed: Squashed, heads: Sequence[str]) -> None:
@@ -147,7 +127,4 @@ def _check(project: Project, squashed: Squashed, heads: Sequence[str]) -> None:
     found = read_scripts(read_config(project))
     paths = {Path(one.path) for one in found.walk_revisions()}
     if squashed.path not in paths or {*found.get_heads()} != {*heads}:
-        raise Refused(
-            f"{squashed.path} is not found in the history",
-            hint="which folders has it? See version_locations in alembic.ini",
-        )
+        raise _not_found(squashed.path)

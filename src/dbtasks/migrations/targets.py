@@ -131,13 +131,17 @@ def check_known(scripts: ScriptDirectory, heads: Heads) -> None:
         raise _unknown(scripts, unknown)
 
 
+class InsideSquash(Refused):
+    """Refuse a database that stands at a revision which is part of a squash now."""
+
+
 def check_squashed(scripts: ScriptDirectory, heads: Iterable[str]) -> None:
-    """Raise Refused for a database that stands at a revision which is part of a squash now."""
+    """Raise InsideSquash for a database that stands at a revision within a squash."""
     for script in scripts.walk_revisions():
         replaced = replaced_by(script)
         for head in heads:
             if head in replaced and head != script.revision:
-                raise Refused(
+                raise InsideSquash(
                     f"the database stands at {head}, inside the squashed {script.revision}: "
                     f"{', '.join(replaced)} are one revision now",
                     hint="check out the revision before the squash and migrate to "
@@ -208,8 +212,10 @@ def _only_raises(function: FunctionType) -> bool:
         (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     except (OSError, TypeError, SyntaxError, ValueError):
         return False
-    body = getattr(definition, "body", [])
-    if ast.get_docstring(definition) is not None:  # type: ignore[arg-type]  # it is a function
+    if not isinstance(definition, ast.FunctionDef):  # a lambda
+        return False
+    body = definition.body
+    if ast.get_docstring(definition) is not None:
         body = body[1:]
     return len(body) == 1 and isinstance(body[0], ast.Raise)
 

@@ -15,8 +15,10 @@ IGNORED = frozenset(
         *("postgresql_using", "schema"),
     )
 )
-FOR_ROWS = frozenset(("server_default", "nullable"))
+FOR_ROWS = frozenset(("server_default", "nullable", "postgresql_using"))
 CHANGED = frozenset(("nullable", "type_", "server_default", "new_column_name", "comment"))
+TYPES = frozenset(("sa", "sqlalchemy"))
+"""Modules of types without a default of their own, as a domain has one."""
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,16 @@ def _add_to_table(made: Step, between: Sequence[Step], added: Step) -> bool:
 def _alter_made(made: Step, between: Sequence[Step], altered: Step) -> bool:
     """Make a column as it is altered to.
 
-    One that is added gets its default for the rows that are there, and takes NULL as they need it.
+    A table that is made has no rows; one that gets a column may have some, of a database from
+    before the squash. These get their values by the column as it is added.
     """
     if altered.kind != "alter_column" or made.table != altered.table:
+        return False
+    if made.kind == "add_column" and not _leaves_rows_alone(made, altered):
         return False
     column = _column(made, altered.name)
     given = {one.arg: one.value for one in altered.call.keywords if one.arg not in IGNORED}
     if column is None or not given.keys() <= CHANGED or _in_the_way(between, altered):
-        return False
-    if made.kind == "add_column" and given.keys() & FOR_ROWS:
         return False
     if "new_column_name" in given and not _may_rename(made, between, altered, given):
         return False
@@ -95,6 +98,20 @@ def _alter_made(made: Step, between: Sequence[Step], altered: Step) -> bool:
     made.name = column_name(column) or "" if made.name else ""
     made.changed = altered.gone = True
     return True
+
+
+def _leaves_rows_alone(added: Step, altered: Step) -> bool:
+    """Whether rows have NULL in a column that is added, and keep it as that is altered."""
+    match added.call.args[-1]:
+        case ast.Call(
+            args=[_, ast.Call(func=ast.Attribute(value=ast.Name(id=module)))], keywords=keywords
+        ) if module in TYPES:
+            plain = {"comment": None, "nullable": "True"}
+            null = all(
+                plain.get(str(one.arg), "") in (None, ast.unparse(one.value)) for one in keywords
+            )
+            return null and FOR_ROWS.isdisjoint(one.arg for one in altered.call.keywords)
+    return False
 
 
 def _may_rename(
@@ -165,7 +182,8 @@ def _drop_at_once(changed: Step, between: Sequence[Step], dropped: Step) -> bool
     """Leave a table as it is that is dropped next."""
     if dropped.kind != "drop_table" or changed.table != dropped.table:
         return False
-    if changed.kind not in ALONE or any(one.table != dropped.table for one in between):
+    others = any(one.table != dropped.table or one.kind in MOVING for one in between)
+    if changed.kind not in ALONE or others:
         return False
     changed.gone = True
     return True
@@ -173,6 +191,9 @@ def _drop_at_once(changed: Step, between: Sequence[Step], dropped: Step) -> bool
 
 ALONE = (*INDEX, *COLUMN, "add_column", "create_table_comment", "drop_table_comment")
 """Operations that matter to their own table only."""
+
+MOVING = ("create_table", "rename_table", "drop_table")
+"""Operations after which another table may have the name."""
 
 RULES: Sequence[Rule] = (
     _never_make_table,

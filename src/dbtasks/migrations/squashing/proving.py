@@ -13,7 +13,8 @@ from dbtasks.migrations.squashing.ranges import Range
 from dbtasks.migrations.squashing.snapshots import Snapshot, take
 from dbtasks.project import Project
 
-AS_IT_IS = "as it is"
+NOT_LOCATED = "failed to locate a name"
+"""What SQLAlchemy says of the name of a class in a text."""
 
 
 def script_of(text: str, path: str) -> Script:
@@ -30,13 +31,16 @@ def script_of(text: str, path: str) -> Script:
         ) from error
 
 
-def amend_with(squashed: Script, inside: Range) -> Amend:
-    """Return what puts a squash in the place of its revisions as a history is loaded."""
+def amend_with(text: str, path: str, inside: Range) -> Amend:
+    """Return what puts a squash in the place of its revisions as a history is loaded.
+
+    It is loaded anew each time, as its revisions are: a module may use up what it has.
+    """
     gone = {one.revision for one in inside.scripts}
 
     def amend(scripts: Iterator[Script]) -> Iterator[Script]:
         yield from (one for one in scripts if one.revision not in gone)
-        yield squashed
+        yield script_of(text, path)
 
     return amend
 
@@ -48,16 +52,16 @@ def prove(project: Project, inside: Range, text: str, path: str, *, reversible: 
     """
     ids = [one.revision for one in inside.scripts]
     old = [*_observe(project, ids, None, reversible=reversible)]
-    squashed = script_of(text, path)
+    script_of(text, path)  # what is wrong with its code is not the fault of the history
     try:
-        amend = amend_with(squashed, inside)
+        amend = amend_with(text, path, inside)
         new = [*_observe(project, ids[-1:], amend, reversible=reversible)]
     except UsageError:
         raise
     except DbtasksError as error:
         raise Refused(
             f"the squashed history fails where the present one runs: {error.message}",
-            hint="see its code with --dry-run",
+            hint=_hint(error),
         ) from error
     for (where, before), (_, after) in zip(old, new, strict=True):
         difference = before.difference(after)
@@ -67,6 +71,16 @@ def prove(project: Project, inside: Range, text: str, path: str, *, reversible: 
                 hint="what is drawn by chance, or taken from the clock, is another at each run, "
                 "wherever in the history: let the revision take a fixed value",
             )
+
+
+def _hint(error: DbtasksError) -> str:
+    """Say what to do; a class whose name another has is called otherwise in a squash."""
+    if NOT_LOCATED in error.message:
+        return (
+            "two revisions have a class of this name, and the text means one of them: write the "
+            "class itself, as in relationship(lambda: Employee)"
+        )
+    return "see its code with --dry-run"
 
 
 def _observe(

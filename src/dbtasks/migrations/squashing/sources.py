@@ -12,6 +12,7 @@ from alembic.script import Script
 
 from dbtasks.errors import Refused
 from dbtasks.migrations.files import NAMES, WAYS_AROUND
+from dbtasks.migrations.squashing.mapped import find_in_texts
 from dbtasks.migrations.squashing.names import Places, Use, bound, bound_by
 
 FUNCTIONS = ("upgrade", "downgrade")
@@ -36,7 +37,9 @@ class Source:
     @cached_property
     def uses(self) -> tuple[Use, ...]:
         """Return where the module's own names are used, in the order of the text."""
-        found = {one for node in self.tree.body for one in Places(self.text).find(node)}
+        places = Places(self.text)
+        found = {one for node in self.tree.body for one in places.find(node)}
+        found |= {*find_in_texts(self.tree, places)}
         return tuple(sorted(found, key=lambda one: one.start))
 
     @cached_property

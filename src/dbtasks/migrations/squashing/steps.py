@@ -20,6 +20,11 @@ KNOWN = (*NAMED_TABLE, *INDEX, *COLUMN, *CONSTRAINTS, "add_column")
 """Operations that change the schema and nothing else."""
 
 
+CONDITIONS = frozenset(("schema", "if_exists", "if_not_exists", "table_args", "copy_from"))
+ABSENT = ("None", "False", "()")
+"""Arguments that are not as if they were left out, and values with which they are."""
+
+
 Edit = tuple[ast.stmt | ast.expr, str]
 """The node whose lines are taken out, and what is written there."""
 
@@ -169,9 +174,12 @@ def _step(statement: ast.stmt, function: str, call: ast.Call, batch: str | None 
 
 
 def _is_plain(call: ast.Call) -> bool:
-    """Whether it names no schema, and its arguments are all written out."""
+    """Whether its arguments are all written out, with none that makes it another operation.
+
+    What is done only if something is there, or is not, is another in every database.
+    """
     return not any(isinstance(one, ast.Starred) for one in call.args) and not any(
-        one.arg is None or (one.arg == "schema" and ast.unparse(one.value) != "None")
+        one.arg is None or (one.arg in CONDITIONS and ast.unparse(one.value) not in ABSENT)
         for one in call.keywords
     )
 

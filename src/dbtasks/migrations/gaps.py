@@ -1,0 +1,50 @@
+"""A history with a gap: a revision that another comes after has no file."""
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from alembic.script import Script
+from alembic.util import to_tuple
+
+from dbtasks.errors import Refused
+from dbtasks.migrations.files import read_file
+
+DRAFT, ASIDE = ".draft", ".squashed"
+"""Endings of files that Alembic does not take for revisions."""
+
+
+def check_whole(scripts: Sequence[Script], folders: Callable[[], Collection[Path]]) -> None:
+    """Raise Refused where a revision comes after one that has no file; Alembic only stumbles."""
+    known = {name for one in scripts for name in (one.revision, *one._orig_branch_labels)}
+    for script in scripts:
+        for parent in to_tuple(script.down_revision, default=()):
+            if parent not in known:
+                raise _cut_short(scripts, folders()) or Refused(
+                    f"there is no file of {parent}, which {script.revision} comes after",
+                    hint=f"bring it back to {Path(script.path).parent}; what does git status say?",
+                )
+
+
+def find_left(folders: Collection[Path], ending: str) -> list[Path]:
+    """Return the files that a squash has left, or has about, in these folders."""
+    return sorted(path for folder in folders for path in folder.glob(f"*.py{ending}"))
+
+
+def _cut_short(scripts: Sequence[Script], folders: Collection[Path]) -> Refused | None:
+    """Return what to do about a squash that was killed before its own file was in place."""
+    asides = find_left(folders, ASIDE)
+    if not asides:
+        return None
+    files = {one.id: one for one in map(read_file, asides) if one}
+    firsts = [one.id for one in files.values() if files.keys().isdisjoint(one.parents)]
+    drafts = {path.with_suffix("") for path in find_left(folders, DRAFT)}
+    lasts = [one.revision for one in scripts if Path(one.path) in drafts]
+    by_hand = f"rename them back, without {ASIDE} at the end"
+    again = f"inv squashmigrations --from {firsts[0]} --to {lasts[0]}" if firsts and lasts else ""
+    return Refused(
+        f"a squashmigrations has put revisions aside, and not come to its end: "
+        f"{', '.join(path.name for path in asides)}",
+        hint=f"if none runs any more: {by_hand}"
+        + (f"; or let it do so, and begin again: {again}" if again else ""),
+        state=f"the files are in {asides[0].parent}",
+    )
