@@ -10,6 +10,7 @@ from pathlib import Path
 from alembic.script import Script, ScriptDirectory
 
 from dbtasks.errors import UsageError
+from dbtasks.migrations import rewriting
 from dbtasks.migrations.making import naming
 from dbtasks.migrations.replay import replayed
 from dbtasks.migrations.scripts import Revision, describe, our_errors, read_config, read_scripts
@@ -84,7 +85,7 @@ def _in_several(table: str, touched: Sequence[set[str]]) -> bool:
 
 
 def _work(script: Script) -> Work:
-    calls = [*_calls(Path(script.path).read_text(encoding="utf-8"))]
+    calls = [*_calls(rewriting.read(Path(script.path)))]
     tables = frozenset(table for _, table in calls if table)
     told = tuple(f"{verb} {table}" if table else verb for verb, table in calls)
     return Work(script.revision, told, tables)

@@ -14,12 +14,20 @@ from dbtasks.migrations import rewriting
 from dbtasks.migrations.history import showmigrations
 from dbtasks.migrations.making import naming
 from dbtasks.migrations.merging import sides_of
-from dbtasks.migrations.moving import Move, check_free, move_files
+from dbtasks.migrations.moving import (
+    Move,
+    check_free,
+    digest,
+    finish,
+    move_files,
+    unpacked,
+)
+from dbtasks.migrations.notes import NAME, read_note, unfinished
 from dbtasks.migrations.others import check_others
 from dbtasks.migrations.rehearsing import rehearse
 from dbtasks.migrations.run import OnStep
 from dbtasks.migrations.runner import migrate
-from dbtasks.migrations.scripts import describe, read_config, read_scripts
+from dbtasks.migrations.scripts import describe, folder_of, read_config, read_scripts
 from dbtasks.migrations.targets import ancestors, find_revision, is_reversible
 from dbtasks.project import Project
 
@@ -29,7 +37,8 @@ class Rebase:
     """Hold what moves after `onto`, oldest first, and which of it the database has now.
 
     `fork` is the last revision that both sides have; None at the beginning. `reversible` says
-    whether all that moves can be reverted.
+    whether all that moves can be reverted, and `begun` that all is done but for the files, which
+    a kill has stopped.
     """
 
     onto: str
@@ -37,6 +46,7 @@ class Rebase:
     moves: tuple[Move, ...]
     applied: tuple[str, ...]
     reversible: bool
+    begun: bool = False
 
 
 def plan_rebase(project: Project, revision: str, *, not_applied_in: Collection[str] = ()) -> Rebase:
@@ -46,6 +56,8 @@ def plan_rebase(project: Project, revision: str, *, not_applied_in: Collection[s
     a revision of that side, or any other that the project declares, or where the side is no line.
     One that cannot be looked at refuses too, unless `not_applied_in` has its alias: a person knows.
     """
+    if (begun := _begun(project, revision)) is not None:
+        return begun
     scripts = read_scripts(read_config(project))
     heads = sorted(scripts.get_heads())
     _check_two(heads)
@@ -84,21 +96,55 @@ def rebase(
     The side that moves is the one that has `revision`. Its files get new numbers, where the
     history has numbers. The database is migrated only if it had some of them. The new order is
     rehearsed on a scratch database before anything is reverted or written: Refused says that it
-    does not run.
+    does not run. One that a kill has stopped between its files is finished.
     """
     plan = plan_rebase(project, revision, not_applied_in=not_applied_in)
-    rehearse(project, plan.moves, reversible=plan.reversible)
+    if not plan.begun:
+        rehearse(project, plan.moves, reversible=plan.reversible)
     if not plan.applied:
-        move_files(plan.moves)
+        _move(project, plan, revision)
         return plan
-    _revert(project, plan, on_step, on_wait)
+    if not plan.begun:
+        _revert(project, plan, on_step, on_wait)
     reverted = f"reverted: {', '.join(plan.applied)}"
     with _told(f"{reverted}; no file was changed", "then run the same again, and: inv migrate"):
-        move_files(plan.moves)
+        _move(project, plan, revision)
     files = ", ".join(one.path.name for one in plan.moves)
     with _told(f"{reverted}; the files are {files} now", "then: inv migrate"):
         migrate(project, on_step=on_step, on_wait=on_wait)
     return plan
+
+
+def _begun(project: Project, revision: str) -> Rebase | None:
+    """Return the rebase that was stopped between its files; refuse another, or elsewhere."""
+    folder = folder_of(read_config(project))
+    note = read_note(folder)
+    if note is None:
+        if (folder / NAME).exists():  # it has no end, and no file was changed
+            (folder / NAME).unlink()
+        return None
+    moves = unpacked(folder, note)
+    ids = [each for one in moves for each in (one.old, one.new)]
+    elsewhere = note["applied"] and note["database"] != project.settings.database
+    if elsewhere or not any(one.startswith(revision) for one in [*ids, note["revision"]]):
+        raise unfinished(note)
+    return Rebase(note["onto"], note["fork"], moves, tuple(note["applied"]), True, begun=True)
+
+
+def _move(project: Project, plan: Rebase, revision: str) -> None:
+    folder = folder_of(read_config(project))
+    if plan.begun:
+        finish(folder, plan.moves)
+        return
+    move_files(
+        folder,
+        plan.moves,
+        revision=revision,
+        onto=plan.onto,
+        fork=plan.fork,
+        database=project.settings.database,
+        applied=plan.applied,
+    )
 
 
 def _applied(project: Project, side: Sequence[Script]) -> tuple[str, ...]:
@@ -157,10 +203,16 @@ def _moves(side: Sequence[Script], fork: str | None, onto: str) -> Iterator[Move
     told = names if fork is None else {**names, fork: onto}
     for script, name, after in zip(side, new, [onto, *new], strict=False):
         path = Path(script.path)
-        source = path.read_text(encoding="utf-8")
+        source = rewriting.read(path)
         text = rewriting.rename(source, names, told, revision=name, down_revision=after)
-        new_path = path.with_name(path.name.replace(script.revision, name))
-        yield Move(script.revision, name, path, new_path, text)
+        yield Move(
+            script.revision,
+            name,
+            path,
+            path.with_name(path.name.replace(script.revision, name)),
+            rewriting.encode(text, like=path),
+            digest(path.read_bytes()),
+        )
 
 
 def _parent(script: Script) -> str | None:

@@ -275,6 +275,7 @@ def _rebase(run: Run, revision: str, not_applied_in: Sequence[str]) -> None:
         return
     if plan.applied:
         run.announce()
+    if plan.applied and not plan.begun:
         run.confirm(f"reverting {', '.join(plan.applied)} loses the data that it holds")
     with Progress(run.output) as progress:
         migrations.rebase(
