@@ -8,7 +8,7 @@ import pytest
 from conftest import Database
 from dbtasks.migrations.files import find_heads, read_files
 from office import Inv, execute, on_sqlite, rows
-from trees import ADD, DROP, FIRST, add_revision, part, revisions
+from trees import ADD, DROP, FIRST, add_branch, add_revision, part, revisions
 
 
 def test_rebased(office: Inv, company: Path) -> None:
@@ -53,8 +53,54 @@ def test_what_the_other_side_depends_on_is_no_part_of_a_line(office: Inv, compan
     floor.write_text(f'{floor.read_text()}\ndepends_on = "0002_nick"\n')
     refused = office("makemigrations", "--rebase", "0003_phone")
     assert refused.code == 3, refused
-    assert "0002_floor, or one before it, depends on 0002_nick of my side" in refused.err
+    assert "0002_floor depends on 0002_nick, which cannot come after 0002_floor" in refused.err
+    assert "hint: put the other after mine: inv makemigrations --rebase 0002_floor" in refused.err
     assert revisions(company)[-1] == "0003_phone.py"
+    shown = office("makemigrations", "--merge", "--dry-run")
+    assert "0003_phone:\n  0002_nick: add_column employee\n  0003_phone: add_" in shown.out
+    done = office("makemigrations", "--rebase", "0002_floor")
+    assert done.code == 0, done
+    assert revisions(company)[1:] == ["0002_nick.py", "0003_phone.py", "0004_floor.py"]
+    assert office("migrate").code == 0
+
+
+@pytest.mark.parametrize("start", ["\ufeff", "# -*- coding: latin-1 -*-\n"])
+@on_sqlite
+def test_a_file_keeps_its_coding(office: Inv, company: Path, start: str) -> None:
+    part(company)
+    nick = company / "migrations" / "versions" / "0002_nick.py"
+    coding = "utf-8" if start == "\ufeff" else "latin-1"
+    content = f"{start}{nick.read_text()}\nNAME = 'Zoë'\n".encode(coding)
+    nick.write_bytes(content)
+    assert office("makemigrations", "--merge", "--dry-run").code == 0
+    done = office("makemigrations", "--rebase", "0002_nick")
+    assert done.code == 0, done
+    moved = nick.with_name("0003_nick.py").read_bytes()
+    assert moved == content.replace(b"0002_nick", b"0003_nick").replace(
+        FIRST.encode(), b"0002_floor"
+    ).replace(b"'0002_floor'", b'"0002_floor"')
+    assert office("migrate").code == 0
+
+
+@on_sqlite
+def test_of_several_branches_the_heads_of_its_own(office: Inv, company: Path) -> None:
+    part(company)
+    add_branch(company)
+    moved = office("makemigrations", "--rebase", "0002_floor")
+    assert moved.code == 0, moved
+    assert moved.out == "0002_floor → 0004_floor, after 0003_phone\n"
+    assert "b001_bill.py" in revisions(company)
+
+
+@on_sqlite
+def test_what_another_branch_depends_on_keeps_its_name(office: Inv, company: Path) -> None:
+    part(company)
+    add_branch(company, depends_on="0002_floor")
+    refused = office("makemigrations", "--rebase", "0002_floor")
+    assert refused.code == 3, refused
+    assert "b001_bill depends on 0002_floor" in refused.err
+    done = office("makemigrations", "--rebase", "0003_phone")
+    assert done.code == 0, done
 
 
 @on_sqlite

@@ -11,9 +11,9 @@ from dbtasks.errors import DbtasksError, Refused, Rejected, UsageError
 from dbtasks.guards import marker_of
 from dbtasks.locks import OnWait
 from dbtasks.migrations import rewriting
+from dbtasks.migrations.branches import heads_beside, sides_of
 from dbtasks.migrations.history import showmigrations
 from dbtasks.migrations.making import naming
-from dbtasks.migrations.merging import sides_of
 from dbtasks.migrations.moving import (
     Move,
     check_free,
@@ -27,8 +27,8 @@ from dbtasks.migrations.others import check_others
 from dbtasks.migrations.rehearsing import rehearse
 from dbtasks.migrations.run import OnStep
 from dbtasks.migrations.runner import migrate
-from dbtasks.migrations.scripts import describe, folder_of, read_config, read_scripts
-from dbtasks.migrations.targets import ancestors, find_revision, is_reversible
+from dbtasks.migrations.scripts import folder_of, read_config, read_scripts
+from dbtasks.migrations.targets import find_revision, is_reversible
 from dbtasks.project import Project
 
 
@@ -59,9 +59,9 @@ def plan_rebase(project: Project, revision: str, *, not_applied_in: Collection[s
     if (begun := _begun(project, revision)) is not None:
         return begun
     scripts = read_scripts(read_config(project))
-    heads = sorted(scripts.get_heads())
-    _check_two(heads)
     wanted = find_revision(scripts, revision).revision
+    heads = heads_beside(scripts, wanted)
+    _check_two(heads)
     sides = sides_of(scripts, heads)
     mine = next((head for head in heads if wanted in {one.revision for one in sides[head]}), None)
     if mine is None:
@@ -69,8 +69,8 @@ def plan_rebase(project: Project, revision: str, *, not_applied_in: Collection[s
     [onto] = [head for head in heads if head != mine]
     side = sides[mine]
     _check_line(side)
+    _check_needed(scripts, side, onto)
     fork = _parent(side[0])
-    _check_fork(scripts, fork, onto)
     applied = _applied(project, side)
     check_others(
         project,
@@ -185,14 +185,16 @@ def _check_line(side: Sequence[Script]) -> None:
             )
 
 
-def _check_fork(scripts: ScriptDirectory, fork: str | None, onto: str) -> None:
-    """Refuse where the other side only depends on what mine comes after: it would stay a head."""
-    parents = {one.revision: describe(one).parents for one in scripts.walk_revisions()}
-    if fork is not None and fork not in ancestors([onto], parents):
-        raise Refused(
-            f"{onto}, or one before it, depends on {fork} of my side, which would stay beside it",
-            hint="join the heads with --merge",
-        )
+def _check_needed(scripts: ScriptDirectory, side: Sequence[Script], onto: str) -> None:
+    """Refuse where any other revision depends on mine: it cannot, or knows it by its old name."""
+    mine = {one.revision for one in side}
+    for one in scripts.walk_revisions():
+        for needed in sorted(mine & {*one._resolved_dependencies} if one not in side else ()):
+            raise Refused(
+                f"{one.revision} depends on {needed}, which cannot come after {onto} then",
+                hint=f"put the other after mine: inv makemigrations --rebase {onto}; "
+                "or join the heads with --merge",
+            )
 
 
 def _moves(side: Sequence[Script], fork: str | None, onto: str) -> Iterator[Move]:

@@ -220,7 +220,7 @@ def makemigrations(
     answers = read_answers(run, rename, drop, default, default_sql)
     refuse_useless(answers, empty=empty, check=check, merge=merge, rebase=rebase is not None)
     if merge:
-        show_merge(run, migrations.merge(run.project, name=name, dry_run=run.dry_run))
+        _merge(run, name)
     elif rebase is not None:
         _rebase(run, rebase, not_applied_in or ())
     elif check:
@@ -260,6 +260,16 @@ def squashmigrations(
     if optimize:
         show_folded(run.output, squashed)
     show_squashed(run.output, squashed, written=not run.dry_run)
+
+
+def _merge(run: Run, name: str | None) -> None:
+    """Show what each side does, and then join them."""
+    from dbtasks import migrations
+
+    show_merge(run, migrations.merge(run.project, dry_run=True))
+    if not run.dry_run:
+        for one in migrations.merge(run.project, name=name).revisions:
+            run.output.line(f"Wrote {one.path}")
 
 
 def _rebase(run: Run, revision: str, not_applied_in: Sequence[str]) -> None:
