@@ -53,7 +53,7 @@ def test_what_the_other_side_depends_on_is_no_part_of_a_line(office: Inv, compan
     floor.write_text(f'{floor.read_text()}\ndepends_on = "0002_nick"\n')
     refused = office("makemigrations", "--rebase", "0003_phone")
     assert refused.code == 3, refused
-    assert "0002_floor depends on 0002_nick, which cannot come after 0002_floor" in refused.err
+    assert "0002_floor depends on 0002_nick, which would come after 0002_floor, by" in refused.err
     assert "hint: put the other after mine: inv makemigrations --rebase 0002_floor" in refused.err
     assert revisions(company)[-1] == "0003_phone.py"
     shown = office("makemigrations", "--merge", "--dry-run")
@@ -275,7 +275,8 @@ def test_killed_between_its_files_it_is_finished(
         "upgrade": ADD.format("employee", "nick"),
         "downgrade": DROP.format("employee", "nick"),
     }
-    for at in range(1, CHANGES + 1) if database.kind == "sqlite" else (4, 6):
+    every = has_mine and database.kind == "sqlite"
+    for at in range(1, CHANGES + 1) if every else (4, 7):
         assert not has_mine or office("migrate").code == 0
         add_revision(company, "0002_theirs", **floor)
         assert kill(office, tmp_path, at)

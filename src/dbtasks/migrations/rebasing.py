@@ -191,7 +191,8 @@ def _check_needed(scripts: ScriptDirectory, side: Sequence[Script], onto: str) -
     for one in scripts.walk_revisions():
         for needed in sorted(mine & {*one._resolved_dependencies} if one not in side else ()):
             raise Refused(
-                f"{one.revision} depends on {needed}, which cannot come after {onto} then",
+                f"{one.revision} depends on {needed}, which would come after {onto}, "
+                "by another name",
                 hint=f"put the other after mine: inv makemigrations --rebase {onto}; "
                 "or join the heads with --merge",
             )
