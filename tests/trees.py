@@ -71,3 +71,11 @@ def part(company: Path, *, theirs: str = "department") -> None:
         ADD.format(theirs, "floor"),
         downgrade=DROP.format(theirs, "floor"),
     )
+
+
+def add_branch(root: Path, revision: str = "b001_bill", *, depends_on: str | None = None) -> Path:
+    """Write the first revision of a branch that is labelled, and begins by itself."""
+    path = add_revision(root, revision, after=None)
+    head = f"branch_labels = {revision[5:]!r}\ndepends_on = {depends_on!r}\n"
+    path.write_text(path.read_text().replace("down_revision", f"{head}down_revision"))
+    return path

@@ -263,6 +263,26 @@ def test_update_lets_the_newest_revision_do_more(
 
 
 @on_sqlite
+def test_update_keeps_the_coding(office: Inv, company: Path) -> None:
+    add_column(company, "nick: Mapped[str | None]")
+    assert office("makemigrations").code == 0
+    [path] = (company / "migrations" / "versions").glob("0002*")
+    coding = b"# -*- coding: latin-1 -*-\n# Zo\xeb\n"
+    path.write_bytes(coding + path.read_bytes())
+    add_column(company, "age: Mapped[int | None]")
+    assert office("makemigrations", "--update").code == 0
+    text = path.read_bytes()
+    assert text.startswith(coding)
+    assert b'"age"' in text
+    add_column(company, 'note: Mapped[str | None] = mapped_column(comment="\u2014")')
+    refused = office("makemigrations", "--update")
+    assert refused.code == 2, refused
+    assert "is written in iso-8859-1, which has no '\u2014'" in refused.err
+    assert path.read_bytes() == text
+    assert is_clean(office) is False
+
+
+@on_sqlite
 def test_update_keeps_the_ends_of_lines(office: Inv, company: Path) -> None:
     add_column(company, "nick: Mapped[str | None]")
     assert office("makemigrations").code == 0

@@ -1,12 +1,14 @@
 """One's own side put after the other head: rehearsed first, and told truly where it fails."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from conftest import Database
+from dbtasks.migrations.files import find_heads, read_files
 from office import Inv, execute, on_sqlite, rows
-from trees import ADD, DROP, FIRST, add_revision, part, revisions
+from trees import ADD, DROP, FIRST, add_branch, add_revision, part, revisions
 
 
 def test_rebased(office: Inv, company: Path) -> None:
@@ -51,8 +53,54 @@ def test_what_the_other_side_depends_on_is_no_part_of_a_line(office: Inv, compan
     floor.write_text(f'{floor.read_text()}\ndepends_on = "0002_nick"\n')
     refused = office("makemigrations", "--rebase", "0003_phone")
     assert refused.code == 3, refused
-    assert "0002_floor, or one before it, depends on 0002_nick of my side" in refused.err
+    assert "0002_floor depends on 0002_nick, which would come after 0002_floor, by" in refused.err
+    assert "hint: put the other after mine: inv makemigrations --rebase 0002_floor" in refused.err
     assert revisions(company)[-1] == "0003_phone.py"
+    shown = office("makemigrations", "--merge", "--dry-run")
+    assert "0003_phone:\n  0002_nick: add_column employee\n  0003_phone: add_" in shown.out
+    done = office("makemigrations", "--rebase", "0002_floor")
+    assert done.code == 0, done
+    assert revisions(company)[1:] == ["0002_nick.py", "0003_phone.py", "0004_floor.py"]
+    assert office("migrate").code == 0
+
+
+@pytest.mark.parametrize("start", ["\ufeff", "# -*- coding: latin-1 -*-\n"])
+@on_sqlite
+def test_a_file_keeps_its_coding(office: Inv, company: Path, start: str) -> None:
+    part(company)
+    nick = company / "migrations" / "versions" / "0002_nick.py"
+    coding = "utf-8" if start == "\ufeff" else "latin-1"
+    content = f"{start}{nick.read_text()}\nNAME = 'Zoë'\n".encode(coding)
+    nick.write_bytes(content)
+    assert office("makemigrations", "--merge", "--dry-run").code == 0
+    done = office("makemigrations", "--rebase", "0002_nick")
+    assert done.code == 0, done
+    moved = nick.with_name("0003_nick.py").read_bytes()
+    assert moved == content.replace(b"0002_nick", b"0003_nick").replace(
+        FIRST.encode(), b"0002_floor"
+    ).replace(b"'0002_floor'", b'"0002_floor"')
+    assert office("migrate").code == 0
+
+
+@on_sqlite
+def test_of_several_branches_the_heads_of_its_own(office: Inv, company: Path) -> None:
+    part(company)
+    add_branch(company)
+    moved = office("makemigrations", "--rebase", "0002_floor")
+    assert moved.code == 0, moved
+    assert moved.out == "0002_floor → 0004_floor, after 0003_phone\n"
+    assert "b001_bill.py" in revisions(company)
+
+
+@on_sqlite
+def test_what_another_branch_depends_on_keeps_its_name(office: Inv, company: Path) -> None:
+    part(company)
+    add_branch(company, depends_on="0002_floor")
+    refused = office("makemigrations", "--rebase", "0002_floor")
+    assert refused.code == 3, refused
+    assert "b001_bill depends on 0002_floor" in refused.err
+    done = office("makemigrations", "--rebase", "0003_phone")
+    assert done.code == 0, done
 
 
 @on_sqlite
@@ -155,3 +203,149 @@ def test_files_that_cannot_be_written_stay_as_they_were(office: Inv, company: Pa
     assert failed.code == 3, failed
     assert "0004_phone.py" in failed.err
     assert revisions(company) == files
+
+
+KILLER = """
+import os, sys
+count = 0
+def hook(event, arguments):
+    global count
+    if event == "open":
+        changes = isinstance(arguments[1], str) and arguments[1][:1] in "wxa"
+    else:
+        changes = event in ("os.rename", "os.remove")
+    path = str(arguments[0]) if changes else ""
+    if "/migrations/" in path and "__pycache__" not in path:
+        count += 1
+        if count == int(os.environ["KILLED_AT"]):
+            os.kill(os.getpid(), 9)
+sys.addaudithook(hook)
+"""
+"""Ends the process before a change of the project's files, whichever has this number."""
+
+HIRE = "op.execute(\"INSERT INTO department (name) VALUES ('{}')\")"
+FIRE = "op.execute(\"DELETE FROM department WHERE name = '{}'\")"
+
+
+def hire(company: Path) -> None:
+    """Write two revisions of mine that each add a row, and the other head beside them."""
+    for revision, after in (("0002_bob", FIRST), ("0003_bob", "0002_bob")):
+        add_revision(
+            company, revision, HIRE.format(revision), downgrade=FIRE.format(revision), after=after
+        )
+
+
+def departments(database: Database) -> list[tuple[object, ...]]:
+    return rows(database, "SELECT name FROM department ORDER BY name")
+
+
+HIRED = [("0002_bob",), ("0003_bob",), ("Engineering",)]
+CHANGES = 8
+"""The note written, two files with two changes each, their two names, and the note removed."""
+
+MOVED = [f"{FIRST}.py", "0002_theirs.py", "0003_bob.py", "0004_bob.py"]
+
+
+def kill(office: Inv, tmp_path: Path, at: int) -> bool:
+    """Rebase, killed before a change of files; whether there were as many."""
+    (tmp_path / "sitecustomize.py").write_text(KILLER)
+    env = {"KILLED_AT": str(at), "PYTHONPATH": str(tmp_path)}
+    done = office("makemigrations", "--rebase", "0002_bob", "--no-input", env=env)
+    assert done.code in (0, -9), done
+    return done.code != 0
+
+
+def is_whole_or_refused(versions: Path) -> bool:
+    """Whether plain Alembic finds the old history, the new one, or one that misses a revision."""
+    files = read_files([versions])
+    assert files is not None
+    old = {FIRST, "0002_theirs", "0002_bob", "0003_bob"}
+    new = {FIRST, "0002_theirs", "0003_bob", "0004_bob"}
+    return find_heads(files) is None or {one.id for one in files} in (old, new)
+
+
+@pytest.mark.parametrize("has_mine", [True, False])
+def test_killed_between_its_files_it_is_finished(
+    office: Inv, company: Path, database: Database, tmp_path: Path, has_mine: bool
+) -> None:
+    hire(company)
+    folder, kept = company / "migrations", tmp_path / "kept"
+    shutil.copytree(folder, kept)
+    floor = {
+        "upgrade": ADD.format("employee", "nick"),
+        "downgrade": DROP.format("employee", "nick"),
+    }
+    every = has_mine and database.kind == "sqlite"
+    for at in range(1, CHANGES + 1) if every else (4, 7):
+        assert not has_mine or office("migrate").code == 0
+        add_revision(company, "0002_theirs", **floor)
+        assert kill(office, tmp_path, at)
+        assert is_whole_or_refused(folder / "versions"), at
+        killed = office("migrate")
+        assert killed.code == 3, (at, killed)
+        if at > 1:  # before, nothing has begun
+            assert "hint: finish it: inv makemigrations --rebase 0002_bob" in killed.err
+        again = office("makemigrations", "--rebase", "0002_bob", "--no-input")
+        assert again.code == 0, (at, again)
+        assert revisions(company) == MOVED
+        assert not [*company.rglob(".*")]
+        assert office("migrate").code == 0
+        assert departments(database) == HIRED
+        assert office("migrate", "--to", FIRST, "--no-input").code == 0
+        assert departments(database) == [("Engineering",)]
+        shutil.rmtree(folder)
+        shutil.copytree(kept, folder)
+    add_revision(company, "0002_theirs", **floor)
+    assert not kill(office, tmp_path, CHANGES + 1)
+    assert revisions(company) == MOVED
+
+
+@on_sqlite
+def test_a_stopped_one_is_finished_by_its_own_command(
+    office: Inv, company: Path, tmp_path: Path
+) -> None:
+    hire(company)
+    assert office("migrate").code == 0
+    add_revision(company, "0002_theirs")
+    assert kill(office, tmp_path, 6)
+    theirs = office("makemigrations", "--rebase", "0002_theirs", "--no-input")
+    assert (theirs.code, "--rebase 0002_bob --database default" in theirs.err) == (3, True), theirs
+    for command in ("showmigrations", "migrate"):
+        assert "--rebase 0002_bob was stopped between its files" in office(command).err
+    last = company / "migrations" / "versions" / "0004_bob.py"
+    changed = last if last.exists() else last.with_name("0003_bob.py")
+    before = changed.read_text()
+    changed.write_text(f"{before}# mine\n")
+    refused = office("makemigrations", "--rebase", "0002_bob", "--no-input")
+    assert refused.code == 3, refused
+    assert f"{changed} is another than it was then" in refused.err
+    changed.write_text(before)
+    assert office("makemigrations", "--rebase", "0002_bob", "--no-input").code == 0
+    assert revisions(company) == MOVED
+
+
+@on_sqlite
+def test_a_note_without_its_end_is_in_nobodys_way(office: Inv, company: Path) -> None:
+    part(company)
+    note = company / "migrations" / ".rebase.json"
+    note.write_text("{")
+    refused = office("migrate")
+    assert (refused.code, f"hint: remove {note}" in refused.err) == (3, True), refused
+    assert office("makemigrations", "--rebase", "0002_nick").code == 0
+    assert not note.exists()
+
+
+@on_sqlite
+def test_a_stopped_one_is_finished_where_the_files_came_back(
+    office: Inv, company: Path, tmp_path: Path
+) -> None:
+    hire(company)
+    add_revision(company, "0002_theirs")
+    versions = company / "migrations" / "versions"
+    before = {one: one.read_bytes() for one in versions.glob("*.py")}
+    assert kill(office, tmp_path, CHANGES)
+    for path, content in before.items():
+        path.write_bytes(content)
+    assert office("makemigrations", "--rebase", "0002_bob").code == 0
+    assert revisions(company) == MOVED
+    assert office("migrate").code == 0

@@ -239,9 +239,8 @@ def _amend(project: Project, draft: Draft) -> Revision:
     scripts = read_scripts(read_config(project))
     script = scripts.get_revision("head")
     path = Path(script.path)
-    source = path.read_text(encoding="utf-8")
-    text = rewriting.extend(source, draft.upgrade, draft.downgrade)
-    rewriting.write(path, text, like=path)
+    text = rewriting.extend(rewriting.read(path), draft.upgrade, draft.downgrade)
+    rewriting.write(path, rewriting.encode(text, like=path))
     return describe(script)
 
 

@@ -1,22 +1,44 @@
-"""Revisions by new names and in new places: their files, moved all together or not at all."""
+"""Revisions by new names and in new places: their files, moved all together or not at all.
 
-from collections.abc import Sequence
+A file says by its content which revision it is, not by its name. So each is first written in the
+place where it is, in an order in which every history between is one that Alembic refuses, as a
+revision is missing; then the files get their names. A note has what is to be done, from before the
+first until after the last: after a kill it is finished by it.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
+from os.path import relpath
 from pathlib import Path
+from typing import Any
 
-from dbtasks.errors import LocalFailure, Refused
-from dbtasks.migrations import rewriting
+from dbtasks.errors import DbtasksError, LocalFailure, Refused
+from dbtasks.migrations import notes, rewriting
+from dbtasks.migrations.making.naming import number_of
 
 
 @dataclass(frozen=True)
 class Move:
-    """Say what a revision is called now, which file it stands in, and what that says."""
+    """Say what a revision is called now, which file it stands in, and what that says.
+
+    `before` is the digest of what the file said.
+    """
 
     old: str
     new: str
     old_path: Path
     path: Path
-    source: str
+    content: bytes
+    before: str
+
+
+def digest(content: bytes) -> str:
+    """Return by what a content is known again."""
+    return sha256(content).hexdigest()
 
 
 def check_free(moves: Sequence[Move]) -> None:
@@ -30,29 +52,130 @@ def check_free(moves: Sequence[Move]) -> None:
             )
 
 
-def move_files(moves: Sequence[Move]) -> None:
-    """Write each file by its new name and remove the old ones; after an error all is as it was."""
+def move_files(folder: Path, moves: Sequence[Move], **told: object) -> None:
+    """Write each file and give it its new name; after an error all is as it was.
+
+    `folder` has the note meanwhile, and `told` is what else it says, for who finishes it.
+    """
     before = {one.old_path: one.old_path.read_bytes() for one in moves}
-    written = {one.path for one in moves}
+    note = folder / notes.NAME
     try:
-        for one in moves:
-            rewriting.write(one.path, one.source, like=one.old_path)
-        for path in before.keys() - written:
-            path.unlink()
-    except OSError as error:
-        _put_back(before, written)
-        raise LocalFailure(
-            f"{error.filename} cannot be removed: {error.strerror}", hint="mend that first"
-        ) from error
-    except BaseException:
-        _put_back(before, written)
+        _write_note(note, {**told, "moves": [_packed(folder, one) for one in moves]})
+        _move(moves)
+        note.unlink()
+    except BaseException as error:
+        _put_back(before, moves)
+        note.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise LocalFailure(
+                f"{error.filename} cannot be written or moved: {error.strerror}",
+                hint="mend that first",
+            ) from error
         raise
 
 
-def _put_back(before: dict[Path, bytes], written: set[Path]) -> None:
-    for path in written - before.keys():
-        path.unlink(missing_ok=True)
+def finish(folder: Path, moves: Sequence[Move]) -> None:
+    """Do what is left of a move that was killed; refuse where somebody changed its files since."""
+    note = folder / notes.NAME
+    known = {one.before for one in moves} | {digest(one.content) for one in moves}
+    for path in {path for one in moves for path in (one.old_path, one.path)}:
+        if path.is_file() and digest(path.read_bytes()) not in known:
+            raise _changed(f"{path} is another than it was then", note)
+    for one in moves:
+        if not (one.old_path.is_file() or _stands(one, one.path)):
+            raise _changed(f"{one.old_path} is gone", note)
+    try:
+        _move(moves)
+        note.unlink()
+    except OSError as error:
+        raise LocalFailure(
+            f"{error.filename} cannot be written or moved: {error.strerror}",
+            hint="mend that, and run the same command again",
+            state="some of the files are moved",
+        ) from error
+
+
+def unpacked(folder: Path, note: dict[str, Any]) -> tuple[Move, ...]:
+    """Return the moves that a note has."""
+    return tuple(
+        Move(
+            one["old"],
+            one["new"],
+            Path(os.path.normpath(folder / one["old_path"])),
+            Path(os.path.normpath(folder / one["path"])),
+            one["content"].encode("latin-1"),
+            one["before"],
+        )
+        for one in note["moves"]
+    )
+
+
+def _packed(folder: Path, move: Move) -> dict[str, str]:
+    return {
+        "old": move.old,
+        "new": move.new,
+        "old_path": relpath(move.old_path, folder),
+        "path": relpath(move.path, folder),
+        "content": move.content.decode("latin-1"),  # any bytes, as characters of a text
+        "before": move.before,
+    }
+
+
+def _write_note(path: Path, note: dict[str, object]) -> None:
+    """Write the note, and be sure that it is there before any file is not as it was."""
+    with path.open("w", encoding="utf-8") as file:
+        json.dump(note, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _move(moves: Sequence[Move]) -> None:
+    """Do what is left to be done: all of it, or the rest after a kill."""
+    for one in moves:
+        if one.path != one.old_path and _stands(one, one.path) and _is_as_before(one):
+            one.old_path.unlink()  # somebody has brought it back after a kill
+    for one in _ordered(moves):
+        if not _stands(one, one.path) and not _stands(one, one.old_path):
+            rewriting.write(one.old_path, one.content)
+    left = [one for one in moves if not _stands(one, one.path)]
+    while free := [one for one in left if not one.path.exists()]:
+        for one in free:
+            os.rename(one.old_path, one.path)
+            left.remove(one)
+    # What is left now would take each other's name: the file's name means nothing, and stays.
+
+
+def _ordered(moves: Sequence[Move]) -> Iterator[Move]:
+    """Yield the moves in an order in which each history between misses a revision.
+
+    Where the numbers rise the last comes first: the name that it comes after is not there yet.
+    Where they fall the name of the first, which is gone, is taken by none.
+    """
+    first = moves[0]
+    rises = number_of(first.new) >= number_of(first.old)
+    yield from reversed(moves) if rises else moves
+
+
+def _stands(move: Move, path: Path) -> bool:
+    return path.is_file() and path.read_bytes() == move.content
+
+
+def _is_as_before(move: Move) -> bool:
+    return move.old_path.is_file() and digest(move.old_path.read_bytes()) == move.before
+
+
+def _put_back(before: dict[Path, bytes], moves: Sequence[Move]) -> None:
+    for path in {one.path for one in moves} - before.keys():
+        with suppress(OSError):
+            path.unlink()
     for path, content in before.items():
         # On a full disk a file that is whole had better not be written again.
         if not path.is_file() or path.read_bytes() != content:
             path.write_bytes(content)
+
+
+def _changed(what: str, note: Path) -> DbtasksError:
+    return Refused(
+        f"the --rebase that was stopped cannot be finished: {what}",
+        hint=f"bring back the revisions as they were before it, remove {note}, and begin anew",
+    )

@@ -11,16 +11,24 @@ from dbtasks.errors import DbtasksError, Refused, Rejected, UsageError
 from dbtasks.guards import marker_of
 from dbtasks.locks import OnWait
 from dbtasks.migrations import rewriting
+from dbtasks.migrations.branches import heads_beside, sides_of
 from dbtasks.migrations.history import showmigrations
 from dbtasks.migrations.making import naming
-from dbtasks.migrations.merging import sides_of
-from dbtasks.migrations.moving import Move, check_free, move_files
+from dbtasks.migrations.moving import (
+    Move,
+    check_free,
+    digest,
+    finish,
+    move_files,
+    unpacked,
+)
+from dbtasks.migrations.notes import NAME, read_note, unfinished
 from dbtasks.migrations.others import check_others
 from dbtasks.migrations.rehearsing import rehearse
 from dbtasks.migrations.run import OnStep
 from dbtasks.migrations.runner import migrate
-from dbtasks.migrations.scripts import describe, read_config, read_scripts
-from dbtasks.migrations.targets import ancestors, find_revision, is_reversible
+from dbtasks.migrations.scripts import folder_of, read_config, read_scripts
+from dbtasks.migrations.targets import find_revision, is_reversible
 from dbtasks.project import Project
 
 
@@ -29,7 +37,8 @@ class Rebase:
     """Hold what moves after `onto`, oldest first, and which of it the database has now.
 
     `fork` is the last revision that both sides have; None at the beginning. `reversible` says
-    whether all that moves can be reverted.
+    whether all that moves can be reverted, and `begun` that all is done but for the files, which
+    a kill has stopped.
     """
 
     onto: str
@@ -37,6 +46,7 @@ class Rebase:
     moves: tuple[Move, ...]
     applied: tuple[str, ...]
     reversible: bool
+    begun: bool = False
 
 
 def plan_rebase(project: Project, revision: str, *, not_applied_in: Collection[str] = ()) -> Rebase:
@@ -46,10 +56,12 @@ def plan_rebase(project: Project, revision: str, *, not_applied_in: Collection[s
     a revision of that side, or any other that the project declares, or where the side is no line.
     One that cannot be looked at refuses too, unless `not_applied_in` has its alias: a person knows.
     """
+    if (begun := _begun(project, revision)) is not None:
+        return begun
     scripts = read_scripts(read_config(project))
-    heads = sorted(scripts.get_heads())
-    _check_two(heads)
     wanted = find_revision(scripts, revision).revision
+    heads = heads_beside(scripts, wanted)
+    _check_two(heads)
     sides = sides_of(scripts, heads)
     mine = next((head for head in heads if wanted in {one.revision for one in sides[head]}), None)
     if mine is None:
@@ -57,8 +69,8 @@ def plan_rebase(project: Project, revision: str, *, not_applied_in: Collection[s
     [onto] = [head for head in heads if head != mine]
     side = sides[mine]
     _check_line(side)
+    _check_needed(scripts, side, onto)
     fork = _parent(side[0])
-    _check_fork(scripts, fork, onto)
     applied = _applied(project, side)
     check_others(
         project,
@@ -84,21 +96,55 @@ def rebase(
     The side that moves is the one that has `revision`. Its files get new numbers, where the
     history has numbers. The database is migrated only if it had some of them. The new order is
     rehearsed on a scratch database before anything is reverted or written: Refused says that it
-    does not run.
+    does not run. One that a kill has stopped between its files is finished.
     """
     plan = plan_rebase(project, revision, not_applied_in=not_applied_in)
-    rehearse(project, plan.moves, reversible=plan.reversible)
+    if not plan.begun:
+        rehearse(project, plan.moves, reversible=plan.reversible)
     if not plan.applied:
-        move_files(plan.moves)
+        _move(project, plan, revision)
         return plan
-    _revert(project, plan, on_step, on_wait)
+    if not plan.begun:
+        _revert(project, plan, on_step, on_wait)
     reverted = f"reverted: {', '.join(plan.applied)}"
     with _told(f"{reverted}; no file was changed", "then run the same again, and: inv migrate"):
-        move_files(plan.moves)
+        _move(project, plan, revision)
     files = ", ".join(one.path.name for one in plan.moves)
     with _told(f"{reverted}; the files are {files} now", "then: inv migrate"):
         migrate(project, on_step=on_step, on_wait=on_wait)
     return plan
+
+
+def _begun(project: Project, revision: str) -> Rebase | None:
+    """Return the rebase that was stopped between its files; refuse another, or elsewhere."""
+    folder = folder_of(read_config(project))
+    note = read_note(folder)
+    if note is None:
+        if (folder / NAME).exists():  # it has no end, and no file was changed
+            (folder / NAME).unlink()
+        return None
+    moves = unpacked(folder, note)
+    ids = [each for one in moves for each in (one.old, one.new)]
+    elsewhere = note["applied"] and note["database"] != project.settings.database
+    if elsewhere or not any(one.startswith(revision) for one in [*ids, note["revision"]]):
+        raise unfinished(note)
+    return Rebase(note["onto"], note["fork"], moves, tuple(note["applied"]), True, begun=True)
+
+
+def _move(project: Project, plan: Rebase, revision: str) -> None:
+    folder = folder_of(read_config(project))
+    if plan.begun:
+        finish(folder, plan.moves)
+        return
+    move_files(
+        folder,
+        plan.moves,
+        revision=revision,
+        onto=plan.onto,
+        fork=plan.fork,
+        database=project.settings.database,
+        applied=plan.applied,
+    )
 
 
 def _applied(project: Project, side: Sequence[Script]) -> tuple[str, ...]:
@@ -139,14 +185,17 @@ def _check_line(side: Sequence[Script]) -> None:
             )
 
 
-def _check_fork(scripts: ScriptDirectory, fork: str | None, onto: str) -> None:
-    """Refuse where the other side only depends on what mine comes after: it would stay a head."""
-    parents = {one.revision: describe(one).parents for one in scripts.walk_revisions()}
-    if fork is not None and fork not in ancestors([onto], parents):
-        raise Refused(
-            f"{onto}, or one before it, depends on {fork} of my side, which would stay beside it",
-            hint="join the heads with --merge",
-        )
+def _check_needed(scripts: ScriptDirectory, side: Sequence[Script], onto: str) -> None:
+    """Refuse where any other revision depends on mine: it cannot, or knows it by its old name."""
+    mine = {one.revision for one in side}
+    for one in scripts.walk_revisions():
+        for needed in sorted(mine & {*one._resolved_dependencies} if one not in side else ()):
+            raise Refused(
+                f"{one.revision} depends on {needed}, which would come after {onto}, "
+                "by another name",
+                hint=f"put the other after mine: inv makemigrations --rebase {onto}; "
+                "or join the heads with --merge",
+            )
 
 
 def _moves(side: Sequence[Script], fork: str | None, onto: str) -> Iterator[Move]:
@@ -157,10 +206,16 @@ def _moves(side: Sequence[Script], fork: str | None, onto: str) -> Iterator[Move
     told = names if fork is None else {**names, fork: onto}
     for script, name, after in zip(side, new, [onto, *new], strict=False):
         path = Path(script.path)
-        source = path.read_text(encoding="utf-8")
+        source = rewriting.read(path)
         text = rewriting.rename(source, names, told, revision=name, down_revision=after)
-        new_path = path.with_name(path.name.replace(script.revision, name))
-        yield Move(script.revision, name, path, new_path, text)
+        yield Move(
+            script.revision,
+            name,
+            path,
+            path.with_name(path.name.replace(script.revision, name)),
+            rewriting.encode(text, like=path),
+            digest(path.read_bytes()),
+        )
 
 
 def _parent(script: Script) -> str | None:

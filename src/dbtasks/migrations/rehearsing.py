@@ -48,7 +48,7 @@ def _load(move: Move) -> Script:
     module = ModuleType(move.path.stem)
     module.__file__ = str(move.path)
     try:
-        exec(compile(move.source, str(move.path), "exec"), module.__dict__)
+        exec(compile(move.content, str(move.path), "exec"), module.__dict__)
     except Exception as error:
         raise project_raised(move.old, error) from error
     return Script(module, move.new, str(move.path))

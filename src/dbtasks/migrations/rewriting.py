@@ -4,8 +4,10 @@ import ast
 import json
 import os
 import re
+import tokenize
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 from dbtasks.errors import LocalFailure, UsageError
@@ -69,12 +71,32 @@ def extend(source: str, upgrade: Code, downgrade: Code) -> str:
     return _with_imports("\n".join(lines), upgrade.imports | downgrade.imports)
 
 
-def write(path: Path, text: str, *, like: Path) -> None:
-    """Write a file whole, or leave it as it was; its lines end as those of the one it was."""
-    newline = "\r\n" if b"\r\n" in like.read_bytes() else None
+def read(path: Path) -> str:
+    """Return a file's text as Python reads it: by its BOM, or the coding that it says."""
+    with tokenize.open(path) as file:
+        return file.read()
+
+
+def encode(text: str, *, like: Path) -> bytes:
+    """Return a text as the content of a file: in another's coding, and its lines end so."""
+    content = like.read_bytes()
+    coding, _ = tokenize.detect_encoding(BytesIO(content).readline)
+    lines = text.replace("\n", "\r\n") if b"\r\n" in content else text
+    try:
+        return lines.encode(coding)
+    except UnicodeEncodeError as error:
+        sign = error.object[error.start]
+        raise UsageError(
+            f"{like.name} is written in {coding}, which has no {sign!r}",
+            hint=f"write {like} in UTF-8, without its line of the coding",
+        ) from error
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file whole, or leave it as it was."""
     beside = path.with_name(f".{path.name}.new")
     try:
-        beside.write_text(text, encoding="utf-8", newline=newline)
+        beside.write_bytes(content)
         os.replace(beside, path)
     except OSError as error:
         with suppress(OSError):

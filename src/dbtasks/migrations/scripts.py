@@ -16,6 +16,7 @@ from alembic.util import CommandError
 
 from dbtasks.errors import Refused, UsageError
 from dbtasks.migrations.gaps import check_whole
+from dbtasks.migrations.notes import check_no_move
 from dbtasks.project import Project
 from dbtasks.references import project_raised
 
@@ -64,14 +65,24 @@ def read_config(project: Project) -> Config:
 
 def read_scripts(config: Config, amend: Amend | None = None) -> ScriptDirectory:
     """Return the project's script directory; `amend` changes which revisions it has."""
-    with our_errors():
-        scripts = ScriptDirectory.from_config(config)
+    scripts = _open(config)
+    check_no_move(Path(scripts.dir))
     # Not before it is asked for: an env.py may choose the folders of the versions.
     scripts.revision_map = RevisionMap(lambda: (amend or iter)(_unique(scripts)))
     env = Path(scripts.dir, "env.py")
     if not env.is_file():
         raise UsageError(f"there is no {env}", hint="docs/migrations.md has its three lines")
     return scripts
+
+
+def folder_of(config: Config) -> Path:
+    """Return the folder that has env.py."""
+    return Path(_open(config).dir)
+
+
+def _open(config: Config) -> ScriptDirectory:
+    with our_errors():
+        return ScriptDirectory.from_config(config)
 
 
 def _unique(scripts: ScriptDirectory) -> Iterator[Script]:

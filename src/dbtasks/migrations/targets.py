@@ -93,18 +93,39 @@ def find_revision(scripts: ScriptDirectory, name: str) -> Script:
 
 
 def check_heads(scripts: ScriptDirectory, several: int) -> None:
-    """Raise Refused for several heads that nobody declared."""
-    heads = [script for head in scripts.get_heads() if (script := scripts.get_revision(head))]
-    labelled = all(script.branch_labels for script in heads)
-    if len(heads) <= 1 or labelled or len(heads) == several:
+    """Raise Refused for several heads that nobody declared, or of one branch that is labelled."""
+    heads = sorted(scripts.get_heads())
+    branches = branches_of(scripts, heads)
+    labels = [labels_of(scripts, one[0]) for one in branches]
+    if len(heads) <= 1 or len(heads) == several or (all(labels) and len(branches) == len(heads)):
         return
-    names = ", ".join(sorted(script.revision for script in heads))
+    what, forked, stay = "the history", heads, "label the branches"
+    if all(labels):
+        label, forked = next(
+            (name, one) for name, one in zip(labels, branches, strict=True) if len(one) > 1
+        )
+        what = f"the branch {' '.join(sorted(label))}"
+        stay = "give each a label of its own"
     raise Refused(
-        f"the history has {len(heads)} heads: {names}",
+        f"{what} has {len(forked)} heads: {', '.join(forked)}",
         hint="join them: inv makemigrations --merge; or put your own after the other: "
-        "inv makemigrations --rebase REVISION. If they are meant to stay, label the branches, or "
+        f"inv makemigrations --rebase REVISION. If they are meant to stay, {stay}, or "
         f"heads={len(heads)} in collection(...)",
     )
+
+
+def branches_of(scripts: ScriptDirectory, heads: Iterable[str]) -> list[list[str]]:
+    """Return the heads that have the same labels, or none, together: they are of one branch."""
+    found: dict[frozenset[str], list[str]] = {}
+    for head in heads:
+        found.setdefault(labels_of(scripts, head), []).append(head)
+    return [*found.values()]
+
+
+def labels_of(scripts: ScriptDirectory, revision: str) -> frozenset[str]:
+    """Return the labels of the branch that a revision is on."""
+    script = scripts.get_revision(revision)
+    return frozenset(script.branch_labels if script is not None else ())
 
 
 def is_ahead(scripts: ScriptDirectory, heads: Heads, parents_of: ParentsOf) -> bool:

@@ -220,7 +220,7 @@ def makemigrations(
     answers = read_answers(run, rename, drop, default, default_sql)
     refuse_useless(answers, empty=empty, check=check, merge=merge, rebase=rebase is not None)
     if merge:
-        show_merge(run, migrations.merge(run.project, name=name, dry_run=run.dry_run))
+        _merge(run, name)
     elif rebase is not None:
         _rebase(run, rebase, not_applied_in or ())
     elif check:
@@ -262,6 +262,16 @@ def squashmigrations(
     show_squashed(run.output, squashed, written=not run.dry_run)
 
 
+def _merge(run: Run, name: str | None) -> None:
+    """Show what each side does, and then join them."""
+    from dbtasks import migrations
+
+    show_merge(run, migrations.merge(run.project, dry_run=True))
+    if not run.dry_run:
+        for one in migrations.merge(run.project, name=name).revisions:
+            run.output.line(f"Wrote {one.path}")
+
+
 def _rebase(run: Run, revision: str, not_applied_in: Sequence[str]) -> None:
     """Show what moves, ask before anything is reverted, and do it."""
     from dbtasks import migrations
@@ -275,6 +285,7 @@ def _rebase(run: Run, revision: str, not_applied_in: Sequence[str]) -> None:
         return
     if plan.applied:
         run.announce()
+    if plan.applied and not plan.begun:
         run.confirm(f"reverting {', '.join(plan.applied)} loses the data that it holds")
     with Progress(run.output) as progress:
         migrations.rebase(

@@ -90,15 +90,17 @@ def refuse_beside(option: str, given: object, **chosen: bool) -> None:
 
 
 def show_merge(run: Run, merge: "Merge") -> None:
-    """Show what each side does, the tables that both touch, and what joins them."""
+    """Show what each side does, and the tables that both touch."""
     for head, side in merge.sides.items():
         run.output.line(f"{head}:")
         for one in side:
             run.output.line(f"  {one.revision}: {', '.join(one.operations) or 'nothing'}")
     for table in merge.shared:
         run.output.note(f"both touch {table}: see that they go together")
-    if merge.revision is not None:
-        run.output.line(f"Wrote {merge.revision.path}")
+    for one in (one for side in merge.sides.values() for one in side if one.sql):
+        run.output.note(f"{one.revision} has SQL of its own: see that it goes with the other side")
+    if merge.beside:
+        run.output.note(f"other branches, which stay beside it: {', '.join(merge.beside)}")
 
 
 def show_made(run: Run, made: "Made") -> None:

@@ -47,6 +47,12 @@ def numbered_after(other: str, revision: str, place: int) -> str:
     return f"{int(theirs[1]) + place:0{len(ours[1])}}{revision[len(ours[1]) :]}"
 
 
+def number_of(revision: str) -> int:
+    """Return the number that an id begins with; 0 where it has none."""
+    found = NUMBERED.match(revision)
+    return int(found[1]) if found else 0
+
+
 def _shortened(name: str, most: int) -> str:
     """Return a name without the words that are too many: one that is too long is cut."""
     if len(name) <= most:
