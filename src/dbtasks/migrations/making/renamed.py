@@ -15,6 +15,9 @@ from dbtasks.migrations.making.uses import quote
 
 Operations = list[ops.MigrateOperation]
 
+NOTHING = ("None", "False", "{}", "[]", "")
+"""What an option is that is not given, as a text; an expression has no other truth."""
+
 
 def add(
     context: MigrationContext,
@@ -92,7 +95,8 @@ def _times(one: Any) -> object:
 
 
 def _options(one: Any) -> object:
-    return {name: str(value) for name, value in one.dialect_kwargs.items() if value}
+    told = {name: str(value) for name, value in one.dialect_kwargs.items()}
+    return {name: value for name, value in told.items() if value not in NOTHING}
 
 
 def _name(operation: Any) -> str | None:
