@@ -42,9 +42,8 @@ def _cut_short(scripts: Sequence[Script], folders: Collection[Path]) -> Refused 
     by_hand = f"rename them back, without {ASIDE} at the end"
     again = f"inv squashmigrations --from {firsts[0]} --to {lasts[0]}" if firsts and lasts else ""
     return Refused(
-        f"a squashmigrations has put revisions aside, and not come to its end: "
-        f"{', '.join(path.name for path in asides)}",
+        f"a squashmigrations has put revisions aside in {asides[0].parent}, and not come to its "
+        f"end: {', '.join(path.name for path in asides)}",
         hint=f"if none runs any more: {by_hand}"
         + (f"; or let it do so, and begin again: {again}" if again else ""),
-        state=f"the files are in {asides[0].parent}",
     )
