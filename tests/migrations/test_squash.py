@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import inspect, text
 
 from conftest import ROOT, Database, Result
 from dbtasks import Project, migrations
@@ -401,7 +401,9 @@ def test_what_a_revision_uses_up(line: str, value: str, company: Path, project: 
 LAMBDA = "\n\ndowngrade = lambda: op.execute(\"DELETE FROM department WHERE name = 'A'\")\n"
 
 
-def test_a_downgrade_that_is_no_def(company: Path, inv: Inv, database: Database) -> None:
+def test_a_downgrade_that_is_no_def(
+    company: Path, project: Project, inv: Inv, database: Database
+) -> None:
     env = {"DATABASE_URL": database.url}
     row = "op.execute(\"INSERT INTO department (name) VALUES ('A')\")"
     for revision, after in (("0002_row", FIRST), ("0003_row", "0002_row")):
@@ -419,7 +421,7 @@ def test_a_downgrade_that_is_no_def(company: Path, inv: Inv, database: Database)
     ):
         done = inv(*command, env=env)
         assert done.code == 0, (command, done)
-    with create_engine(database.url).connect() as connection:
+    with project.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM department")) == 0
 
 
