@@ -83,6 +83,17 @@ def test_a_file_keeps_its_coding(office: Inv, company: Path, start: str) -> None
 
 
 @on_sqlite
+def test_what_a_revision_uses_up_is_there_in_both_directions(office: Inv, company: Path) -> None:
+    part(company)
+    floor = company / "migrations" / "versions" / "0002_floor.py"
+    text = floor.read_text().replace("\nrevision =", "\nONCE = [1]\n\nrevision =", 1)
+    floor.write_text(text.replace("    op.", "    ONCE.pop()\n    op."))
+    done = office("makemigrations", "--rebase", "0002_floor")
+    assert done.code == 0, done
+    assert office("migrate").code == 0
+
+
+@on_sqlite
 def test_of_several_branches_the_heads_of_its_own(office: Inv, company: Path) -> None:
     part(company)
     add_branch(company)

@@ -19,13 +19,13 @@ def rehearse(project: Project, moves: Sequence[Move], *, reversible: bool) -> No
     Raises Refused where that fails, UsageError where no scratch database can be made.
     """
     gone = {one.old for one in moves}
-    moved = [_load(one) for one in moves]
 
     def amend(scripts: Iterator[Script]) -> Iterator[Script]:
         yield from (one for one in scripts if one.revision not in gone)
-        yield from moved
+        yield from map(_load, moves)  # anew each time: a module may use up what it has
 
     def back(scripts: ScriptDirectory, heads: tuple[str, ...]) -> list[RevisionStep]:
+        moved = [scripts.get_revision(one.new) for one in moves]
         return [
             RevisionStep(scripts.revision_map, one, is_upgrade=False) for one in reversed(moved)
         ]
