@@ -38,15 +38,18 @@ sys.addaudithook(watch)
 
 '''
 
-SQUASH = ("squashmigrations", "--from", "0002_motto", "--to", "0005_row")
+SQUASH = ("squashmigrations", "--from", "0008_motto", "--to", "0005_row")
 ROW = "op.execute(\"INSERT INTO department (name) VALUES ('{}')\")"
 
 
 @pytest.fixture
 def history(company: Path) -> Path:
-    """Return a project whose revisions bring rows, and whose `inv` can be killed."""
+    """Return a project whose revisions bring rows, and whose `inv` can be killed.
+
+    The files do not sort as the history runs.
+    """
     after = FIRST
-    for revision in ("0002_motto", "0003_code", "0004_floor", "0005_row"):
+    for revision in ("0008_motto", "0003_code", "0004_floor", "0005_row"):
         column = revision[5:]
         add_revision(
             company,
@@ -137,7 +140,7 @@ def test_files_that_are_put_back_by_hand(history: Path, inv: Inv) -> None:
     for command in (("showmigrations",), ("makemigrations", "--check"), ("migrate",)):
         refused = inv(*command, cwd=root)
         assert refused.code == 3, refused
-        assert "come to its end: 0002_motto.py.squashed, 0003_code.py.squashed" in refused.err
+        assert "come to its end: 0008_motto.py.squashed, 0003_code.py.squashed" in refused.err
     assert "if none runs any more: rename them back, without .squashed at the end" in refused.err
     for path in (root / "migrations" / "versions").glob("*.squashed"):
         path.rename(path.with_suffix(""))

@@ -1,6 +1,6 @@
 """A history with a gap: a revision that another comes after has no file."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from alembic.script import Script
@@ -36,7 +36,9 @@ def _cut_short(scripts: Sequence[Script], folders: Collection[Path]) -> Refused 
     if not asides:
         return None
     files = {one.id: one for one in map(read_file, asides) if one}
-    firsts = [one.id for one in files.values() if files.keys().isdisjoint(one.parents)]
+    parents = {one.revision: to_tuple(one.down_revision, default=()) for one in scripts}
+    parents |= {one.id: one.parents for one in files.values()}
+    firsts = [one for one in files if files.keys().isdisjoint(_before(one, parents))]
     drafts = {path.with_suffix("") for path in find_left(folders, DRAFT)}
     lasts = [one.revision for one in scripts if Path(one.path) in drafts]
     by_hand = f"rename them back, without {ASIDE} at the end"
@@ -47,3 +49,15 @@ def _cut_short(scripts: Sequence[Script], folders: Collection[Path]) -> Refused 
         hint=f"if none runs any more: {by_hand}"
         + (f"; or let it do so, and begin again: {again}" if again else ""),
     )
+
+
+def _before(revision: str, parents: Mapping[str, Collection[str]]) -> set[str]:
+    """Return all that a revision comes after."""
+    found: set[str] = set()
+    todo = [*parents[revision]]
+    while todo:
+        one = todo.pop()
+        if one not in found:
+            found.add(one)
+            todo += parents.get(one, ())
+    return found

@@ -6,6 +6,7 @@ from typing import Any
 
 from alembic.operations.batch import ApplyBatchImpl
 from sqlalchemy import (
+    BOOLEAN,
     CheckConstraint,
     Column,
     Constraint,
@@ -18,9 +19,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import DialectKWArgs
+from sqlalchemy.types import SchemaType, TypeEngine
 
 from dbtasks.engines.created import CONFLICT, Created, Unique
-from dbtasks.migrations.making.words import mentions
+from dbtasks.migrations.making.words import is_list, mentions, renamed
 
 
 class SortedUnique(UniqueConstraint):
@@ -129,17 +131,51 @@ def _uniques(table: Table) -> Iterator[tuple[str, ...]]:
 def _keep_checks(batch_impl: ApplyBatchImpl) -> None:
     """Keep the checks without a name, where the revision does not say which there are to be.
 
-    One about a column that goes, goes with it.
+    One about a column that goes, goes with it; so does that of a type with its type, as of an
+    enum, and one with another that takes its place.
     """
     assert batch_impl.new_table is not None
-    dialect = batch_impl.impl.dialect
-    gone = {*batch_impl.table.c.keys()} - {old.key for old, _ in _kept(batch_impl)}
+    names = new_names(batch_impl)
+    typed = {old.name.lower() for old, new in _kept(batch_impl) if new.type is not old.type}
+    typed |= {one.name.lower() for one in batch_impl.table.c if _has_own_check(one.type)}
+    added = [_about(batch_impl, one) for one in batch_impl.named_constraints.values()]
     for one in batch_impl.table.constraints:
-        if isinstance(one, CheckConstraint) and not one.name:
-            sql = str(one.sqltext)
-            if not any(mentions(dialect, sql, name) for name in gone):
-                check = CheckConstraint(text(re.sub(r"(?<!:):(?=\w)", r"\\:", sql)))
-                batch_impl.new_table.append_constraint(check)
+        about = _about(batch_impl, one)
+        if not isinstance(one, CheckConstraint) or one.name or one._type_bound or about is None:
+            continue
+        sql = str(one.sqltext)
+        after = {names.get(name, name) for name in about}
+        of_type = len(about) == 1 and about <= typed and is_list(sql)
+        if about <= names.keys() and not of_type and after not in added:
+            sql = with_new_names(batch_impl, sql)
+            check = CheckConstraint(text(re.sub(r"(?<!:):(?=\w)", r"\\:", sql)))
+            batch_impl.new_table.append_constraint(check)
+
+
+def new_names(batch_impl: ApplyBatchImpl) -> dict[str, str]:
+    """Return what the columns that stay are called from now on, by their names in lower case."""
+    return {old.name.lower(): new.name for old, new in _kept(batch_impl)}
+
+
+def with_new_names(batch_impl: ApplyBatchImpl, sql: str) -> str:
+    """Return an expression of the old table as it is in the new one."""
+    changed = {old: new for old, new in new_names(batch_impl).items() if old != new.lower()}
+    return renamed(batch_impl.impl.dialect, sql, changed, batch_impl.table.name)
+
+
+def _about(batch_impl: ApplyBatchImpl, one: Constraint) -> set[str] | None:
+    """Return the columns that a check is about, old and new ones; None for no check."""
+    if not isinstance(one, CheckConstraint):
+        return None
+    assert batch_impl.new_table is not None
+    columns = {each.name.lower() for each in (*batch_impl.table.c, *batch_impl.new_table.c)}
+    dialect, sql = batch_impl.impl.dialect, str(one.sqltext)
+    return {name for name in columns if mentions(dialect, sql, name)}
+
+
+def _has_own_check(kind: TypeEngine[Any]) -> bool:
+    """Whether a revision says of a type that it brings its check itself, or has none."""
+    return isinstance(kind, SchemaType) and not isinstance(kind, BOOLEAN)
 
 
 def _set(item: DialectKWArgs, option: str, value: object) -> None:

@@ -107,7 +107,8 @@ def rebase(
     if not plan.begun:
         _revert(project, plan, on_step, on_wait)
     reverted = f"reverted: {', '.join(plan.applied)}"
-    with _told(f"{reverted}; no file was changed", "then run the same again, and: inv migrate"):
+    files = "some files are" if plan.begun else "no file was"
+    with _told(f"{reverted}; {files} changed", "then run the same again, and: inv migrate"):
         _move(project, plan, revision)
     files = ", ".join(one.path.name for one in plan.moves)
     with _told(f"{reverted}; the files are {files} now", "then: inv migrate"):

@@ -8,11 +8,10 @@ from alembic.operations.batch import ApplyBatchImpl
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Executable,
     Index,
     Table,
-    TextClause,
     collate,
+    event,
 )
 from sqlalchemy.exc import OperationalError
 
@@ -22,7 +21,8 @@ from dbtasks.engines.indexing import Part, SQLiteIndexing
 from dbtasks.engines.rebuilding import NAME
 from dbtasks.errors import ROLLED_BACK, Refused
 from dbtasks.migrations.casting import KeepingSQLite
-from dbtasks.migrations.keeping import keep
+from dbtasks.migrations.keeping import keep, new_names, with_new_names
+from dbtasks.migrations.making.words import mentions
 
 AS_IT_IS = {"no_parameters": True}
 
@@ -43,6 +43,8 @@ class RemakingSQLite(KeepingSQLite):
         self.awaited: dict[str, Mapping[str, str]] = {}
         self.remade: set[str] = set()
         self.there: set[str] = set()
+        if self.connection is not None:
+            event.listen(self.connection, "before_cursor_execute", self._make_room)
 
     def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
         """Give the new table what the old one has besides what was reflected."""
@@ -55,7 +57,7 @@ class RemakingSQLite(KeepingSQLite):
         _keep_number(connection, batch_impl, created)
         _keep_order(batch_impl, SQLiteIndexing().sorted_parts(connection, table.name))
         hidden = SQLiteIndexing().hidden_indexes(connection, table.name)
-        self.awaited[batch_impl.temp_table_name] = hidden
+        self.awaited[batch_impl.temp_table_name] = _after(batch_impl, hidden)
         self.there = {*batch_impl.indexes}
 
     def rename_table(self, old_table_name: str, new_table_name: str, schema: Any = None) -> None:
@@ -66,7 +68,6 @@ class RemakingSQLite(KeepingSQLite):
 
     def create_index(self, index: Index, **options: Any) -> None:
         """Name an index of the old table that the new one has not the columns for."""
-        self._make_room(str(index.name))
         try:
             super().create_index(index, **options)
         except OperationalError as error:
@@ -74,14 +75,14 @@ class RemakingSQLite(KeepingSQLite):
                 raise
             raise _missed(str(index.name), error) from error
 
-    def execute(
-        self, sql: Executable | str, execution_options: dict[str, Any] | None = None
-    ) -> None:
-        """Let a revision make an index again by itself, after its table."""
-        made = MAKES.match(str(sql)) if isinstance(sql, str | TextClause) else None
-        if made is not None:
-            self._make_room(unquoted(made[1]))
-        super().execute(sql, execution_options)
+    def _make_room(self, connection: Any, cursor: Any, statement: str, *rest: object) -> None:
+        """Drop an index that was made again, as the revision makes it by itself too."""
+        made = MAKES.match(statement)
+        name = "" if made is None else unquoted(made[1])
+        if name in self.remade:
+            self.remade.discard(name)
+            quoted = self.dialect.identifier_preparer.quote(name)
+            cursor.connection.execute(f"DROP INDEX {quoted}")
 
     def _make_again(self, name: str, statement: str) -> None:
         try:
@@ -90,21 +91,28 @@ class RemakingSQLite(KeepingSQLite):
             raise _missed(name, error) from error
         self.remade.add(name)
 
-    def _make_room(self, index: str) -> None:
-        """Drop an index that was made again, as the revision does it too."""
-        if index in self.remade:
-            self._send(f"DROP INDEX {self.dialect.identifier_preparer.quote(index)}")
-            self.remade.discard(index)
-
     def _send(self, statement: str) -> None:
         assert self.connection is not None
         self.connection.exec_driver_sql(statement, execution_options=AS_IT_IS).close()
 
 
+def _after(batch_impl: ApplyBatchImpl, indexes: Mapping[str, str]) -> dict[str, str]:
+    """Return the statements with the new names of columns; an index goes with a column of its."""
+    dialect = batch_impl.impl.dialect
+    names = new_names(batch_impl)
+    gone = {one.name for one in batch_impl.table.c if one.name.lower() not in names}
+    found = {}
+    for name, statement in indexes.items():
+        head, mark, rest = statement.partition("(")
+        if not any(mentions(dialect, rest, one) for one in gone):
+            found[name] = head + mark + with_new_names(batch_impl, rest)
+    return found
+
+
 def _missed(index: str, error: OperationalError) -> Refused:
     return Refused(
         f"the index {index} of the database needs what the migration takes away: {error.orig}",
-        hint="drop it in the migration, or before it, or make it again there as it is to be",
+        hint="drop it in the migration, or before it",
         state=ROLLED_BACK,
     )
 

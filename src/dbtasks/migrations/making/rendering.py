@@ -33,6 +33,7 @@ from dbtasks.migrations.making.layout import lay_out
 from dbtasks.migrations.making.reflection import Place, Reflection, escape, sql_of
 from dbtasks.migrations.making.retyped import around_types
 from dbtasks.migrations.making.uses import enum_of
+from dbtasks.migrations.making.words import is_list
 
 PLAIN = (ops.CreateIndexOp, ops.DropIndexOp, ops.CreateTableCommentOp, ops.DropTableCommentOp)
 """What changes a table without making it anew, also where ALTER can do little else."""
@@ -194,18 +195,30 @@ def _without_indexes(
 def _checks(reflection: Reflection, operation: ops.ModifyTableOps) -> Sequence[tuple[str, str]]:
     """Return the unnamed checks of a table that is made anew, which Alembic leaves out.
 
-    Those of a column come and go with it. Where none stays, one that goes is named for no database:
-    Alembic warns of what is not named.
+    Those of a column come and go with it, those of a type with that. Where none stays, one that
+    goes is named for no database: Alembic warns of what is not named.
     """
     made = [str(one.column.name) for one in operation.ops if isinstance(one, ops.AddColumnOp)]
     gone = [one for one in operation.ops if isinstance(one, ops.DropColumnOp)]
     there = reflection.unnamed_checks((operation.schema, operation.table_name))
     dropped = [one.column_name for one in gone]
+    typed = [
+        one.column_name
+        for one in operation.ops
+        if isinstance(one, ops.AlterColumnOp) and one.modify_type is not None
+    ]
+    lists = [one for one in there if is_list(one)]
+    with_type = [one for one in lists if any(reflection.mentions(one, name) for name in typed)]
     both = (*made, *dropped)
-    stay = [one for one in there if not any(reflection.mentions(one, name) for name in both)]
+    stay = [
+        one
+        for one in there
+        if one not in with_type and not any(reflection.mentions(one, name) for name in both)
+    ]
     if stay:
         return [(one, "") for one in stay]
     go = [one for one in there if any(reflection.mentions(one, name) for name in dropped)]
+    go += with_type
     go += [
         sql_of(reflection.context, each.sqltext)
         for one in gone

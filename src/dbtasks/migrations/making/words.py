@@ -1,6 +1,7 @@
 """The words of an expression in SQL, told apart: columns, and what only looks like one."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 
 from sqlalchemy import Dialect
@@ -13,6 +14,8 @@ TYPE = rf"""
     | (?: timestamp | time ) \s* (?: \(\d+\) )? \s+ with (?: out )? \s+ time \s+ zone
     | {NAME} (?: \. {NAME} )? )
 """
+LIST = re.compile(r"\W*\w+\W*\s+IN\s*\(", re.IGNORECASE)
+DOT = re.compile(r"\s*\.\s*")
 STRING, ESCAPED = r" '(?:[^']|'')*' ", r" '(?:[^'\\]|''|\\.)*' "
 WORDS = rf"""
     %s
@@ -38,6 +41,31 @@ def mentions(dialect: Dialect, sql: str, column: str, *, exact: bool = False) ->
     if exact:
         return any(_name(one) == column for one in words)
     return any(_name(one).lower() == column.lower() for one in words)
+
+
+def is_list(sql: str) -> bool:
+    """Whether a check is that of a list of values, as an enum or a Boolean has it."""
+    return LIST.match(sql) is not None
+
+
+def renamed(dialect: Dialect, sql: str, names: Mapping[str, str], table: str) -> str:
+    """Return an expression with other names of columns, and without the table's before them.
+
+    `names` has the old ones in lower case.
+    """
+    quote = dialect.identifier_preparer.quote
+    parts: list[str] = []
+    at = 0
+    for word in _words(getattr(dialect, "_backslash_escapes", False)).finditer(sql):
+        name = _name(word).lower()
+        dot = DOT.match(sql, word.end())
+        if dot is not None and name == table.lower():
+            parts.append(sql[at : word.start()])
+            at = dot.end()
+        elif name in names:
+            parts += [sql[at : word.start()], quote(names[name])]
+            at = word.end()
+    return "".join([*parts, sql[at:]])
 
 
 @cache
