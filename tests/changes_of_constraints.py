@@ -44,6 +44,12 @@ OWNERS = (
     ("foreign key for an index", NUMBER.format(", index=True"), BARE_OWNER),
     ("foreign key and its index dropped", OWNER, NUMBER.format("")),
     ("index of a foreign key dropped", OWNER, BARE_OWNER),
+    ("index dropped of one on delete", OWNER, BARE_OWNER.replace("CASCADE", "RESTRICT")),
+    (
+        "another foreign key for an index",
+        OWNER,
+        BARE_OWNER + ', sa.ForeignKeyConstraint(["owner"], ["child.id"])',
+    ),
 )
 BADGE = 'table("badge", key(), sa.Column("of_id", sa.ForeignKey("site.id")))'
 
@@ -498,6 +504,12 @@ CHANGES = (
         )
         for how in ("", "by a naming convention")
         for what, before, after in OWNERS
+    ),
+    Case(
+        "table that refers to a column that is new, unique and a foreign key",
+        parent() + TAG.format(LABEL.format("")),
+        parent() + TAG.format(LABEL.format("") + UNIQUE_OWNER) + LOG.replace(".label", ".owner"),
+        TAGS,
     ),
     Case(
         "types of a key and of what refers to it, and an index of that dropped",
