@@ -29,6 +29,28 @@ TWO = (
     'table("room", key(), sa.Column("org", sa.Integer), sa.Column("{0}", sa.Integer, index=True),'
     ' sa.ForeignKeyConstraint(["org", "{0}"], ["site.org", "site.{0}"], ondelete="CASCADE"))\n'
 )
+LABEL = 'sa.Column("label", sa.String(9){})'
+TAG = 'table("tag", key(), {})'
+TAGS = (*ROWS, "INSERT INTO tag (label) VALUES ('x'), ('y')")
+LOG = '\ntable("log", key(), sa.Column("label", sa.ForeignKey("tag.label")))'
+OWNED = ', sa.Column("{}", sa.ForeignKey("parent.id", ondelete="CASCADE"){})'
+OWNER, KEEPER = (OWNED.format(one, ", index=True") for one in ("owner", "keeper"))
+UNIQUE_OWNER, BARE_OWNER = (OWNED.format("owner", one) for one in (", unique=True", ""))
+NUMBER = ', sa.Column("owner", sa.Integer{})'
+OWNERS = (
+    ("column with a foreign key and an index", "", OWNER),
+    ("columns with foreign keys and indexes", "", OWNER + KEEPER),
+    ("column with a foreign key and unique", "", UNIQUE_OWNER),
+    ("foreign key for an index", NUMBER.format(", index=True"), BARE_OWNER),
+    ("foreign key and its index dropped", OWNER, NUMBER.format("")),
+    ("index of a foreign key dropped", OWNER, BARE_OWNER),
+    ("index dropped of one on delete", OWNER, BARE_OWNER.replace("CASCADE", "RESTRICT")),
+    (
+        "another foreign key for an index",
+        OWNER,
+        BARE_OWNER + ', sa.ForeignKeyConstraint(["owner"], ["child.id"])',
+    ),
+)
 BADGE = 'table("badge", key(), sa.Column("of_id", sa.ForeignKey("site.id")))'
 
 CHANGES = (
@@ -471,6 +493,31 @@ CHANGES = (
         ["INSERT INTO site (org, one) VALUES (1, 2)", "INSERT INTO room (org, one) VALUES (1, 2)"],
         renames={"site.one": "site.two", "room.one": "room.two"},
         convention=True,
+    ),
+    *(
+        Case(
+            f"{what}, of a table that is referred to by what is unique {how}".strip(),
+            parent() + TAG.format(LABEL.format("") + before),
+            parent() + TAG.format(LABEL.format(", unique=True") + after) + LOG,
+            (*TAGS, *(["UPDATE tag SET owner = 2"] if before else [])),
+            convention=bool(how),
+        )
+        for how in ("", "by a naming convention")
+        for what, before, after in OWNERS
+    ),
+    Case(
+        "table that refers to a column that is new, unique and a foreign key",
+        parent() + TAG.format(LABEL.format("")),
+        parent() + TAG.format(LABEL.format("") + UNIQUE_OWNER) + LOG.replace(".label", ".owner"),
+        TAGS,
+    ),
+    Case(
+        "types of a key and of what refers to it, and an index of that dropped",
+        parent()
+        + LEAF.format("sa.Integer").replace("nullable=False", "nullable=False, index=True"),
+        parent() + LEAF.format("sa.BigInteger"),
+        LEAVES,
+        on=SERVERS,
     ),
     Case(
         "table renamed whose constraints are named by a convention",

@@ -8,9 +8,12 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column
 
+from dbtasks.migrations.making.comparing import single
 from dbtasks.migrations.making.reflection import Place, Reflection, backend_of
 
 Operation = ops.MigrateOperation
+Key = tuple[Place, str]
+"""A foreign key by its table and its name."""
 
 
 def around_drops(context: MigrationContext, operations: Sequence[Operation]) -> Iterator[Operation]:
@@ -19,18 +22,22 @@ def around_drops(context: MigrationContext, operations: Sequence[Operation]) -> 
         yield from operations
         return
     reflection = Reflection(context)
+    away = _away(operations)
     for one in operations:
         if isinstance(one, ops.ModifyTableOps):
-            keys = _Keys(reflection, one)
+            keys = _Keys(reflection, one, away)
             parts = [part for each in one.ops for part in keys.around(each)]
             one = ops.ModifyTableOps(one.table_name, parts, schema=one.schema)
+        else:
+            _follow(one, away)
         yield one
 
 
 class _Keys:
-    """Know the foreign keys of a table that stay, and the indexes that serve them meanwhile."""
+    """Know the foreign keys of a table, those that are away, and the indexes that serve them."""
 
-    def __init__(self, reflection: Reflection, table: ops.ModifyTableOps) -> None:
+    def __init__(self, reflection: Reflection, table: ops.ModifyTableOps, away: set[Key]) -> None:
+        self.away = away
         self.inspector: Any = reflection.inspector
         self.name, self.schema = table.table_name, table.schema
         changed = {_name(one) for one in table.ops}
@@ -38,17 +45,17 @@ class _Keys:
         self.indexes: list[list[str | None]] = []
         there = (self.schema, self.name) in reflection.tables
         if there and any(map(_columns, table.ops)):
-            found = self.inspector.get_foreign_keys(self.name, schema=self.schema)
-            self.keys = [one for one in found if one["name"] not in changed]
+            self.keys = self.inspector.get_foreign_keys(self.name, schema=self.schema)
             # The server has made one of a key's name where there was no other.
-            changed |= {one["name"] for one in found}
+            changed |= {one["name"] for one in self.keys}
             known = self.inspector.get_indexes(self.name, schema=self.schema)
             self.indexes = [one["column_names"] for one in known if one["name"] not in changed]
 
     def around(self, operation: Operation) -> Iterator[Operation]:
-        columns = _columns(operation)
-        needing = [one for one in self.keys if self._is_needed(columns, one["constrained_columns"])]
-        place = (self.schema, self.name)
+        _follow(operation, self.away)
+        columns, place = _columns(operation), (self.schema, self.name)
+        there = [one for one in self.keys if (place, one["name"]) not in self.away]
+        needing = [one for one in there if self._is_needed(columns, one["constrained_columns"])]
         yield from (drop_key(place, one) for one in needing)
         yield operation
         yield from (make_key(place, one) for one in needing)
@@ -73,6 +80,36 @@ def make_key(place: Place, key: Any) -> Operation:
         referent_schema=key["referred_schema"],
         **key["options"],
     )
+
+
+def _away(operations: Sequence[Operation]) -> set[Key]:
+    """Return the foreign keys that operations make, and that are away until then.
+
+    A database on which they were tried has these already.
+    """
+    first: dict[Key, Operation] = {}
+    for one in single(operations):
+        if key := _key(one):
+            first.setdefault(key, one)
+    return {key for key, one in first.items() if isinstance(one, ops.CreateForeignKeyOp)}
+
+
+def _follow(operation: Operation, away: set[Key]) -> None:
+    """Note that a foreign key goes, or comes, be it with other operations than its index."""
+    if key := _key(operation):
+        made = isinstance(operation, ops.CreateForeignKeyOp)
+        (away.discard if made else away.add)(key)
+
+
+def _key(operation: Operation) -> Key | None:
+    """Return the foreign key that is dropped or made."""
+    match operation:
+        case ops.DropConstraintOp(constraint_type="foreignkey"):
+            return (operation.schema, operation.table_name), str(operation.constraint_name)
+        case ops.CreateForeignKeyOp():
+            schema = operation.kw.get("source_schema")
+            return (schema, operation.source_table), str(operation.constraint_name)
+    return None
 
 
 def _name(operation: Operation) -> str | None:

@@ -87,13 +87,16 @@ def _each(
 ) -> Iterator[Code]:
     """Yield the code of each operation, not laid out."""
     made = {one.index_name for one in single(operations) if isinstance(one, ops.CreateIndexOp)}
-    rest = [*around_types(context, [*_with_their_tables(operations)])]
+    tables = [*_with_their_tables(operations)]
+    if not batch:  # what follows knows foreign keys by their names
+        for one in tables:
+            name_constraints(one)
+    rest = [*around_types(context, tables)]
     for one in around_drops(context, rest):
         imports: set[str] = set()
         if batch and isinstance(one, ops.ModifyTableOps) and not is_plain(context, one):
             lines = _render_anew(context, one, imports, made)
         else:
-            name_constraints(one)
             lines = _render_plain(context, [*single([one])], imports)
         yield Code("\n".join(lines), frozenset(imports))
 
