@@ -43,7 +43,7 @@ class RemakingSQLite(KeepingSQLite):
         self.awaited: dict[str, Mapping[str, str]] = {}
         self.remade: set[str] = set()
         self.there: set[str] = set()
-        if self.connection is not None:
+        if isinstance(self.connection, Connection):  # sqlmigrate has something else
             event.listen(self.connection, "before_cursor_execute", self._make_room)
 
     def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
