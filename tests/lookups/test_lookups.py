@@ -438,6 +438,7 @@ FIELDS = [
 @example("auto__gt=\0")
 @example("size__in=1,,2")
 @example("price__gt=1E999999")
+@example("price=INFINITY")
 @example("day__range=0001-01-01,9999-12-31")
 @example("span=-62135596801")
 @example("span=0.5")

@@ -159,7 +159,7 @@ def _equals(backend: Backend, column: ColumnElement[Any], text: str, field: str)
 
 def convert_known(backend: Backend, text: str, kind: TypeEngine[Any], field: str) -> Any:
     """Return the value of a text; what no such column has is refused by some drivers."""
-    value = convert(text, kind, field)
+    value = convert(text, kind, field, infinity=backend.stores_infinity)
     if isinstance(kind, Integer):
         smallest, largest = backend.integer_range(kind)
         if not smallest <= value <= largest:

@@ -20,15 +20,20 @@ LARGEST = 2**63
 SHOWN = 60
 
 
-def convert(text: str, kind: TypeEngine[Any], field: str) -> Any:
+def convert(text: str, kind: TypeEngine[Any], field: str, *, infinity: bool = True) -> Any:
     """Return the value that a text stands for, to be compared with a column of this type.
 
-    A date and time for a column with a time zone is UTC where it has no offset. Raises
-    UsageError that names the field, the type and the value.
+    A date and time for a column with a time zone is UTC where it has no offset; `infinity` says
+    that the database knows it. Raises UsageError that names the field, the type and the value.
     """
-    return _refusing(
-        text, kind, field, lambda: _comparable(parse(text, kind, from_json=False), kind)
-    )
+
+    def comparable() -> Any:
+        value = parse(text, kind, from_json=False)
+        if isinstance(value, (float, Decimal)) and not infinity:
+            require(not Decimal(value).is_infinite(), "the database knows no infinity")
+        return _comparable(value, kind)
+
+    return _refusing(text, kind, field, comparable)
 
 
 def convert_stored(
