@@ -1,7 +1,9 @@
 """The history, applied to an empty scratch database of the project's kind."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -25,6 +27,7 @@ from dbtasks.project import Project
 from dbtasks.references import project_raised
 
 EVERYTHING = "heads"
+STRING = re.compile("'[^']*'")
 
 
 @contextmanager
@@ -125,6 +128,7 @@ def _read(
             tables.reflect(connection, schema, only=only)
         for one in tables.sorted_tables:
             _name_types(backend, connection, one)
+            _close_checks(one)
             _add_column_checks(backend, connection, one)
         indexes = [
             sql for one in tables.sorted_tables for sql in _taken_indexes(backend, connection, one)
@@ -150,6 +154,16 @@ class _Named(UserDefinedType[Any]):
     def get_col_spec(self, **keywords: object) -> str:
         """Return what a statement calls it."""
         return self.name
+
+
+def _close_checks(table: Table) -> None:
+    """Give checks the outer pair back that SQLAlchemy 2.0 sees around `(a) OR (b)`."""
+    for one in table.constraints:
+        if isinstance(one, CheckConstraint):
+            inside = STRING.sub("", str(one.sqltext))
+            depths = accumulate({"(": 1, ")": -1}.get(letter, 0) for letter in inside)
+            if min(depths, default=0) < 0:
+                one.sqltext = text(escape(f"({one.sqltext})"))
 
 
 def _add_column_checks(backend: Backend, connection: Connection, table: Table) -> None:
