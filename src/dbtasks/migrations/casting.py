@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.types import NullType, TypeEngine
 
 from dbtasks.migrations.digits import affinity, check_digits, exact_text
+from dbtasks.values.texts import python_type
 
 A_DAY: ColumnElement[str] = literal_column("'____-__-__'")
 """What a day without a time is like."""
@@ -45,7 +46,7 @@ class KeepingSQLite(SQLiteImpl):
         """Copy a value as it is, but for a day and an instant, and for text and bytes."""
         value = existing_transfer["expr"]
         old, new = (one._unwrapped_dialect_impl(self.dialect) for one in (existing.type, new_type))
-        if _is_binary(old) is not _is_binary(new):
+        if (python_type(old) is bytes) is not (python_type(new) is bytes):
             existing_transfer["expr"] = cast(value, new_type)
         elif (text := _text_of(type_coerce(value, String), old, new)) is not None:
             existing_transfer["expr"] = text
@@ -77,10 +78,3 @@ def _text_of(
     if isinstance(old, DateTime) and isinstance(new, Time):
         return func.substr(value, literal_column("12"))
     return None
-
-
-def _is_binary(kind: TypeEngine[Any]) -> bool:
-    try:
-        return kind.python_type is bytes
-    except NotImplementedError:
-        return False

@@ -31,10 +31,9 @@ from dbtasks.engines.copying.core import Rows
 from dbtasks.engines.copying.driver import DriverCopying
 from dbtasks.engines.copying.loading import Loading
 from dbtasks.engines.copying.singles import LARGEST_SINGLE, shortest_single
+from dbtasks.engines.copying.stage import STAGE
 from dbtasks.engines.copying.wire import DIGITS
 from dbtasks.engines.quoting import quoted
-
-STAGE = "dbtasks_stage"
 
 CHECKS = "SET SESSION foreign_key_checks = {}"
 

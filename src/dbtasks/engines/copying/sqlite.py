@@ -78,11 +78,8 @@ class SQLiteCopying(DriverCopying):
             return
         line = type_coerce(func.json_array(*self.columns), Text)
         statement = select(line).where(*criteria).order_by(*self.table.primary_key)
-        result = self.connection.execute(statement)
-        cursor: Any = result.cursor
-        with closing(result), self._wrapped("SELECT"):
-            while rows := cursor.fetchmany(BATCH):
-                yield Block("".join([f"{text}\n" for (text,) in rows]).encode(), len(rows))
+        for rows in self._stored(statement):
+            yield Block("".join([f"{text}\n" for (text,) in rows]).encode(), len(rows))
 
     @property
     def _is_plain(self) -> bool:
@@ -115,17 +112,22 @@ class SQLiteCopying(DriverCopying):
         return wrong
 
     def _fetched(self, statement: Select[Any]) -> Iterator[Rows]:
-        """Yield what the driver fetches, read column by column."""
+        """Yield what is stored, read column by column."""
         dialect = self.connection.dialect
         readers = [ColumnReader(kind, dialect) for kind in self.types]
+        for rows in self._stored(statement):
+            stored = list(zip(*rows, strict=True))
+            found = [one.read(each) for one, each in zip(readers, stored, strict=True)]
+            same = all(map(is_, found, stored))
+            yield rows if same else list(zip(*found, strict=True))
+
+    def _stored(self, statement: Select[Any]) -> Iterator[Rows]:
+        """Yield what the driver fetches."""
         result = self.connection.execute(statement)
         cursor: Any = result.cursor  # the result fetches nothing by itself
         with closing(result), self._wrapped("SELECT"):
             while rows := cursor.fetchmany(BATCH):
-                stored = list(zip(*rows, strict=True))
-                found = [one.read(each) for one, each in zip(readers, stored, strict=True)]
-                same = all(map(is_, found, stored))
-                yield rows if same else list(zip(*found, strict=True))
+                yield rows
 
     def _selected(self, one: Column[Any], kind: Any) -> ColumnElement[Any]:
         """Select what is stored: nothing is cast."""
