@@ -2,12 +2,12 @@
 
 Run by hand: `python benchmarks/fixture_faults.py [sqlite] [postgresql] [mariadb]`, with --only for
 some of the faults and --every to take fewer points. All run on throw-away servers of the tests. A
-load that is killed, damaged, interrupted or out of space must leave all rows or none, and end as
-its exit code says; a dump, the one that was there before. A full disk needs `mount`, so root.
+load that is damaged or out of space must leave all rows or none, and end as its exit code says; a
+dump, the one that was there before. A full disk needs `mount`, so root. Kills and signals are sent
+by interrupted.py.
 """
 
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -20,27 +20,16 @@ from threading import Event, Thread
 from children import CHECKOUT, versions
 from full_disks import dumps_on_a_full_disk, loads_on_a_full_disk
 from round_trips import comes_back, makes_up_the_same
-from stages import DAMAGED, Done, Points, Stage, faults_left, files_of, server_of, stage
+from stages import DAMAGED, Points, faults_left, files_of, server_of, stage
 
 sys.path += [str(CHECKOUT / "tests"), str(CHECKOUT / "tests" / "fixtures")]
 
 import test_dump  # type: ignore[import-not-found]  # the same
 
-import kills  # type: ignore[import-not-found]  # the tests', of which mypy knows nothing
-
 KINDS = ("sqlite", "postgresql", "mariadb")
-ROWS, FEW, MANY = 6000, 1500, 100_000
+ROWS, FEW = 6000, 1500
 FORMS = {"d.jsonl": "jsonl", "d.jsonl.gz": "jsonl", "d": "csv"}
 STEP, FLIPS, MOMENTS, DUMPS = 997, 300, 20, 20
-ENDS = {
-    signal.SIGINT: (130, -signal.SIGINT, 0),
-    signal.SIGTERM: (143, -signal.SIGTERM, 0),
-    signal.SIGKILL: (-signal.SIGKILL, 0),
-}
-"""The exit codes of a signal: Python itself dies of it while it starts; it may come too late."""
-
-INVOKE = 1
-"""That of Invoke, which is interrupted while it reads tasks.py."""
 
 
 def main() -> None:
@@ -78,32 +67,6 @@ def _tell(title: str, points: Points) -> bool:
     seconds = time.monotonic() - start
     print(f"{title}: {survived} of {tried} points survived ({seconds:.0f} s)", flush=True)
     return survived == tried > 0
-
-
-def _said(done: Done, stage: Stage) -> list[str]:
-    """Return what is wrong with what a load said of the state: rolled back is rolled back."""
-    gone = "state: rolled back" in done.stderr or "state: nothing was changed" in done.stderr
-    return ["it said that nothing stays"] if gone and any(stage.content().values()) else []
-
-
-def _killed(kind: str, server: str, folder: Path, options: Namespace) -> Points:
-    """Kill a load before and after each statement, and before the commit."""
-    with stage(kind, server, folder, ROWS) as here:
-        here.make()
-        here.fill()
-        whole, file = here.content(), here.dump(folder / "d.jsonl")
-        kills.arm(here.root)
-        here.empty()
-        here.inv("loaddata", "--input", file)  # makes our own tables, which the others find
-        here.empty()
-        counted = here.inv("loaddata", "--input", file, KILL_AT="0")
-        for at in range(1, int(counted.stdout.rpartition("points: ")[2]) + 1, options.every):
-            here.empty()
-            code = here.inv("loaddata", "--input", file, KILL_AT=str(at)).returncode
-            faults = faults_left(here, whole, code, (kills.KILLED,))
-            here.empty()
-            faults += faults_left(here, whole, here.load(file), (0,))
-            yield f"point {at}", faults
 
 
 def _cut(kind: str, server: str, folder: Path, options: Namespace) -> Points:
@@ -172,44 +135,6 @@ def _ended_early(kind: str, server: str, folder: Path, options: Namespace) -> Po
             yield f"until byte {end}", faults_left(here, whole, done.returncode, (9,))
 
 
-def _signalled(kind: str, server: str, folder: Path, options: Namespace) -> Points:
-    """Send signals at random moments of a load."""
-    with stage(kind, server, folder, MANY) as here:
-        here.make()
-        here.fill()
-        whole, file = here.content(), here.dump(folder / "d.jsonl")
-        here.empty()
-        start = time.monotonic()
-        here.inv("loaddata", "--input", file)
-        lasts = time.monotonic() - start
-        for number, codes in ENDS.items():
-            for _ in range(MOMENTS // options.every):
-                here.empty()
-                moment = random.uniform(0.05, lasts)
-                done = _interrupt(here, number, moment, file)
-                begun = "database: " in done.stderr
-                allowed = codes if begun else (*codes, INVOKE)
-                faults = faults_left(here, whole, done.returncode, allowed) + _said(done, here)
-                yield f"{number.name} after {moment:.2f} of {lasts:.2f} s", faults
-
-
-def _interrupt(here: Stage, number: signal.Signals, moment: float, file: Path) -> Done:
-    command = here.command("loaddata", "--input", file)
-    process = subprocess.Popen(
-        command,
-        cwd=here.root,
-        env=here.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    time.sleep(moment)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    return Done(command, process.returncode, out, err)
-
-
 def _written_meanwhile(kind: str, server: str, folder: Path, options: Namespace) -> Points:
     """Dump while four writers add parents and their children, and load each dump."""
     with stage(kind, server, folder, FEW) as here:
@@ -240,11 +165,9 @@ def _written_meanwhile(kind: str, server: str, folder: Path, options: Namespace)
 
 
 FAULTS: dict[str, Callable[[str, str, Path, Namespace], Points]] = {
-    "kill -9 at each statement": _killed,
     "a dump that is cut": _cut,
     "a flipped byte": _flipped,
     "stdin closed early": _ended_early,
-    "signals": _signalled,
     "writers": _written_meanwhile,
     "full disk, dump": dumps_on_a_full_disk,
     "full disk, load": loads_on_a_full_disk,

@@ -2,6 +2,7 @@
 
 Run by hand: `python benchmarks/memory.py`, with --url for an empty database on PostgreSQL or
 MariaDB. What streams needs as much for many records as for few. The number of lines is checked.
+With --large 200 the peaks of dumpdata, loaddata and their kin over values of 200 MB instead.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from children import Usage, copy_project, measure, script, warm_bytecode
+from large import CASES, MB, report
 
 FEW, MANY = 10_000, 1_000_000
 TARGET = 1.3
@@ -29,6 +31,13 @@ Result = TypeVar("Result")
 def main() -> None:
     """Fill a database twice, measure each format on both, and print a table."""
     options = _options()
+    if options.large:
+        with TemporaryDirectory() as name:
+            url = options.url or f"sqlite:///{Path(name) / 'app.db'}"
+            well = report(url, Path(name), options.large * MB, options.cases)
+        if not well:
+            raise SystemExit("something falls short")
+        return
     with TemporaryDirectory() as name:
         folder = copy_project(Path(name))
         url = options.url or f"sqlite:///{folder / 'app.db'}"
@@ -52,6 +61,13 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--url", help="an empty database, as in DATABASE_URL (a SQLite file)")
     parser.add_argument("--rows", type=int, default=MANY, help=f"the many employees ({MANY})")
+    parser.add_argument("--large", type=int, help="MB of the large values to move instead")
+    parser.add_argument(
+        "--cases",
+        type=lambda text: text.split(","),
+        default=CASES,
+        help=f"of --large: {','.join(CASES)}",
+    )
     return parser.parse_args()
 
 

@@ -373,6 +373,16 @@ CHANGES = (
         code=["from sqlalchemy.dialects import postgresql"],
     ),
     on_parent(
+        "types of PostgreSQL beside others",
+        "",
+        'sa.Column("a", sa.JSON().with_variant(postgresql.JSONB(), "postgresql")),'
+        ' sa.Column("b", postgresql.ARRAY(sa.String(5))'
+        '.with_variant(sa.JSON(), "sqlite", "mysql", "mariadb")),'
+        ' sa.Column("c", sa.JSON().with_variant(postgresql.ARRAY(sa.Text), "postgresql")),'
+        ' sa.Column("d", postgresql.JSONB().with_variant(sa.JSON(), "sqlite", "mysql", "mariadb"))',
+        code=["from sqlalchemy.dialects import postgresql"],
+    ),
+    on_parent(
         "all plain types",
         "",
         ", ".join(

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import NoReturn
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
+import runner
 import servers
+import surroundings
 import warm
 from dbtasks import Project, fixtures, migrations
 from recipes import NotInstalledError
@@ -29,8 +32,12 @@ ROOT = Path(__file__).parents[1]
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# PyMySQL reads all certificates of the machine for each connection, longer than any query takes.
-os.environ.setdefault("SSL_CERT_FILE", os.devnull)
+NEEDS_RESTART = surroundings.set_up()
+
+# The same examples each time, so that a commit that passed passes again, and no clock:
+# `--hypothesis-profile=default` draws others.
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("suite")
 
 KINDS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql"}
 """Every kind of database, and the driver that its URLs have."""
@@ -69,6 +76,12 @@ class Result:
     code: int
     out: str
     err: str
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start again where the user's shell has changed how Python itself works."""
+    if NEEDS_RESTART:
+        surroundings.restart(config)
 
 
 def pytest_collection_finish() -> None:
@@ -150,17 +163,20 @@ def drivers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database
 
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Take away what would change a project's settings: `inv test` itself sets DBTASKS_ENV."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-    for name in list(os.environ):
-        if name in ("DBTASKS_ENV", "DBTASKS_DATABASE") or name.endswith("DATABASE_URL"):
-            monkeypatch.delenv(name)
+    """Let no test see the user's files, nor leave any there."""
+    base = tmp_path_factory.getbasetemp()
+    monkeypatch.setenv("HOME", str(base / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(base / "cache"))
 
 
 @pytest.fixture
 def company(tmp_path: Path) -> Path:
     """Return the folder of a copy of the reference project."""
-    project = tmp_path / "project"
+    return copy_company(tmp_path / "project")
+
+
+def copy_company(project: Path) -> Path:
+    """Copy the reference project into a folder, and return it."""
     unwanted = shutil.ignore_patterns("__pycache__")
     for folder in ("migrations", "src/company"):
         shutil.copytree(ROOT / folder, project / folder, ignore=unwanted)
@@ -185,30 +201,80 @@ def project(company: Path, database: Database) -> Iterator[Project]:
 
 @pytest.fixture
 def inv(company: Path) -> Callable[..., Result]:
-    """Return a function that runs `inv` as a process, in the reference project unless told."""
+    """Return a function that runs `inv`, in the reference project unless another is given.
+
+    It runs in the test's own process (`runner`); `inv_process` is for what that cannot show.
+    """
+    return in_process("inv", company)
+
+
+@pytest.fixture
+def inv_process(company: Path) -> Callable[..., Result]:
+    """Return a function that runs `inv` as a process of its own.
+
+    For what ends, stops or starts a process (kills, signals, variables that Python reads at its
+    start), for servers that do not answer or are lost, and for commands that run at once.
+    """
+    return as_process("invoke", company)
+
+
+def in_process(program: str, folder: Path) -> Callable[..., Result]:
+    """Return a function that runs `inv` or `dbtasks` in this process, in the folder by default."""
 
     def run(
         *args: str,
-        cwd: Path = company,
+        cwd: Path = folder,
         env: Mapping[str, str] | None = None,
-        input: str | None = None,  # noqa: A002 - the word that subprocess has
+        input: str | None = None,  # noqa: A002 - the name in subprocess
+    ) -> Result:
+        environment = clean_environment() | dict(env or {})
+        done = runner.run(*args, cwd=cwd, env=environment, input=input, program=program)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def as_process(module: str, folder: Path) -> Callable[..., Result]:
+    """Return a function that runs a module as a process, in the folder by default."""
+
+    def run(
+        *args: str,
+        cwd: Path = folder,
+        env: Mapping[str, str] | None = None,
+        input: str | None = None,  # noqa: A002 - the name in subprocess
         timeout: float = 60,
     ) -> Result:
         environment = clean_environment() | dict(env or {})
-        done = warm.run("invoke", *args, cwd=cwd, env=environment, input=input, timeout=timeout)
+        done = warm.run(module, *args, cwd=cwd, env=environment, input=input, timeout=timeout)
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run
 
 
 @pytest.fixture
-def office(
-    inv: Callable[..., Result], project: Project, database: Database
-) -> Callable[..., Result]:
-    """Return `inv` on a database with the reference project's rows."""
+def staffed(project: Project) -> None:
+    """Fill the database with the reference project's rows."""
     migrations.migrate(project)
     fixtures.seed(project)
     project.close()
+
+
+@pytest.fixture
+def office(inv: Callable[..., Result], staffed: None, database: Database) -> Callable[..., Result]:
+    """Return `inv` on a database with the reference project's rows."""
+    return on_database(inv, database)
+
+
+@pytest.fixture
+def office_process(
+    inv_process: Callable[..., Result], staffed: None, database: Database
+) -> Callable[..., Result]:
+    """Return `inv_process` on a database with the reference project's rows."""
+    return on_database(inv_process, database)
+
+
+def on_database(inv: Callable[..., Result], database: Database) -> Callable[..., Result]:
+    """Return `inv` with the URL of a database in its environment."""
 
     def run(*args: str, env: Mapping[str, str] | None = None, **options: object) -> Result:
         return inv(*args, env={"DATABASE_URL": database.url, **(env or {})}, **options)
@@ -246,14 +312,34 @@ def new_database(kind: str, server: URL, driver: str) -> Iterator[str]:
     """Make a database on a server, and drop it at the end; return its URL on this driver."""
     name = f"test_{uuid4().hex[:12]}"
     with _administrator(server) as connection:
-        charset = "CHARACTER SET utf8mb4" if kind == "mariadb" else ""
-        connection.execute(text(f"CREATE DATABASE {name} {charset}"))
+        connection.execute(text(f"CREATE DATABASE {name} {_creation(kind, connection)}"))
     try:
         url = server.set(drivername=driver, database=name)
         yield url.render_as_string(hide_password=False)
     finally:
         with _administrator(server) as connection:
             _drop(kind, connection, name)
+
+
+def _creation(kind: str, connection: Connection) -> str:
+    """Return the options of CREATE DATABASE."""
+    if kind == "mariadb":
+        return "CHARACTER SET utf8mb4"
+    # Its files are copied with two thirds of the CPU time of writing them to the log first.
+    return "STRATEGY file_copy" if connection.dialect.server_version_info >= (15,) else ""
+
+
+def clear(kind: str, url: str) -> None:
+    """Drop all that a database on a server has."""
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    name = make_url(url).database
+    statements = {
+        "postgresql": ("DROP SCHEMA IF EXISTS dbtasks, public CASCADE", "CREATE SCHEMA public"),
+        "mariadb": (f"DROP DATABASE {name}", f"CREATE DATABASE {name} CHARACTER SET utf8mb4"),
+    }
+    with engine.connect() as connection:
+        for statement in statements[kind]:
+            connection.execute(text(statement))
 
 
 @contextmanager
@@ -274,14 +360,9 @@ def same_database(url: str, server: str) -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without what would change the project's settings or pytest's."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("DBTASKS_", "INVOKE_", "PYTEST_"))
-        and not name.endswith("DATABASE_URL")
-        and name != "PYTHONPATH"
-    }
+    """Return the environment without what is meant for the tests themselves."""
+    meant = ("DBTASKS_TEST_", "PYTEST_", "TEST_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(meant)}
 
 
 def _serve(kind: str, variable: str, package: str) -> Iterator[str]:
@@ -310,7 +391,7 @@ def _unavailable(reason: str) -> NoReturn:
     """Skip the test, or fail it where everything has to run."""
     if os.environ.get("DBTASKS_TEST_REQUIRE_SERVERS") == "1":
         pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+    pytest.skip(f"no server: {reason}")  # the words that .ci/run looks for
 
 
 def _drop(kind: str, connection: Connection, name: str) -> None:

@@ -1,4 +1,4 @@
-"""A TCP proxy before a server that cuts the connection on which a COMMIT is sent."""
+"""A TCP proxy before a server that cuts the connection on which a COMMIT, or else, is sent."""
 
 import socket
 import threading
@@ -12,12 +12,25 @@ MARK = b"CREATE TABLE alembic_version"
 class Cut:
     """Let everything through until the COMMIT of a number, and then cut.
 
+    Another `word` may stand for COMMIT, and another `mark` for what its connection sent before.
+
     `when` is `before` the COMMIT reaches the server, or `after` the server has answered it. With
     `closes` nobody gets through afterwards.
     """
 
-    def __init__(self, target: tuple[str, int], *, when: str, number: int, closes: bool) -> None:
+    def __init__(
+        self,
+        target: tuple[str, int],
+        *,
+        when: str,
+        number: int,
+        closes: bool,
+        mark: bytes = MARK,
+        word: bytes = b"COMMIT",
+    ) -> None:
         self.target = target
+        self.mark = mark
+        self.word = word
         self.when = when
         self.number = number
         self.closes = closes
@@ -61,8 +74,8 @@ class _Pair:
         """Pass on what the client sends."""
         with suppress(OSError):
             while data := self.client.recv(1 << 16):
-                self.marked |= MARK in data
-                if self.marked and b"COMMIT" in data and not self.cut.cut:
+                self.marked |= self.cut.mark in data
+                if self.marked and self.cut.word in data and not self.cut.cut:
                     self.cut.number -= 1
                     if self.cut.number == 0:
                         self.cut.cut = True
@@ -89,10 +102,16 @@ class _Pair:
 
 @contextmanager
 def cutting(
-    target: tuple[str, int], *, when: str, number: int = 1, closes: bool = False
+    target: tuple[str, int],
+    *,
+    when: str,
+    number: int = 1,
+    closes: bool = False,
+    mark: bytes = MARK,
+    word: bytes = b"COMMIT",
 ) -> Iterator[Cut]:
     """Run the proxy while the block runs."""
-    cut = Cut(target, when=when, number=number, closes=closes)
+    cut = Cut(target, when=when, number=number, closes=closes, mark=mark, word=word)
     thread = threading.Thread(target=cut.serve, daemon=True)
     thread.start()
     try:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import NullPool, create_engine, inspect, text
+from sqlalchemy import NullPool, create_engine, inspect, make_url, text
 
 from trees import FIRST, add_revision
 
@@ -115,10 +115,19 @@ def add_barrier(root: Path) -> None:
     first.write_text(path + source, encoding="utf-8")
 
 
+def patient(url: str) -> str:
+    """Return a URL whose connection may take as long as the others need to come to the barrier."""
+    there = make_url(url)
+    if there.get_backend_name() != "sqlite":
+        there = there.update_query_dict({"connect_timeout": f"{PATIENCE:.0f}"})
+    return there.render_as_string(hide_password=False)
+
+
 def race(
     root: Path, command: Sequence[str], urls: Sequence[str], environment: Mapping[str, str]
 ) -> list[Finish]:
     """Start the runners at once, on the nodes in turn, and return how each ended."""
+    urls = [*map(patient, urls)]
     shutil.rmtree(root / "ready", ignore_errors=True)
     (root / "ready").mkdir()
     with ExitStack() as stack:

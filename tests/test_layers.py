@@ -1,6 +1,7 @@
 """The layers of CONTRIBUTING.md as a test: imports go down, and only the edge prints and exits."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,18 @@ SOURCE = Path(__file__).parent.parent / "src" / "dbtasks"
 # What stands on which level; a package counts with all that is in it.
 LEVELS = {
     "errors": 0,
+    "hints": 0,
+    "interrupts": 0,
+    "files": 1,
     "settings": 1,
+    "sources": 1,
+    "variables": 1,
     "engines": 1,
     "output": 1,
+    "bytecode": 1,
     "references": 1,
+    "application": 1,
+    "mistakes": 1,
     "models": 1,
     "person": 1,
     "values": 2,
@@ -25,24 +34,40 @@ LEVELS = {
     "guards": 2,
     "locks": 2,
     "report": 2,
+    "schema": 2,
     "migrations": 3,
     "records": 3,
     "fixtures": 3,
     "databases": 3,
+    "init": 3,
     "tasks": 4,
     "__init__": 5,
+    "__main__": 5,
 }
+LIGHT = {"tasks", "files", "settings", "variables", "output", "errors", "hints"}
+LIGHT |= {"__init__", "__main__"}
 FAMILIES = {name for name, level in LEVELS.items() if level == 3}
 
-FILES = sorted(SOURCE.rglob("*.py"))
+TREES = {path: ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
 
 
 def place(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
-def imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
-    """Yield each imported module, and whether it is imported when the file is."""
+def at(path: Path, line: int, what: object) -> str:
+    """Return a violation of a rule as editors and terminals link it."""
+    return f"{path.relative_to(SOURCE.parent.parent)}:{line}: {what}"
+
+
+def assert_none(violations: list[str]) -> None:
+    """Fail with all of them: of a list, pytest shows the first."""
+    if violations:
+        pytest.fail("\n".join(violations), pytrace=False)
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:
+    """Yield the line of each imported module, its name, and whether the file itself needs it."""
     deferred = {
         id(inner)
         for node in ast.walk(tree)
@@ -53,80 +78,130 @@ def imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for name in node.names:
-                yield name.name, id(node) not in deferred
+                yield node.lineno, name.name, id(node) not in deferred
         elif isinstance(node, ast.ImportFrom):
-            yield node.module or "", id(node) not in deferred
+            yield node.lineno, node.module or "", id(node) not in deferred
             for name in node.names:
-                yield f"{node.module}.{name.name}", id(node) not in deferred
+                yield node.lineno, f"{node.module}.{name.name}", id(node) not in deferred
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_go_down(path: Path) -> None:
-    here = place(path)
-    if here == "__init__":
-        return
-    for module, _ in imports(ast.parse(path.read_text())):
-        parts = module.split(".")
-        if parts[0] != "dbtasks" or len(parts) < 2 or parts[1] == here or parts[1] not in LEVELS:
-            continue
-        assert LEVELS[parts[1]] < LEVELS[here] or (
-            LEVELS[parts[1]] == LEVELS[here] and here not in FAMILIES
-        ), f"{here} imports {module}"
+def goes_down(here: str, module: str) -> bool:
+    """Whether a place may import a module: one below it, or beside it and no other family."""
+    parts = module.split(".")
+    if parts[0] != "dbtasks" or len(parts) < 2 or parts[1] == here or parts[1] not in LEVELS:
+        return True
+    below = LEVELS[parts[1]] - LEVELS[here]
+    return below < 0 or (below == 0 and here not in FAMILIES)
+
+
+def test_imports_go_down() -> None:
+    up = [
+        at(path, line, f"imports {module}")
+        for path, tree in TREES.items()
+        if place(path) != "__init__"
+        for line, module, _ in imports(tree)
+        if not goes_down(place(path), module)
+    ]
+    assert_none(up)
 
 
 def test_errors_import_nothing() -> None:
-    assert list(imports(ast.parse((SOURCE / "errors.py").read_text()))) == []
+    path = SOURCE / "errors.py"
+    assert_none([at(path, line, f"imports {module}") for line, module, _ in imports(TREES[path])])
 
 
-@pytest.mark.parametrize(("package", "home"), [("invoke", "tasks"), ("alembic", "migrations")])
-def test_package_has_one_home(package: str, home: str) -> None:
-    for path in FILES:
-        for module, _ in imports(ast.parse(path.read_text())):
-            assert module.split(".")[0] != package or place(path) == home, f"{path}: {module}"
+@pytest.mark.parametrize(
+    ("package", "homes"),
+    [("invoke", ["tasks"]), ("alembic", ["migrations", "schema", "engines/*/schema.py"])],
+)
+def test_package_has_its_homes(package: str, homes: list[str]) -> None:
+    elsewhere = [
+        at(path, line, f"imports {module}")
+        for path, tree in TREES.items()
+        if place(path) not in homes and not any(path.match(home) for home in homes)
+        for line, module, _ in imports(tree)
+        if module.split(".")[0] == package
+    ]
+    assert_none(elsewhere)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_nothing_heavy_at_the_edge(path: Path) -> None:
+def test_nothing_heavy_at_the_edge() -> None:
     """Task files, and what they import, leave SQLAlchemy, Alembic and rich to the task's body."""
-    if place(path) not in ("tasks", "settings", "output", "errors", "__init__"):
-        return
-    for module, at_once in imports(ast.parse(path.read_text())):
-        assert not at_once or module.split(".")[0] not in (
-            "sqlalchemy",
-            "alembic",
-            "rich",
-            "dotenv",
-        )
+    heavy = [
+        at(path, line, f"imports {module}")
+        for path, tree in TREES.items()
+        if place(path) in LIGHT
+        for line, module, at_once in imports(tree)
+        if at_once and module.split(".")[0] in ("sqlalchemy", "alembic", "rich", "dotenv")
+    ]
+    assert_none(heavy)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_only_the_edge_prints_asks_and_exits(path: Path) -> None:
-    if place(path) in ("tasks", "output"):
-        return
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call):
-            assert ast.unparse(node.func) not in ("print", "input", "sys.exit", "exit")
-        if isinstance(node, ast.Attribute):
-            assert ast.unparse(node) not in ("sys.stdout", "sys.stderr", "sys.stdin")
+def test_only_the_edge_prints_asks_and_exits() -> None:
+    calls = ("print", "input", "sys.exit", "exit")
+    streams = ("sys.stdout", "sys.stderr", "sys.stdin")
+    found = [
+        at(path, node.lineno, ast.unparse(node))
+        for path, tree in TREES.items()
+        if place(path) not in ("tasks", "output")
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Call) and ast.unparse(node.func) in calls)
+        or (isinstance(node, ast.Attribute) and ast.unparse(node) in streams)
+    ]
+    assert_none(found)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_engine_differences_live_in_engine_classes(path: Path) -> None:
-    if place(path) == "engines":
-        return
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Compare):
-            words = {one.value for one in ast.walk(node) if isinstance(one, ast.Constant)}
-            assert not words & {"sqlite", "postgresql", "mysql", "mariadb", "oracle"}
+def test_engine_differences_live_in_engine_classes() -> None:
+    engines = {"sqlite", "postgresql", "mysql", "mariadb", "oracle"}
+    found = [
+        at(path, node.lineno, ast.unparse(node))
+        for path, tree in TREES.items()
+        if place(path) != "engines"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+        and engines & {str(one.value) for one in ast.walk(node) if isinstance(one, ast.Constant)}
+    ]
+    assert_none(found)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_file_says_what_it_is_for_and_is_short(path: Path) -> None:
-    text = path.read_text()
-    assert ast.get_docstring(ast.parse(text))
-    assert text.count("\n") <= 400
+def test_engine_folders_know_only_what_is_common() -> None:
+    """A database's folder imports no other database's; what is common imports no database's."""
+    engines, common = SOURCE / "engines", {"base", "sql"}
+    crossed = [
+        at(path, line, f"imports {module}")
+        for path, tree in TREES.items()
+        if path.parent.parent == engines
+        for line, module, _ in imports(tree)
+        if module.startswith("dbtasks.engines.")
+        and module.split(".")[2] not in common | ({path.parent.name} - common)
+    ]
+    assert_none(crossed)
+
+
+def test_file_says_what_it_is_for() -> None:
+    silent = [
+        at(path, 1, "no docstring") for path, tree in TREES.items() if not ast.get_docstring(tree)
+    ]
+    assert_none(silent)
+
+
+def test_file_is_short() -> None:
+    lines = {path: path.read_text().count("\n") for path in TREES}
+    assert_none([at(path, 400, f"{count} lines") for path, count in lines.items() if count > 400])
+
+
+def test_no_group_is_possessive() -> None:
+    """Python before 3.11.5 loses alternatives in one (python/cpython#106052)."""
+    possessive = re.compile(r"\)[*+?]\+")
+    found = [
+        at(path, number, line.strip())
+        for path in TREES
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if possessive.search(line)
+    ]
+    assert_none(found)
 
 
 def test_this_test_sees_every_place() -> None:
-    assert {place(path) for path in FILES} == set(LEVELS)
+    assert {place(path) for path in TREES} == set(LEVELS)
     assert sys.version_info >= (3, 11)

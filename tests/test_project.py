@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, create_engine, text
 
 from dbtasks import Project, fixtures, migrations, records
-from dbtasks.errors import UsageError
+from dbtasks.errors import DbtasksError, UsageError
+from dbtasks.settings import Options
 
 
 def in_threads(number: int, work: Callable[[], object]) -> list[object]:
@@ -55,6 +57,74 @@ def test_threads_share_a_database_in_memory(company: Path) -> None:
         assert in_threads(8, lambda: len(list(records.query(project).texts()))) == [2] * 8
 
 
+HERE = "sqlite:////tmp/here.db"
+THERE = "sqlite:////tmp/there.db"
+
+
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_url_of_a_program_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """A test's own database, whatever the developer's environment says."""
+    names = ("DATABASE_URL", "REPLICA_DATABASE_URL", "REPLICA_URL")
+    variables = {**dict.fromkeys(names, THERE), "DBTASKS_DATABASE": "replica"}
+    if where == "environment":
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+    else:
+        lines = (f"{name}={value}\n" for name, value in variables.items())
+        (tmp_path / ".env").write_text("".join(lines))
+
+    def url_of(alias: str | None = None, **options: Any) -> str:
+        project = Project.configure(tmp_path, **options)
+        return str((project.on(alias) if alias else project).backend.url.database)
+
+    here, there = "/tmp/here.db", "/tmp/there.db"
+    by_variable: dict[str, Any] = {"replica": {"url_variable": "REPLICA_URL"}}
+    assert url_of(url=HERE) == url_of(url=lambda: HERE) == here
+    assert url_of(url=HERE, database="default") == here
+    assert url_of(url=HERE, databases=by_variable) == here
+    assert url_of("replica", url=HERE, databases=by_variable) == there
+    assert url_of("default", url=HERE, database="replica") == here
+    for databases in ({}, by_variable, {"replica": {"read_only": True}}):
+        assert url_of(url=HERE, database="replica", databases=databases) == here
+    own: dict[str, Any] = {"replica": {"url": HERE}}
+    assert url_of(databases=own, database="replica") == here
+    assert url_of(url=THERE, databases=own, database="replica") == here
+    assert url_of("replica", url=THERE, databases=own) == here
+    assert url_of(default_url=HERE) == there
+    assert url_of(default_url=HERE, database="default") == there
+    assert url_of() == there
+
+    def engine() -> Engine:
+        return create_engine(HERE)
+
+    assert url_of(engine=engine) == here
+    assert url_of(engine=engine, database="replica") == here
+    assert url_of("replica", databases={"replica": {"engine": engine}}, engine=lambda: 0) == here
+    assert url_of(engine=engine, url=THERE) == there
+
+
+def test_flush_of_a_test_leaves_the_development_database(company: Path, tmp_path: Path) -> None:
+    own, theirs = (f"sqlite:///{tmp_path / name}" for name in ("test.db", "development.db"))
+    options = {"metadata": "company.models:Base", "seeds": "company.seeds:seed"}
+    with Project.configure(company, url=theirs, **options) as development:
+        migrations.migrate(development)
+        fixtures.seed(development)
+        (company / ".env").write_text(f"DATABASE_URL={theirs}\n")
+        with Project.configure(company, url=own, **options) as project:
+            migrations.migrate(project)
+            fixtures.seed(project)
+            fixtures.flush(project)
+        with development.connect() as connection:
+            assert connection.scalar(text("SELECT count(*) FROM employee")) == 2
+
+
+def test_url_of_none_is_refused(tmp_path: Path) -> None:
+    """As from os.environ.get("TEST_URL"), where nobody set it."""
+    for option in ("url", "engine"):
+        with pytest.raises(UsageError, match=f"{option}=None.* names no database"):
+            Project.configure(tmp_path, **{option: None})
+
+
 @pytest.mark.parametrize(
     "query",
     ["connect_timeout=abc", "nonsense=1", "charset=nope"],
@@ -86,6 +156,24 @@ def test_option_that_libpq_does_not_know(project: Project) -> None:
 def test_scrub(tmp_path: Path, password: str, told: str, shown: str) -> None:
     project = Project.configure(tmp_path, url=f"postgresql://u:{password}@h/d")
     assert project.scrub(told) == shown
+
+
+def test_no_secret_in_a_repr(tmp_path: Path) -> None:
+    """As pytest and other tools show the values in a traceback."""
+    secret = "postgresql://u:s3cr3t@h/d"
+    (tmp_path / ".env").write_text(f"DATABASE_URL={secret}\n")
+    options: dict[str, Any] = {"url": secret, "default_url": secret}
+    databases: dict[str, Any] = {"replica": {"url": secret}}
+    project = Project.configure(tmp_path, **options, databases=databases)
+    assert "s3cr3t" not in repr(project.settings) + repr(Options(**options, databases=databases))
+
+
+def test_driver_that_quotes_the_url(tmp_path: Path) -> None:
+    url = "postgresql+psycopg2://u:s3cr3t@h/d?options=-cs3cr3t_option%3Dx&nonsense=s3cr3t_too"
+    with pytest.raises(DbtasksError) as caught:
+        with Project.configure(tmp_path, url=url).connect():
+            pass
+    assert "s3cr3t" not in str(caught.value)
 
 
 def test_outcome(project: Project) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 import recipes
 import servers
+import surroundings
 from conftest import KINDS, ROOT, Database, Pooled, Result, fresh_database
 
 PATIENCE = 30.0
@@ -188,8 +189,8 @@ def test_a_session_that_is_ended_leaves_nothing(
 ) -> None:
     test = tmp_path / "test_waiting.py"
     test.write_text(SESSION.format(kind=kind), encoding="utf-8")
-    options = ["-c", os.devnull, "-p", "conftest", "-p", "no:cacheprovider", "-s"]
-    with running("-m", "pytest", *options, str(test)) as session:
+    options = ["-c", os.devnull, "-p", "no:cacheprovider", "-s"]
+    with running("-c", surroundings.PYTEST, *options, str(test)) as session:
         folder = folder_of(line_with(session, "://"))
         assert processes_of(folder)
         session.send_signal(number)

@@ -92,10 +92,108 @@ def test_database_that_cannot_be_declared(
         settings(tmp_path, Options(databases=databases))
 
 
-def test_dotenv_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_bytes(b"DATABASE_URL=\xff\xfe\n")
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"DATABASE_URL=\xff\xfe\n",
+        b"DBTASKS_ENV=pro\0duction\n",
+        "DBTASKS_ENV=production".encode("utf-16-le"),
+        "DBTASKS_ENV=production".encode("utf-32"),
+        b"\xff\xfeD",
+    ],
+)
+def test_dotenv_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".env").write_bytes(content)
     with pytest.raises(LocalFailure, match=r"cannot read .*\.env"):
         settings(tmp_path)
+
+
+def test_dotenv_that_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to("nowhere")
+    with pytest.raises(LocalFailure, match=r"cannot read .*\.env"):
+        settings(tmp_path)
+    (tmp_path / ".env").unlink()
+    (tmp_path / ".env").mkdir()
+    with pytest.raises(LocalFailure, match=r"cannot read .*\.env"):
+        settings(tmp_path)
+
+
+BOTH = "DBTASKS_ENV=production\nDATABASE_URL=sqlite:///dotenv.db\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        BOTH.encode("utf-8-sig"),
+        BOTH.encode("utf-16"),
+        BOTH.replace("\n", "\r\n").encode("utf-8-sig"),
+        BOTH.replace("\n", "\r\n").encode("utf-16"),
+        b"\xfe\xff" + BOTH.encode("utf-16-be"),
+        BOTH.replace("D", "export D", 1).encode(),
+        f"DBTASKS_ENV=development\n{BOTH}".encode(),  # the last counts, as in a shell
+        b"DBTASKS_ENV='production'\nDATABASE_URL = \"sqlite:///dotenv.db\" # local\n",
+    ],
+)
+def test_dotenv_as_editors_and_shells_write_it(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".env").write_bytes(content)
+    found = settings(tmp_path)
+    assert found.environment == "production"
+    assert found.url_of("default") == ("sqlite:///dotenv.db", ".env: DATABASE_URL")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("\n\nset DATABASE_URL=x", "line 3, is not NAME=value"),
+        ("DATABASE_URL='x", "line 1, is not NAME=value"),
+        ("DATABASE_URL", "DATABASE_URL is set but empty"),
+        ("database_url=sqlite:///x.db", "DATABASE_URL is not set, but 'database_url' is"),
+        ("$env:DATABASE_URL=x", "DATABASE_URL is not set, but '\\$env:DATABASE_URL' is"),
+        ("A=1\n\ufeffDATABASE_URL=x", "DATABASE_URL is not set, but '\\\\ufeffDATABASE_URL' is"),
+        ("Dbtasks_Env=production", "DBTASKS_ENV is not set, but 'Dbtasks_Env' is"),
+        ("DBTASKS_ENV=\ufeffproduction", "not printable"),
+        ("INVOKE_DB_URL=sqlite:///x.db", "INVOKE_DB_URL .* is not read"),
+    ],
+)
+def test_setting_that_is_present_and_not_read_is_refused(
+    tmp_path: Path, line: str, words: str
+) -> None:
+    (tmp_path / ".env").write_text(line, encoding="utf-8")
+    with pytest.raises(UsageError, match=words) as caught:
+        resolve(OPTIONS, tmp_path, environ={}, config_key="db").url_of("default")
+    assert caught.value.hint
+
+
+def test_name_in_another_case_beside_the_right_one_is_another_variable(tmp_path: Path) -> None:
+    found = settings(tmp_path, DATABASE_URL="sqlite:///a.db", database_url="sqlite:///b.db")
+    assert found.url_of("default")[0] == "sqlite:///a.db"
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("URL", "url"), ("default-url", "default_url"), ("enviroment", "environment")],
+)
+def test_misspelt_key_of_invokes_configuration_is_refused(
+    tmp_path: Path, name: str, near: str
+) -> None:
+    with pytest.raises(UsageError, match="is not a setting") as caught:
+        settings(tmp_path, config={name: "x"})
+    assert f"did you mean {near}?" in str(caught.value.hint)
+    assert settings(tmp_path, config={"backup_folder": "x"})  # a key of the user's own tasks
+
+
+@pytest.mark.parametrize("name", ["INVOKE_DB_DEFAUL_URL", "invoke_db_url", "INVOKE_DB_DATABASES_A"])
+def test_variable_that_invoke_does_not_read_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} .environment. is not read"):
+        resolve(OPTIONS, tmp_path, environ={name: "x"}, config_key="db")
+    assert resolve(OPTIONS, tmp_path, environ={"INVOKE_DB_URL": "x"}, config_key="db")
+    assert resolve(OPTIONS, tmp_path, environ={name: "x"}, config_key="other")
+
+
+@pytest.mark.parametrize("name", ["url", "default_url", "environment"])
+def test_blank_in_invokes_configuration_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} is empty in Invoke's configuration"):
+        settings(tmp_path, config={name: " "})
 
 
 def test_several_metadata_and_named_seeds(tmp_path: Path) -> None:

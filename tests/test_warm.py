@@ -103,12 +103,12 @@ def test_on_a_terminal_it_is_on_a_terminal(probe: Path, environment: dict[str, s
 
 
 def test_what_python_reads_at_its_start_is_heeded(
-    inv: Callable[..., Result], company: Path
+    inv_process: Callable[..., Result], company: Path
 ) -> None:
     (company / "tasks.py").write_text("import sys; print(sys.flags.dev_mode, sys.stdout.encoding)")
     told = {"PYTHONDEVMODE": "1", "PYTHONIOENCODING": "latin-1"}
-    assert inv("--list", env=told).out.startswith("True iso8859-1")
-    assert inv("--list").out.startswith("False utf-8")
+    assert inv_process("--list", env=told).out.startswith("True iso8859-1")
+    assert inv_process("--list").out.startswith("False utf-8")
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,11 @@ def add_revision(
     return path
 
 
+def paths(folder: Path) -> list[Path]:
+    """Return all files and folders in a folder, without the bytecode that Python keeps."""
+    return sorted(one for one in folder.rglob("*") if "__pycache__" not in one.parts)
+
+
 def revisions(company: Path) -> list[str]:
     """Return the files that stand in the folder of the revisions, whatever they are."""
     folder = company / "migrations" / "versions"

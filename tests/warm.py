@@ -10,7 +10,6 @@ Tests of the start itself, of signals and of groups of processes start `sys.exec
 
 import atexit
 import gc
-import io
 import json
 import os
 import runpy
@@ -24,7 +23,6 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from threading import local
-from typing import cast
 
 LIBRARIES = (
     *("invoke.main", "alembic.command", "alembic.config", "alembic.autogenerate", "mako.template"),
@@ -39,6 +37,7 @@ AT_START = ("PYTHON", "LC_", "LANG", "TZ", "LD_", "PSYCOPG_", "INVOKE_DEBUG", "K
 And those of `kills`: what is to be killed is started for that alone.
 """
 
+PRELOAD = "LD_PRELOAD"
 
 _here = local()
 
@@ -47,7 +46,7 @@ class Server:
     """A warm Python, as its client sees it. It ends with the process that made it."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self.settings = _settings_of(environment)
+        self.settings = settings_of(environment)
         self.connection, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
@@ -59,7 +58,7 @@ class Server:
 
     def fits(self, environment: Mapping[str, str]) -> bool:
         """Whether a Python that starts in this environment is as the warm one is."""
-        return _settings_of(environment) == self.settings
+        return settings_of(environment) == self.settings
 
     def run(
         self,
@@ -98,13 +97,17 @@ class Server:
         self.process.wait()
 
 
-def server() -> Server:
-    """Return the server of this thread: it takes one command at a time."""
-    if not hasattr(_here, "server"):
+def server(library: str | None = None) -> Server:
+    """Return the server of this thread: it takes one command at a time.
+
+    There is another for each library that LD_PRELOAD names.
+    """
+    servers: dict[str | None, Server] = _here.__dict__.setdefault("servers", {})
+    if library not in servers:
         own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        _here.server = Server(own)
-        atexit.register(_here.server.stop)
-    return cast(Server, _here.server)
+        servers[library] = Server(own | ({PRELOAD: library} if library else {}))
+        atexit.register(servers[library].stop)
+    return servers[library]
 
 
 def call(
@@ -116,8 +119,9 @@ def call(
     timeout: float | None = None,
 ) -> int:
     """Run a module with its arguments, input, output and errors; return its exit code."""
-    if server().fits(env):
-        return server().run(command, streams, cwd=cwd, env=env, timeout=timeout)
+    warm = server(env.get(PRELOAD))
+    if warm.fits(env):
+        return warm.run(command, streams, cwd=cwd, env=env, timeout=timeout)
     to, out, err = streams
     fresh = [sys.executable, "-m", *command]
     return subprocess.call(
@@ -186,24 +190,26 @@ def _become(streams: Sequence[int], command: Sequence[str], cwd: str, env: dict[
 
 
 def _reopen(number: int, name: str) -> None:
-    """Open a standard stream anew: what is told of a terminal, or of none, is settled then."""
-    old = getattr(sys, name)
-    unbuffered = old.write_through
-    new = io.TextIOWrapper(
+    """Open a standard stream anew: what is told of a terminal, or of none, is settled then.
+
+    It stays the same object, as a library may hold it: the buffer of another would not be flushed.
+    """
+    stream = getattr(sys, name)
+    mode, unbuffered = stream.mode, stream.write_through
+    stream.__init__(
         # It stays open until the process ends.
-        open(number, f"{old.mode}b", buffering=0 if unbuffered else -1, closefd=False),  # noqa: SIM115
-        encoding=old.encoding,
-        errors=old.errors,
+        open(number, f"{mode}b", buffering=0 if unbuffered else -1, closefd=False),  # noqa: SIM115
+        encoding=stream.encoding,
+        errors=stream.errors,
         newline="\n",
         line_buffering=not unbuffered and (name == "stderr" or os.isatty(number)),
         write_through=unbuffered,
     )
-    new.mode = old.mode
-    setattr(sys, name, new)
-    setattr(sys, f"__{name}__", new)
+    stream.mode = mode
 
 
-def _settings_of(environment: Mapping[str, str]) -> dict[str, str]:
+def settings_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that are read once, at the start of Python or of a library."""
     return {name: value for name, value in environment.items() if name.startswith(AT_START)}
 
 

@@ -1,9 +1,9 @@
 """A project whose models a test writes, and all that its database tells of itself."""
 
-import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,11 @@ from sqlalchemy import create_engine, inspect, text
 
 from conftest import Database
 from dbtasks import Project, migrations
+from dbtasks.engines.base.definitions import CONSTRAINTS, FOREIGN_KEY, INDEX, SCHEMA
 from dbtasks.migrations.making.questions import Answers
+from dbtasks.schema.difference import difference
+from dbtasks.schema.models import create, names
+from dbtasks.schema.snapshot import Snapshot, take
 
 HEAD = """
 import enum
@@ -63,14 +67,6 @@ class Instant(sa.TypeDecorator):
 class Blob(sa.TypeDecorator):
     impl = sa.LargeBinary
     cache_ok = True
-"""
-
-
-INDEXES = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
-
-TURNED = """
-SELECT table_name, index_name, seq_in_index FROM information_schema.statistics
-WHERE table_schema = database() AND collation = 'D'
 """
 
 
@@ -142,22 +138,46 @@ class World:
         engine.dispose()
         return found
 
-    def schema(self) -> dict[str, Any]:
-        """Return all that the inspector tells of the database."""
-        engine = create_engine(self.database.url)
-        with engine.connect() as connection:
-            looked = inspect(connection)
-            found = {name: describe(looked, *split(name)) for name in tables(connection)}
-            if self.database.kind == "postgresql":
-                found["types"] = looked.get_enums(schema="*")
-            if self.database.kind == "mariadb":  # nor the checks within columns, and no order
-                found["within"] = sorted(checked_columns(connection))
-                found["turned"] = sorted(map(str, connection.execute(text(TURNED))))
-            if self.database.kind == "sqlite":  # the inspector knows no order
-                statements = connection.scalars(text(INDEXES))
-                found["statements"] = sorted(one.replace('"', "") for one in statements)
-        engine.dispose()
-        return found
+    def snapshot(self) -> Snapshot:
+        """Return all that the database has."""
+        with self.project() as project, project.connect() as connection:
+            return take(project.backend, connection)
+
+    def missing(self) -> list[str]:
+        """Return how the database differs from what `create_all` makes of the models elsewhere."""
+        with self.project() as project:
+            backend = project.backend
+            with (
+                backend.scratch(backend).opened() as url,
+                project.elsewhere(url) as scratch,
+                scratch.migrating(writes=True) as connection,
+            ):
+                with connection.begin():
+                    create(backend, connection, project.metadata)
+                wanted = take(backend, connection)
+                given = names(connection.dialect, project.metadata)
+        serve = backend.keys_need_indexes
+        return [*map(str, difference(self.snapshot(), wanted, given, indexes_serve=serve))]
+
+    def schema(self) -> Mapping[str, Sequence[str]]:
+        """Return what each object of the database is; constraints without their names.
+
+        A rebuilt table may have given them one. Schemas are left out: nothing drops them, others
+        may use them; and the indexes that MariaDB makes, and names, for foreign keys.
+        """
+        parts: dict[str, list[str]] = defaultdict(list)
+        snapshot = self.snapshot()
+        served = {
+            (key.place, definition.columns)
+            for key, definition in snapshot.items()
+            if key.kind == FOREIGN_KEY and self.database.kind == "mariadb"
+        }
+        for key, definition in snapshot.items():
+            serves = key.kind == INDEX and (key.place, definition.columns) in served
+            if key.kind != SCHEMA and not serves:
+                told = key._replace(name="") if key.kind in CONSTRAINTS else key
+                parts[str(told)].append(repr(sorted(definition.attributes.items())))
+        return {name: sorted(told) for name, told in parts.items()}
 
 
 def tables(connection: Any) -> list[str]:
@@ -167,68 +187,6 @@ def tables(connection: Any) -> list[str]:
     if connection.dialect.name == "postgresql" and "hr" in looked.get_schema_names():
         found += [f"hr.{one}" for one in looked.get_table_names(schema="hr")]
     return sorted(one for one in found if "dbtasks_" not in one and one != "alembic_version")
-
-
-def checked_columns(connection: Any) -> Iterator[str]:
-    """Yield the columns of MariaDB that have a check within them, each with all that it is."""
-    for table in tables(connection):
-        told = connection.exec_driver_sql(f"SHOW CREATE TABLE `{table}`").one()[1]
-        yield from re.findall(r"(?m)^ +(`.* CHECK \(.*\)),?$", told)
-
-
-def split(name: str) -> tuple[str | None, str]:
-    schema, _, table = name.rpartition(".")
-    return schema or None, table
-
-
-def describe(looked: Any, schema: str | None, table: str) -> dict[str, Any]:
-    columns = [
-        {**one, "type": repr(one["type"])} for one in looked.get_columns(table, schema=schema)
-    ]
-    try:
-        comment = looked.get_table_comment(table, schema=schema)
-    except NotImplementedError:  # SQLite keeps no comments
-        comment = None
-    return {
-        "columns": sorted(columns, key=lambda one: one["name"]),
-        "key": looked.get_pk_constraint(table, schema=schema)["constrained_columns"],
-        "indexes": by_name(
-            one
-            for one in looked.get_indexes(table, schema=schema)
-            if not is_of_a_key(looked, str(one["name"]), one["column_names"])
-        ),
-        "unique": by_columns(looked.get_unique_constraints(table, schema=schema)),
-        "checks": by_text(looked.get_check_constraints(table, schema=schema)),
-        "foreign": by_columns(looked.get_foreign_keys(table, schema=schema)),
-        "comment": comment,
-    }
-
-
-def is_of_a_key(looked: Any, name: str, columns: Sequence[str]) -> bool:
-    """Whether MySQL has made an index for a foreign key, by its name."""
-    named = "_ibfk_" in name or name[:3] == "fk_" or [name] == columns
-    return looked.dialect.name in ("mysql", "mariadb") and named
-
-
-def by_name(found: Iterable[Any]) -> list[str]:
-    plain = [
-        {**one, "dialect_options": {k: str(v) for k, v in one["dialect_options"].items()}}
-        if "dialect_options" in one
-        else one
-        for one in found
-    ]
-    return sorted(map(repr, plain))
-
-
-def by_text(found: Sequence[Any]) -> list[str]:
-    """Return checks without the casts that PostgreSQL adds at each turn."""
-    plain = (re.sub(r"::[a-z ]+(\[\])?", "", one["sqltext"]) for one in found)
-    return sorted(re.sub(r"[()\s]", "", one) for one in plain)
-
-
-def by_columns(found: Sequence[Any]) -> list[str]:
-    """Return constraints without their names, which the server may have given."""
-    return sorted(repr({k: v for k, v in one.items() if "name" not in k}) for one in found)
 
 
 def take_modules() -> dict[str, Any]:

@@ -14,6 +14,7 @@ revision: str = "0001_department_employee"
 down_revision: str | Sequence[str] | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
+# models: 137490e2c3f62f6f
 
 
 def upgrade() -> None:

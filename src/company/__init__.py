@@ -1,1 +1,1 @@
-"""The reference project of dbtasks: departments and their employees."""
+"""The company: departments and their employees."""

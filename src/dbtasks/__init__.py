@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from dbtasks.project import Project
     from dbtasks.tasks import collection
 
-__all__ = ["DbtasksError", "Project", "add_missing", "collection"]
+    __version__: str
+
+__all__ = ["DbtasksError", "Project", "__version__", "add_missing", "collection"]
 
 _HOMES = {
     "DbtasksError": "dbtasks.errors",
@@ -23,6 +25,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("dbtasks")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

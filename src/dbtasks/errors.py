@@ -3,9 +3,9 @@
 This file imports nothing, so that every layer may raise these. The classes stand in the order
 of their exit codes:
 
-    DbtasksError          70   a bug: ours, or the project's own code raised
+    DbtasksError          70   a bug of dbtasks
     ├── Negative           1   the question asked was answered no
-    ├── UsageError         2   bad usage or value; refused before the database was touched
+    ├── UsageError         2   bad usage or value, an error in the project's own code
     ├── Refused            3   refused by a guard
     ├── Locked             4   a lock is held by another run
     ├── Unreachable        5   the database cannot be reached or opened
@@ -45,9 +45,13 @@ class Negative(DbtasksError):
 
 
 class UsageError(DbtasksError):
-    """Refuse bad usage, a bad value or a missing driver before the database is touched."""
+    """Refuse bad usage, a bad value, a missing driver, or an error in the project's own code."""
 
     exit_code = 2
+
+
+class ProjectFailed(UsageError):
+    """Report what the project's own code raised: models, env.py, a revision, seeds."""
 
 
 class Refused(DbtasksError):
@@ -84,6 +88,18 @@ class Rejected(DbtasksError):
     """Report what the database refused: a constraint, a missing table, a syntax error."""
 
     exit_code = 8
+
+
+class NotInDatabase(Rejected):
+    """Report a table or a column that the database lacks.
+
+    `tables` are those of the models that it lacks, where that is known; `instead` is what can be
+    typed to do without them; `database` is the alias, where it is not that of the command.
+    """
+
+    tables: tuple[str, ...] = ()
+    instead: str = ""
+    database: str | None = None
 
 
 class LocalFailure(DbtasksError):

@@ -4,14 +4,18 @@ A marker in the database itself says which environment it belongs to, so that a 
 fool us; on a marked database a journal says who wrote.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from dbtasks import own_tables, person
-from dbtasks.errors import Refused, Rejected, UsageError
+from dbtasks.engines import mask_text
+from dbtasks.errors import ROLLED_BACK, Refused, UsageError
+from dbtasks.hints import command_line
+from dbtasks.locks import hold
 from dbtasks.own_tables import NAME_LENGTH
 from dbtasks.project import Project
 from dbtasks.settings import PRODUCTION, known_environment
@@ -42,7 +46,7 @@ def check_writable(project: Project) -> None:
     if project.read_only:
         raise Refused(
             f"the database {project.settings.database!r} is declared read-only",
-            hint="name another with --database, or mend databases= in tasks.py",
+            hint="name another with --database, or fix databases= in tasks.py",
         )
 
 
@@ -57,7 +61,6 @@ def check_write(
     marker = marker_of(project)
     if marker is None:
         return
-    marker = known_environment(marker)
     if marker != project.settings.environment:
         raise _other_environment(project, marker)
     if destructive and marker == PRODUCTION and allow_production != project.name:
@@ -66,15 +69,18 @@ def check_write(
 
 def is_production(project: Project) -> bool:
     """Whether the database is marked as production."""
-    return known_environment(marker_of(project) or "") == PRODUCTION
+    return marker_of(project) == PRODUCTION
 
 
-def check_limited(project: Project) -> None:
-    """Refuse to change records of a production database where no number limits the change."""
+def check_limited(project: Project, *, by_key: bool) -> None:
+    """Refuse to change records of a production database where no number limits the change.
+
+    `by_key` says that the command can name one record by its key.
+    """
     if is_production(project):
         raise Refused(
             f"{project.name} is marked as {PRODUCTION}, and nobody sees what this changes",
-            hint="say how many records it is: --expect N, or name one with --pk",
+            hint="say how many records it is: --expect N" + ", or name one with --pk" * by_key,
         )
 
 
@@ -122,25 +128,78 @@ def mark(project: Project, environment: str) -> None:
             f"{environment!r} cannot be the name of an environment",
             hint=f"take a word of up to {NAME_LENGTH} characters, as in production",
         )
+    with hold(project, "protect"):
+        _mark(project, name)
+
+
+def _mark(project: Project, name: str, *, new: bool = False) -> bool:
+    """Write the marker, and return whether it was written; a `new` one replaces no other.
+
+    A new one is written beside what a command does, which its outcome does not tell of.
+    """
     schema = project.backend.own_schema
     table = own_tables.environment(schema)
-    with project.connect(writes=True) as connection:
+    with project.connect(writes=True, beside=new) as connection:
         # The journal too: where DDL commits, a write could not make it in its own transaction.
         own_tables.make(connection, table, own_tables.journal(schema))
-        if not connection.execute(update(table).values(name=name)).rowcount:
+        if _read_marker(project, connection) is None:
             connection.execute(insert(table).values(id=1, name=name))
+            return True
+        if not new:
+            connection.execute(update(table).values(name=name))
+            note_write(project, connection, "protect", 1, as_=name)
+        return not new
 
 
-def mark_new(project: Project) -> None:
-    """Mark an unmarked database with our environment, where that is set and not assumed."""
+def unmark(project: Project) -> None:
+    """Remove the marker of the database; the journal says who did, and stays."""
+    table = own_tables.environment(project.backend.own_schema)
+    with hold(project, "protect"), project.connect(writes=True) as connection:
+        if _read_marker(project, connection) is not None:
+            note_write(project, connection, "protect", 1, remove=True)
+            connection.execute(delete(table))
+
+
+def mark_new(project: Project) -> str | None:
+    """Mark an unmarked database with our environment, where that is set and not assumed.
+
+    Returns the environment where the database was marked now.
+    """
     settings = project.settings
     if settings.sources["environment"] == "default" or marker_of(project) is not None:
-        return
-    try:
-        mark(project, settings.environment)
-    except Rejected:
-        if marker_of(project) is None:  # otherwise another run has marked it meanwhile
-            raise
+        return None
+    name = known_environment(settings.environment)
+    with hold(project, "protect"):
+        return settings.environment if _mark(project, name, new=True) else None
+
+
+@contextmanager
+def unchanged(project: Project, connection: Connection) -> Iterator[None]:
+    """Refuse, and roll back, where the block writes to the marker or to the journal.
+
+    The database is asked before and after: a statement can spell a name in many ways.
+    """
+    schema = project.backend.own_schema
+    tables = (own_tables.environment(schema), own_tables.journal(schema))
+    before = _state(project, connection, tables)
+    yield
+    if _state(project, connection, tables) != before:
+        raise Refused(
+            f"the statement changes {tables[0].name} or {tables[1].name}, the guards of the "
+            "database",
+            hint=f"{command_line('protect', as_='ENVIRONMENT')} changes the marker; the journal is "
+            "not for sql",
+            state=ROLLED_BACK,
+        )
+
+
+def _state(project: Project, connection: Connection, tables: Sequence[Table]) -> object:
+    there = [one for one in tables if own_tables.stands(connection, one)]
+    return (
+        [one.name for one in there],
+        _read_marker(project, connection) if tables[0] in there else None,
+        project.backend.state_of(connection, there),
+    )
 
 
 def note_write(
@@ -159,7 +218,7 @@ def note_write(
         .values(
             os_user=person.user()[:NAME_LENGTH],
             host=person.host()[:NAME_LENGTH],
-            command=" ".join([command, *_words(options)])[:COMMAND_LENGTH],
+            command=mask_text(" ".join([command, *_words(options)]))[:COMMAND_LENGTH],
             row_count=rows,
         )
     )
@@ -169,7 +228,8 @@ def _read_marker(project: Project, connection: Connection) -> str | None:
     table = own_tables.environment(project.backend.own_schema)
     if not own_tables.stands(connection, table):
         return None
-    return connection.scalar(select(table.c.name))
+    name = connection.scalar(select(table.c.name))
+    return None if name is None else known_environment(name)
 
 
 def _other_environment(project: Project, marker: str) -> Refused:
@@ -178,7 +238,8 @@ def _other_environment(project: Project, marker: str) -> Refused:
     why = f"{settings.environment}, as DBTASKS_ENV is not set" if unset else settings.environment
     return Refused(
         f"{project.name} is marked as {marker}, and the environment here is {why}",
-        hint=f"is it the right database? (inv settings) If it is, set DBTASKS_ENV={marker}",
+        hint=f"is it the right database? ({command_line('settings')}) If it is, set "
+        f"DBTASKS_ENV={marker}",
     )
 
 

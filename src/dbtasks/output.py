@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, time, timedelta
 from enum import Enum
+from io import TextIOWrapper
 from itertools import chain, islice
 from pathlib import Path
 from time import monotonic
-from typing import IO, Any, TextIO
+from typing import IO, Any, BinaryIO, TextIO, cast
+
+from dbtasks.files import whole_file
 
 FORMATS = ("text", "table", "json", "jsonl", "csv", "markdown")
 TERMINAL_ROWS = 100
@@ -66,7 +69,7 @@ class Output:
             self.stdout.flush()
         if self.stderr.isatty():
             text = "\n".join(_show_control(line) for line in text.split("\n"))
-        with suppress(OSError):  # nobody can be told that nobody can be told
+        with suppress(OSError):  # no stream is left on which to report it
             self.stderr.write(f"{text}\n")
             self.stderr.flush()
 
@@ -75,10 +78,8 @@ class Output:
         self.stdout.flush()
 
     def abandon(self) -> None:
-        """Give up a stdout that nobody reads, so that the interpreter's exit is quiet."""
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, self.stdout.fileno())
-        os.close(nothing)
+        """Discard what no longer can be written, so that the exit of the interpreter is quiet."""
+        abandon(self.stdout, self.stderr)
 
     def lines(self, texts: Iterable[str], what: str = "record") -> None:
         """Write one line a record."""
@@ -121,29 +122,23 @@ class Output:
 
     @contextmanager
     def into(self, path: str | None) -> Iterator[None]:
-        """Send results to a file in the block: written beside it, and renamed when complete.
-
-        What is no plain file, as /dev/stdout or a pipe, is written to as it is.
-        """
+        """Send results to a file in the block, as `files.whole_file` writes it."""
         if path is None:
             yield
             return
-        target = Path(path).resolve()  # of a link, the file that it leads to
         before = self.stdout
-        plain = not target.exists() or target.is_file()
-        part = target.with_name(f"{target.name}.part") if plain else target
-        try:
-            with part.open("w", encoding="utf-8", newline="") as self.stdout:
+        before.flush()  # the path may be another name of it
+        with whole_file(Path(path)) as stream:
+            self.stdout = TextIOWrapper(
+                cast(BinaryIO, stream), "utf-8", "backslashreplace", newline=""
+            )
+            try:
                 yield
                 self.stdout.flush()
-                if plain:
-                    os.fsync(self.stdout.fileno())
-            if plain:
-                part.replace(target)
-        finally:
-            self.stdout = before
-            if plain:
-                part.unlink(missing_ok=True)
+            finally:
+                with suppress(OSError):  # the error of the block matters, or there was none
+                    self.stdout.detach()
+                self.stdout = before
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, int, int], None] | None]:
@@ -374,6 +369,20 @@ def _show_control(text: str) -> str:
 
 def _count(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def abandon(*streams: TextIO) -> None:
+    """Discard what the streams hold and no longer can write.
+
+    Python flushes both of its own once more at the end, and turns a failure into exit code 120.
+    """
+    for stream in streams:
+        try:
+            stream.flush()
+        except OSError:
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, stream.fileno())
+            os.close(nothing)
 
 
 def _unbreakable(stream: TextIO | None) -> TextIO:

@@ -10,13 +10,14 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Literal, Self
 
-from sqlalchemy import URL, Connection, Engine, MetaData, NullPool, create_engine
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy import URL, Connection, Engine, MetaData, NullPool
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError, StatementError
 from sqlalchemy.orm import Mapper, Session
 
-from dbtasks.engines import Backend, backend_for, mask, secrets_of
-from dbtasks.engines.base import WRITES
-from dbtasks.engines.urls import MASK
+from dbtasks import application
+from dbtasks.engines import Backend, backend_for, mask, mask_text, parse, secret_of_text, secrets_of
+from dbtasks.engines.base.backend import WRITES, closing, is_gone, url_hint
+from dbtasks.engines.base.urls import MASK, SHORT_SECRET
 from dbtasks.errors import (
     COMMITTED,
     NOTHING_CHANGED,
@@ -24,13 +25,22 @@ from dbtasks.errors import (
     UNKNOWN,
     DbtasksError,
     OutcomeUnknown,
+    Unreachable,
     UsageError,
 )
-from dbtasks.models import mappers_of, metadata_of, suggest
-from dbtasks.references import load, project_raised, put_on_path
-from dbtasks.settings import Options, Settings, resolve
-
-SHORT_SECRET = 6
+from dbtasks.interrupts import clean_up, held
+from dbtasks.models import find_mapper, mappers_of, metadata_of, reflect
+from dbtasks.references import (
+    is_of_reading,
+    listener_raised,
+    load,
+    place_in_project,
+    project_raised,
+    put_on_path,
+    type_refused,
+    unreadable,
+)
+from dbtasks.settings import ALL, PROGRAM, Options, Settings, resolve
 
 
 class Project:
@@ -42,9 +52,14 @@ class Project:
     """
 
     def __init__(self, settings: Settings, *, metadata: MetaData | None = None) -> None:
+        if settings.database == ALL:
+            raise UsageError(
+                "'all' names every database, and one is needed here",
+                hint=f"name one of {', '.join(settings.databases)}",
+            )
         self.settings = settings
         self.echo = False
-        self.outcome = NOTHING_CHANGED
+        self._outcome: str | Callable[[], str] = NOTHING_CHANGED
         self._lock = RLock()
         self._given_metadata = metadata
         self._engines: dict[bool, Engine] = {}
@@ -54,26 +69,61 @@ class Project:
     def configure(
         cls, root: str | Path, *, database: str | None = None, **options: Any
     ) -> "Project":
-        """Return the project in the folder `root`, with the options of `collection(...)`."""
-        path = Path(root).resolve()
-        return cls(resolve(Options(**options), path, environ=os.environ, database=database))
+        """Return the project in the folder `root`, with the options of `collection(...)`.
+
+        An option that is passed here wins over the environment and .env: `url` or `engine` is the
+        database, and DBTASKS_DATABASE names no other. `default_url` stays a default. Raises
+        UsageError for a `url` or `engine` of None, as from a variable that is not set.
+        """
+        for name, what in (("url", "a URL"), ("engine", "a function")):
+            if name in options and options[name] is None:
+                raise UsageError(
+                    f"Project.configure({name}=None) names no database",
+                    hint=f"pass {what}, or leave out {name}= to take the environment's URL",
+                )
+        settings = resolve(
+            Options(**options),
+            Path(root).resolve(),
+            environ=os.environ,
+            database=database,
+            origin=PROGRAM,
+        )
+        return cls(settings)
 
     @cached_property
     def backend(self) -> Backend:
         """Return what is particular to this kind of database."""
-        text, source = self.settings.url_of(self.settings.database)
-        return backend_for(text, source, self.settings.root)
+        settings, alias = self.settings, self.settings.database
+        text = self.current_url().render_as_string(hide_password=False)
+        backend = backend_for(text, settings.url_of(alias)[1], settings.root)
+        backend.renewed = self.current_url if settings.is_renewed(alias) else None
+        backend.engine = settings.engine_of(alias)
+        return backend
+
+    def current_url(self) -> URL:
+        """Return the URL as it is now: a function, or a file with the password, may renew it."""
+        url = parse(*self.settings.url_of(self.settings.database))
+        password = self.settings.password_of(self.settings.database)
+        return url if url.password or password is None else url.set(password=password)
 
     def elsewhere(self, url: URL) -> "Project":
         """Return the project on another database of the same kind, which it does not declare."""
         other = Project(self.settings, metadata=self._given_metadata)
-        other.backend = type(self.backend)(url, self.settings.root)
+        other.backend = self.backend.at(url)
         return other
 
     def on(self, alias: str) -> "Project":
         """Return the project on another of the databases that it declares."""
-        settings = replace(self.settings, database=alias)
-        return Project(settings, metadata=self._given_metadata)
+        return Project(replace(self.settings, database=alias), metadata=self._given_metadata)
+
+    @property
+    def outcome(self) -> str:
+        """Return what became of the last write, at any moment of it."""
+        return self._outcome if isinstance(self._outcome, str) else self._outcome()
+
+    @outcome.setter
+    def outcome(self, outcome: str | Callable[[], str]) -> None:
+        self._outcome = outcome
 
     @property
     def name(self) -> str:
@@ -91,20 +141,22 @@ class Project:
         return f"{settings.database}, {mask(self.backend.url)}, {settings.environment}"
 
     def scrub(self, text: str) -> str:
-        """Return a text without the database's passwords."""
-        with suppress(DbtasksError):  # without a URL there is no secret either
-            for secret in sorted(secrets_of(self.backend.url), key=len, reverse=True):
-                # A short one is hidden as a word only: hiding every e would spell it out.
-                edge = r"\b" if len(secret) < SHORT_SECRET else ""
-                text = re.sub(f"{edge}{re.escape(secret)}{edge}", MASK, text)
-        return text
+        """Return a text without the database's passwords, and those of all URLs in it."""
+        secrets = {secret_of_text(one) for one in self.settings.url_texts()} - {None}
+        with suppress(DbtasksError):  # a URL that cannot be read
+            secrets.update(secrets_of(self.backend.url))
+        for secret in sorted(filter(None, secrets), key=len, reverse=True):
+            # A short one is hidden as a word only: hiding every e would spell it out.
+            edge = r"\b" if len(secret) < SHORT_SECRET else ""
+            text = re.sub(f"{edge}{re.escape(secret)}{edge}", MASK, text)
+        return mask_text(text)
 
     # -- the project's own code --------------------------------------------------------------
 
     @cached_property
     def metadata(self) -> tuple[MetaData, ...]:
         """Return the tables of the project."""
-        return tuple(metadata_of(one) for one in self._bases)
+        return tuple(dict.fromkeys(metadata_of(one) for one in self._bases))
 
     @cached_property
     def mappers(self) -> Mapping[str, list[Mapper[Any]]]:
@@ -117,34 +169,16 @@ class Project:
         return found
 
     def find_mapper(self, name: str | None = None) -> Mapper[Any]:
-        """Return the mapper of a class by its name, or by its module and name.
-
-        Without a name it is the project's default model. Raises UsageError where none, or
-        more than one, has the name.
-        """
-        name = name or self.settings.default_model
-        if name is None:
-            raise UsageError(
-                "no model is named, and the project has no default_model",
-                hint=f"add --model; {suggest('', self.mappers)}",
-            )
-        module, _, short = name.rpartition(".")
-        found = [
-            mapper
-            for mapper in self.mappers.get(short, [])
-            if module in ("", mapper.class_.__module__)
-        ]
-        if not found:
-            raise UsageError(f"there is no model {name!r}", hint=suggest(name, self.mappers))
-        if len(found) > 1:
-            full = (f"{mapper.class_.__module__}.{short}" for mapper in found)
-            raise UsageError(f"several models are named {name!r}", hint=f"name {' or '.join(full)}")
-        return found[0]
+        """Return the mapper of a class, or of the default model; see `models.find_mapper`."""
+        return find_mapper(self.mappers, name or self.settings.default_model)
 
     @cached_property
     def _bases(self) -> tuple[Any, ...]:
         if self._given_metadata is not None:
             return (self._given_metadata,)
+        if self.settings.reflect and not self.settings.metadata:
+            with self.connect() as connection:
+                return (reflect(connection),)
         if not self.settings.metadata:
             raise UsageError(
                 "the project names no models",
@@ -157,11 +191,7 @@ class Project:
         """Call the application factory, once, and enter its context where it has one."""
         if self.settings.app and not self._application_started:
             self._application_started = True
-            application = load(self.settings.app, "app")
-            if callable(application) and not hasattr(application, "app_context"):
-                application = _call(application, f"app={self.settings.app!r}")
-            if hasattr(application, "app_context"):
-                application.app_context().push()
+            application.enter(self.settings.app)
 
     _application_started = False
 
@@ -179,17 +209,14 @@ class Project:
 
     def _make_engine(self, create: bool) -> Engine:
         url = self.backend.connect_url(create=create)
-        options = self.backend.engine_options()
         try:
-            engine = create_engine(url, **options)
+            return self.backend.make_engine(url)
         except ImportError as error:
             raise UsageError(
                 f"the driver of {url.drivername} cannot be imported: {error}",
                 hint="pip install "
                 + (" or ".join(f'"{one.package}"' for one in self.backend.drivers) or "its driver"),
             ) from error
-        self.backend.prepare_engine(engine)
-        return engine
 
     def __enter__(self) -> Self:
         return self
@@ -204,29 +231,40 @@ class Project:
         self._engines.clear()
 
     @contextmanager
-    def connect(self, *, writes: bool = False, dry_run: bool = False) -> Iterator[Connection]:
+    def connect(
+        self,
+        *,
+        writes: bool = False,
+        dry_run: bool = False,
+        beside: bool = False,
+        then: Callable[[], object] = lambda: None,
+        seconds: float | None = None,
+    ) -> Iterator[Connection]:
         """Open a connection in one transaction: committed at the end, rolled back on an error.
 
-        With `dry_run` it is rolled back at the end too.
+        With `dry_run` it is rolled back at the end too. `beside` is for a transaction beside the
+        command's own: it does not change the outcome. `then` is called when the database has
+        answered COMMIT, before an interrupt is let through. `seconds` may shorten the time in
+        which the server has to answer.
         """
-        state = ROLLED_BACK if writes else NOTHING_CHANGED
-        with self.opened() as connection, self.explained(state):
+        state = self.outcome if beside else ROLLED_BACK if writes else NOTHING_CHANGED
+        with self.opened(seconds=seconds) as connection, self.explained(state):
             connection = connection.execution_options(**{WRITES: writes})
             transaction = connection.begin()
             if writes:
-                self.outcome = ROLLED_BACK
+                self.outcome = state
             try:
                 yield connection
-            except BaseException:
-                with suppress(DBAPIError):  # the connection may be gone, and the error is known
-                    transaction.rollback()
+            except BaseException as error:
+                clean_up(transaction.rollback, error)  # the connection may be gone
                 raise
             if dry_run or not writes:
-                transaction.rollback()
+                with suppress(SQLAlchemyError):  # there is nothing to keep: gone is rolled back
+                    transaction.rollback()
             else:
-                self.outcome = UNKNOWN  # an interrupt may come after the database's last word
-                self._commit(transaction.commit)
-                self.outcome = COMMITTED
+                with held():
+                    self._commit(transaction.commit, beside=beside)
+                    then()
 
     @contextmanager
     def session(self, *, writes: bool = False, dry_run: bool = False) -> Iterator[Session]:
@@ -242,19 +280,20 @@ class Project:
                 yield session
                 if writes:
                     session.commit()
-            except BaseException:
-                with suppress(DBAPIError):  # its savepoint may be gone, and the error is known
-                    session.close()
+            except BaseException as error:
+                clean_up(session.close, error)  # its savepoint may be gone
                 raise
             session.close()
 
     @contextmanager
-    def opened(self, *, create: bool = False) -> Iterator[Connection]:
+    def opened(self, *, create: bool = False, seconds: float | None = None) -> Iterator[Connection]:
         """Open a connection, not yet in a transaction; say why where none can be had."""
         self.backend.check_reachable(create=create)
         with self._alone(), ExitStack() as stack:
             with self._connecting():
-                connection = stack.enter_context(self.engine(create=create).connect())
+                engine = self.engine(create=create)
+                connection = self.backend.open(engine, seconds=seconds)
+            stack.enter_context(closing(connection))
             yield connection
 
     @contextmanager
@@ -277,12 +316,11 @@ class Project:
     def autocommitting(self) -> Iterator[Connection]:
         """Open a connection outside of the pool, on which each statement commits by itself."""
         self.backend.check_reachable(create=False)
-        options = {**self.backend.engine_options(), "isolation_level": "AUTOCOMMIT"}
-        engine = create_engine(self.backend.url, **options, poolclass=NullPool)
-        self.backend.prepare_engine(engine)
+        engine = self.backend.make_engine(isolation_level="AUTOCOMMIT", poolclass=NullPool)
         with ExitStack() as stack, self.explained(NOTHING_CHANGED):
             with self._connecting():
-                connection = stack.enter_context(engine.connect())
+                connection = self.backend.open(engine)
+            stack.enter_context(closing(connection))
             yield connection
 
     @contextmanager
@@ -292,12 +330,14 @@ class Project:
             yield
         except DBAPIError as error:
             raise self.backend.explain(error, state=state) from error
+        except PendingRollbackError as error:
+            raise (self.backend.lost(error, state=state) if is_gone(error) else error) from None
         except StatementError as error:  # a type refused its value before it was sent
-            raise UsageError(
-                f"a value does not fit its column: {error.orig}",
-                hint="the whole traceback: the same command with --traceback",
-                state=state,
-            ) from error
+            raise type_refused(error.orig, state) from error
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+            if not is_of_reading(error):
+                raise
+            raise unreadable(error, state) from error
 
     def _alone(self) -> AbstractContextManager[object]:
         """Let one thread at a time have the one connection of a database in memory."""
@@ -307,30 +347,36 @@ class Project:
     def _connecting(self) -> Iterator[None]:
         try:
             yield
+        except Unreachable:
+            self._engines.clear()  # a thread that still waits may have one locked
+            raise
         except DBAPIError as error:
-            raise self.backend.explain_connecting(error) from error
+            if not self.backend.lost_connection(error) and (raised := listener_raised(error)):
+                raise raised from error
+            explained = self.backend.explain_connecting(error)
+            explained.message = self.scrub(explained.message)  # some drivers quote the URL
+            raise explained from error
         except (TypeError, ValueError, AttributeError, LookupError) as error:
+            if place_in_project(error):
+                raise (listener_raised(error) or project_raised("connecting", error)) from error
             raise UsageError(
-                f"the driver does not take this URL: {error}",
-                hint="mend what stands after ? in the URL; where it comes from: inv settings",
+                self.scrub(f"the driver does not take this URL: {error}"),
+                hint=url_hint(),
             ) from error
 
-    def _commit(self, commit: Callable[[], None]) -> None:
+    def _commit(self, commit: Callable[[], None], *, beside: bool) -> None:
+        """Commit, and know the outcome at each moment of it."""
+        before = self.outcome
+        self.outcome = before if beside else UNKNOWN
         try:
             commit()
         except DBAPIError as error:
             if not error.connection_invalidated and not self.backend.lost_connection(error):
-                self.outcome = ROLLED_BACK
+                self.outcome = before
                 raise
             raise OutcomeUnknown(
                 f"the connection was lost while committing: {self.backend.message_of(error)}",
                 hint="look whether the change is there before you run the command again",
                 state=UNKNOWN,
             ) from error
-
-
-def _call(function: Callable[[], Any], what: str) -> Any:
-    try:
-        return function()
-    except Exception as error:
-        raise project_raised(what, error) from error
+        self.outcome = before if beside else COMMITTED

@@ -1,9 +1,12 @@
 """Every setting with its value and its source, for a person to read."""
 
+import platform
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
-from dbtasks.engines import backend_for, mask, parse
+from dbtasks.engines import backend_for, mask, mask_text, parse
 from dbtasks.errors import DbtasksError
 from dbtasks.settings import DEFAULT, Settings
 
@@ -18,8 +21,28 @@ class Line:
 
 
 def report_settings(settings: Settings) -> list[Line]:
-    """Return all settings; a URL that is missing or cannot be read says so as its value."""
-    return [*_plain(settings), *(_url(settings, alias) for alias in settings.databases)]
+    """Return all settings, and the versions of what they run with.
+
+    A URL that is missing or cannot be read says so as its value.
+    """
+    urls = (_url(settings, alias) for alias in settings.databases)
+    return [*_plain(settings), *urls, *_versions(settings)]
+
+
+def _versions(settings: Settings) -> Iterator[Line]:
+    """Yield the versions that a report of a bug needs."""
+    found = {"python": platform.python_version()}
+    for name in ("dbtasks", "sqlalchemy", "alembic", "invoke"):
+        with suppress(PackageNotFoundError):  # a copy in the project's own folder
+            found[name] = version(name)
+    for alias in settings.databases:
+        with suppress(DbtasksError, ImportError):  # the line of the URL says what is wrong
+            backend = backend_for(*settings.url_of(alias), settings.root)
+            name = backend.url.get_driver_name()
+            drivers = [one for one in backend.drivers if one.name == name]
+            found |= {one.module: one.version() for one in drivers}
+    for name, number in found.items():
+        yield Line(f"version of {name}", number, "installed")
 
 
 def _plain(settings: Settings) -> Iterator[Line]:
@@ -33,11 +56,13 @@ def _plain(settings: Settings) -> Iterator[Line]:
         "default_model": settings.default_model,
         "alembic": str(settings.alembic),
         "heads": str(settings.heads),
+        "reflect": str(settings.reflect),
         "app": settings.app,
+        "bootstrap": settings.bootstrap,
     }
     yield Line("root", str(settings.root), "tasks.py")
     for name, value in values.items():
-        yield Line(name, value or None, settings.sources[name])
+        yield Line(name, mask_text(value) if value else None, settings.sources[name])
 
 
 def _masked(text: str | None) -> str | None:
@@ -56,6 +81,8 @@ def _url(settings: Settings, alias: str) -> Line:
     variable = settings.databases[alias].url_variable
     try:
         text, source = settings.url_of(alias)
-        return Line(name, mask(backend_for(text, source, settings.root).url), source)
+        value = mask(backend_for(text, source, settings.root).url)
+        weaker = settings.weaker_urls(alias)
+        return Line(name, value, ", wins over ".join([source, *weaker]))
     except DbtasksError as error:
         return Line(name, f"({error.message})", variable)

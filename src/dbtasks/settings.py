@@ -3,18 +3,26 @@
 Knows nothing of Invoke and imports nothing heavy: a project's settings are read at every start.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from dbtasks.errors import LocalFailure, UsageError
+from dbtasks.errors import UsageError
+from dbtasks.sources import UrlSource, engine_of, is_asked, password_in_file, url_text
+from dbtasks.variables import Variables, read_dotenv
 
 DEFAULT = "default"
 ALL = "all"
 PRODUCTION = "production"
+PRODUCTION_NAMES = frozenset({PRODUCTION, "prod", "prd", "live"})
+"""What means production, in any case."""
 
-UrlSource = str | Callable[[], Any]
+TASKS = "tasks.py"
+PROGRAM = "Project.configure"
+ALEMBIC = "Alembic's Config"
+"""Where options come from: a project's `collection(...)`, or a program, whose options win."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +32,16 @@ class Options:
     metadata: str | Sequence[str] | None = None
     seeds: str | Mapping[str, str] | None = None
     default_model: str | None = None
-    default_url: str | None = None
-    url: UrlSource | None = None
+    default_url: str | None = field(default=None, repr=False)
+    url: UrlSource | None = field(default=None, repr=False)
+    engine: UrlSource | None = field(default=None, repr=False)
     url_variable: str = "DATABASE_URL"
-    databases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    databases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     alembic: str = "alembic.ini"
     heads: int = 1
+    reflect: bool = False
     app: str | None = None
+    bootstrap: str | None = None
 
 
 # What Invoke's configuration may hold under the collection's key: the options, and the two
@@ -43,39 +54,29 @@ declared: list[tuple[Options, Path]] = []
 Plain Alembic runs env.py without Invoke: it finds here what tasks.py says.
 """
 
-DATABASE_OPTIONS = frozenset({"url", "url_variable", "default_url", "read_only"})
-
-
-@dataclass(frozen=True)
-class Variables:
-    """Look names up in the real environment first, then in the .env file."""
-
-    environ: Mapping[str, str]
-    dotenv: Mapping[str, str]
-
-    def get(self, name: str) -> tuple[str, str] | None:
-        """Return the value and its source, or None; a name set to nothing is an error."""
-        for values, source in ((self.environ, "environment"), (self.dotenv, ".env")):
-            if name in values:
-                if not values[name].strip():
-                    raise UsageError(
-                        f"{name} is set but empty ({source})",
-                        hint=f"give {name} a value, or unset it",
-                    )
-                return values[name].strip(), f"{source}: {name}"
-        return None
+DATABASE_OPTIONS = frozenset({"url", "engine", "url_variable", "default_url", "read_only"})
 
 
 @dataclass(frozen=True)
 class Database:
-    """Describe one alias: where its URL is looked for, and whether it may be written to."""
+    """Describe one alias: where its URL is looked for, and whether it may be written to.
+
+    `from_program`: a program passed `url` or `engine`, which win over the variable.
+    """
 
     alias: str
     url_variable: str
-    url: UrlSource | None
+    url: UrlSource | None = field(repr=False)  # a traceback with values shows no secret
     url_origin: str
-    default_url: str | None
+    default_url: str | None = field(repr=False)
     read_only: bool
+    from_program: bool = False
+    engine: UrlSource | None = field(default=None, repr=False)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the options hold a URL or an engine, and not only a default."""
+        return self.url is not None or self.engine is not None
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,11 @@ class Settings:
     default_model: str | None
     alembic: Path
     heads: int
+    reflect: bool
     app: str | None
+    bootstrap: str | None
     databases: Mapping[str, Database]
-    variables: Variables
+    variables: Variables = field(repr=False)
     sources: Mapping[str, str]
 
     @property
@@ -106,14 +109,56 @@ class Settings:
         Raises UsageError when there is none, or when it is empty.
         """
         database = self.databases[alias]
-        found = self.variables.get(database.url_variable)
-        if found is not None:
+        if (found := self._variable_of(database)) is not None:
             return found
-        if database.url is not None:
-            return _call_url(alias, database.url), database.url_origin
+        url = database.url if (engine := self.engine_of(alias)) is None else engine.url
+        if url is not None:
+            return url_text(alias, url, self.root), database.url_origin
         if database.default_url is not None and self.environment != PRODUCTION:
-            return database.default_url, self.sources.get("default_url", "tasks.py")
+            return database.default_url, self.sources.get("default_url", TASKS)
         raise _no_url(database)
+
+    def url_texts(self) -> Iterator[str]:
+        """Yield the URLs of all aliases that are texts, from every source."""
+        for database in self.databases.values():
+            for value, _ in self.variables.values_of(database.url_variable):
+                yield value
+            given = (database.url, database.default_url)
+            yield from (one for one in given if isinstance(one, str))
+
+    def engine_of(self, alias: str) -> Any:
+        """Return the engine that `engine=` makes for an alias; None where a URL is stronger."""
+        database = self.databases[alias]
+        stronger = database.url if database.from_program else self._variable_of(database)
+        if database.engine is None or stronger is not None:
+            return None
+        return engine_of(alias, database.engine, self.root)
+
+    def _variable_of(self, database: Database) -> tuple[str, str] | None:
+        """Return the URL of a database's variable and its source, unless a program is stronger."""
+        if database.from_program and database.is_given:
+            return None
+        return self.variables.get(database.url_variable)
+
+    def password_of(self, alias: str) -> str | None:
+        """Return the password of an alias's URL that a file holds now, or None."""
+        return password_in_file(self.databases[alias].url_variable, self.variables)
+
+    def is_renewed(self, alias: str) -> bool:
+        """Whether each new connection asks for the URL, or its password, again."""
+        return is_asked(self.databases[alias].url) or self.password_of(alias) is not None
+
+    def weaker_urls(self, alias: str) -> list[str]:
+        """Name the sources that give an alias a URL too, and that its own is stronger than."""
+        database = self.databases[alias]
+        named = [source for _, source in self.variables.values_of(database.url_variable)]
+        if database.is_given:
+            place = 0 if database.from_program else len(named)
+            option = "engine" if database.url is None else "url"
+            named.insert(place, f"{database.url_origin}: {option}")
+        if database.default_url is not None:
+            named.append(f"{self.sources['default_url']}: default_url")
+        return named[1:]
 
 
 def resolve(
@@ -123,22 +168,38 @@ def resolve(
     environ: Mapping[str, str],
     config: Mapping[str, Any] | None = None,
     database: str | None = None,
+    config_key: str | None = None,
+    origin: str = TASKS,
 ) -> Settings:
-    """Make the settings of one command.
+    """Make the settings of one command, or of a program.
 
-    `config` is what stands in Invoke's configuration under the collection's key, `database`
-    the alias that the command line names. Raises UsageError for an alias or a value that
-    cannot be, LocalFailure for an unreadable .env.
+    From the weakest source to the strongest: defaults, the options of `collection(...)`,
+    `config`, the .env file, `environ`, and the options where their `origin` is a program.
+
+    `config` is what Invoke's configuration holds under the collection's key, `database` the
+    alias that the command line or the program names. Raises UsageError for an alias or a value
+    that cannot be, LocalFailure for an unreadable .env.
     """
-    values, sources = _layer(options, config or {})
+    values, sources = _layer(options, config or {}, origin)
     _check_types(values)
     variables = Variables(environ, read_dotenv(root / ".env"))
+    if config_key is not None:
+        _check_invoke_variables(variables, config_key)
     environment = _named("environment", "DBTASKS_ENV", values, sources, variables) or "development"
+    if not environment.isprintable():  # a byte-order mark would make production another name
+        raise UsageError(
+            f"the environment {environment!r} has characters that are not printable",
+            hint="type the name again, in DBTASKS_ENV or in Invoke's configuration",
+        )
+    given = origin != TASKS and (values["url"] is not None or values["engine"] is not None)
+    database = database or (DEFAULT if given else None)  # a program wins over DBTASKS_DATABASE too
     alias = database or _named("database", "DBTASKS_DATABASE", values, sources, variables)
     if database:
-        sources["database"] = "--database"
-    databases = _declared(values, sources)
+        sources["database"] = "--database" if origin == TASKS else origin
     alias = alias or DEFAULT
+    databases = _declared(values, sources, from_program=origin != TASKS)
+    if given:
+        _give(databases, alias)
     if alias not in databases and alias != ALL:
         databases[alias] = _undeclared(alias, databases, variables)
     return Settings(
@@ -147,10 +208,10 @@ def resolve(
         database=alias,
         metadata=_references(values["metadata"]),
         seeds=_seeds(values["seeds"]),
-        default_model=values["default_model"],
         alembic=root / values["alembic"],
-        heads=values["heads"],
-        app=values["app"],
+        **{
+            name: values[name] for name in ("default_model", "heads", "reflect", "app", "bootstrap")
+        },
         databases=databases,
         variables=variables,
         sources=sources,
@@ -158,49 +219,63 @@ def resolve(
 
 
 def known_environment(name: str) -> str:
-    """Return an environment's name; production is that in any case, as the guards hang on it."""
-    return PRODUCTION if name.lower() == PRODUCTION else name
+    """Return an environment's name without blanks around it; the guards depend on PRODUCTION."""
+    name = name.strip()
+    return PRODUCTION if name.lower() in PRODUCTION_NAMES else name
 
 
-def read_dotenv(path: Path) -> Mapping[str, str]:
-    """Return what a .env file says, without putting it into the process's environment."""
-    if not path.exists():
-        return {}
-    from dotenv import dotenv_values  # only a project that has a .env pays for it
-    from dotenv.parser import parse_stream
-
-    try:
-        with path.open(encoding="utf-8") as stream:
-            wrong = [one.original.line for one in parse_stream(stream) if one.error]
-        found = {} if wrong else dotenv_values(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise LocalFailure(
-            f"cannot read {path}: {error}", hint="it should be a text file of NAME=value lines"
-        ) from error
-    if wrong:
-        raise UsageError(
-            f"{path}, line {wrong[0]}, is no NAME=value", hint="mend the line, or its quotes"
-        )
-    return {name: value or "" for name, value in found.items()}
-
-
-def _layer(options: Options, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Lay Invoke's configuration over the options; None there means not set."""
+def _layer(
+    options: Options, config: Mapping[str, Any], origin: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Lay Invoke's configuration over the options of tasks.py; None there means not set."""
+    _check_names(config)
     defaults = Options()
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for name in CONFIGURABLE:
         given = getattr(options, name, None)
         values[name] = given
-        sources[name] = "default" if given == getattr(defaults, name, None) else "tasks.py"
-        if config.get(name) is not None:
-            if config[name] == "":
-                raise UsageError(
-                    f"{name} is empty in Invoke's configuration",
-                    hint=f"give {name} a value, or unset it",
-                )
-            values[name], sources[name] = config[name], "invoke configuration"
+        sources[name] = "default" if given == getattr(defaults, name, None) else origin
+        if config.get(name) is None or sources[name] not in ("default", TASKS):
+            continue
+        if isinstance(config[name], str) and not config[name].strip():
+            raise UsageError(
+                f"{name} is empty in Invoke's configuration",
+                hint=f"give {name} a value, or unset it",
+            )
+        values[name], sources[name] = config[name], "invoke configuration"
     return values, sources
+
+
+def _check_names(config: Mapping[str, Any]) -> None:
+    """Refuse a key that is nearly one of ours: a misspelt setting must not become a default."""
+    for name in config:
+        folded = str(name).lower().replace("-", "_")
+        near = get_close_matches(folded, CONFIGURABLE, n=1, cutoff=0.85)
+        if near and name not in CONFIGURABLE:
+            raise UsageError(
+                f"{name!r} in Invoke's configuration is not a setting",
+                hint=f"did you mean {near[0]}? docs/settings.md lists the settings",
+            )
+
+
+def _check_invoke_variables(variables: Variables, config_key: str) -> None:
+    """Refuse a variable that is meant for Invoke's configuration, and that Invoke does not read."""
+    prefix = f"INVOKE_{config_key}_".upper()
+    known = {f"{prefix}{name}".upper() for name in CONFIGURABLE}
+    for values, source in variables.sources:
+        names = [name for name in values if name.upper().startswith(prefix)]
+        for name in names:
+            if source == "environment" and name in known:
+                continue
+            near = get_close_matches(name.upper(), known, n=1, cutoff=0.9)
+            if near or name.upper().startswith(f"{prefix}DATABASES_"):
+                raise UsageError(
+                    f"{name} ({source}) is not read",
+                    hint="Invoke reads "
+                    + (f"{near[0]} from the environment" if near else "databases from invoke.yaml")
+                    + "; .env holds DATABASE_URL, DBTASKS_ENV and DBTASKS_DATABASE",
+                )
 
 
 def _check_types(values: Mapping[str, Any]) -> None:
@@ -214,7 +289,9 @@ def _check_types(values: Mapping[str, Any]) -> None:
         ("databases", (Mapping,), "a dict of dicts by alias"),
         ("alembic", (str,), "a path"),
         ("heads", (int,), "the number of heads that the history has"),
+        ("reflect", (bool,), "True or False"),
         ("app", (str,), '"module:factory"'),
+        ("bootstrap", (str,), '"module:function"'),
     ):
         if values[name] is not None and not isinstance(values[name], kinds):
             raise UsageError(
@@ -240,19 +317,22 @@ def _named(
     if found is not None:
         sources[name] = found[1]
         return found[0]
-    value = values[name]
-    return None if value is None else str(value)
+    return None if values[name] is None else str(values[name])
 
 
-def _declared(values: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Database]:
+def _declared(
+    values: Mapping[str, Any], sources: Mapping[str, str], *, from_program: bool
+) -> dict[str, Database]:
     databases = {
         DEFAULT: Database(
             alias=DEFAULT,
             url_variable=values["url_variable"],
             url=values["url"],
-            url_origin=sources["url"],
+            url_origin=sources["engine" if values["url"] is None else "url"],
             default_url=values["default_url"],
             read_only=False,
+            from_program=from_program,
+            engine=values["engine"],
         )
     }
     for alias, given in values["databases"].items():
@@ -270,8 +350,19 @@ def _declared(values: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str
             url_origin=sources["databases"],
             default_url=given.get("default_url"),
             read_only=bool(given.get("read_only", False)),
+            from_program=from_program,
+            engine=given.get("engine"),
         )
     return databases
+
+
+def _give(databases: dict[str, Database], alias: str) -> None:
+    """Let a program's `url=` or `engine=` be that of the database that it names."""
+    given = databases[DEFAULT]
+    if alias not in databases:
+        databases[alias] = replace(given, alias=alias)
+    elif not databases[alias].is_given:
+        databases[alias] = replace(databases[alias], url=given.url, engine=given.engine)
 
 
 def variable_of(alias: str) -> str:
@@ -290,24 +381,11 @@ def _undeclared(alias: str, declared: Mapping[str, Database], variables: Variabl
 
 
 def _references(metadata: str | Sequence[str] | None) -> tuple[str, ...]:
-    if metadata is None:
-        return ()
-    return (metadata,) if isinstance(metadata, str) else tuple(metadata)
+    return (metadata,) if isinstance(metadata, str) else tuple(metadata or ())
 
 
 def _seeds(seeds: str | Mapping[str, str] | None) -> Mapping[str, str]:
-    if seeds is None:
-        return {}
-    return {DEFAULT: seeds} if isinstance(seeds, str) else dict(seeds)
-
-
-def _call_url(alias: str, url: UrlSource) -> str:
-    value = url() if callable(url) else url
-    # A sqlalchemy.URL hides its password as text; this is how it gives the whole.
-    text = value.render_as_string(False) if hasattr(value, "render_as_string") else str(value or "")
-    if not text.strip():
-        raise UsageError(f"the URL of database {alias!r} is empty", hint="see url= in tasks.py")
-    return text.strip()
+    return {DEFAULT: seeds} if isinstance(seeds, str) else dict(seeds or {})
 
 
 def _no_url(database: Database) -> UsageError:

@@ -17,8 +17,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from conftest import Database
 from dbtasks import Project
+from dbtasks.engines.base.comparison import ORDER
 from dbtasks.errors import UsageError
-from dbtasks.lookups.conditions import LOOKUPS, ORDER, TEXT, split_list
+from dbtasks.lookups.conditions import LOOKUPS, TEXT, split_list
 from dbtasks.records import query
 
 

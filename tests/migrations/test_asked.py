@@ -48,7 +48,7 @@ def test_an_empty_text_and_sql_may_be_typed(
     add_column(company, LOGIN)
     code, shown = terminal("makemigrations", answer=f"{typed}\n")
     assert code == 0, shown
-    assert "'' for the empty text, sql:EXPRESSION" in shown
+    assert "('' = empty string, sql:EXPR = SQL expression, Enter = cancel): " in shown
     assert office("migrate").code == 0
     found = rows(database, "SELECT login FROM employee ORDER BY name")
     assert [one for (one,) in found] == stored
@@ -61,7 +61,7 @@ def test_nothing_typed_stops(office: Inv, company: Path, terminal: Terminal) -> 
     add_column(company, LOGIN.replace("login", "room"))
     code, shown = terminal("makemigrations", answer="\n")
     assert (code, len(revisions(company))) == (3, 1), shown
-    assert shown.count("nothing to stop") == 1
+    assert shown.count("Enter = cancel") == 1
     assert office("makemigrations", "--check").code == 1
 
 
@@ -120,7 +120,7 @@ def test_of_a_table_it_is_told_what_breaks_and_how_to_do_without(
     office: Inv, company: Path, terminal: Terminal
 ) -> None:
     change(company, '"employee"', '"staff"')
-    code, shown = terminal("makemigrations", answer="y\n")
+    code, shown = terminal("makemigrations", answer="?\ny\n")
     assert code == 0, shown
     assert 'without a migration: __tablename__ = "employee" leaves the table as it is' in shown
     assert "while old code still runs, it asks for employee, and fails" in shown

@@ -85,3 +85,18 @@ def test_our_tables_are_not_made_before_they_are_needed(
     ):
         assert inv(*command, cwd=generic, env=env).code == 0
     assert own_tables(database) == []
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_an_env_py_that_names_no_models(inv: Inv, generic: Path, database: Database) -> None:
+    """Alembic's template has `target_metadata = None`; tasks.py says what the models are."""
+    env = generic / "alembic" / "env.py"
+    named = "target_metadata = Base.metadata"
+    assert named in env.read_text()
+    env.write_text(env.read_text().replace(named, "target_metadata = None"))
+    given = {"DATABASE_URL": database.url}
+    assert inv("makemigrations", "--check", cwd=generic, env=given).out == "No changes.\n"
+    tasks = generic / "tasks.py"
+    tasks.write_text("from dbtasks.tasks import collection\n\nnamespace = collection()\n")
+    refused = inv("makemigrations", "--check", cwd=generic, env=given)
+    assert (refused.code, "metadata=" in refused.err) == (2, True), refused

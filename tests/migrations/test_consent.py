@@ -142,4 +142,4 @@ def test_a_revision_that_is_rejected_tells_what_to_run_again(
     arguments = () if forwards else ("--no-input",)
     failed = inv(*command.split(), *arguments, env=url)
     assert failed.code != 0
-    assert f"hint: mend {path.name}, then: inv {command.replace('=+', ' +')}\n" in failed.err
+    assert f"hint: fix {path.name}, then: inv {command.replace('=+', ' +')}\n" in failed.err

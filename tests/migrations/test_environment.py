@@ -57,6 +57,28 @@ def test_without_tasks_py_the_environment_is_enough(
     assert (company / "other.db").is_file()
 
 
+@pytest.mark.parametrize("file", ["alembic.ini", None])
+def test_url_that_a_program_sets_wins(company: Path, tmp_path: Path, file: str | None) -> None:
+    """Alembic's own recipe for tests; the URL that stands in alembic.ini is not one of these."""
+    with (company / "alembic.ini").open("a") as ini:
+        ini.write("sqlalchemy.url = driver://user:pass@localhost/dbname\n")
+    program = (
+        "from alembic import command\n"
+        "from alembic.config import Config\n"
+        f"config = Config({file!r})\n"
+        "config.set_main_option('script_location', 'migrations')\n"
+        "config.set_main_option('prepend_sys_path', 'src')\n"
+        f"config.set_main_option('sqlalchemy.url', 'sqlite:///{tmp_path}/test.db')\n"
+        "command.upgrade(config, 'head')\n"
+    )
+    (company / "run.py").write_text(program)
+    environ = clean_environment() | {"DATABASE_URL": "sqlite:///development.db"}
+    done = warm.run("run", cwd=company, env=environ)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "test.db").is_file()
+    assert not (company / "development.db").exists()
+
+
 def test_sql_needs_no_database(alembic: Callable[..., str]) -> None:
     text = alembic("upgrade", "head", "--sql", url="postgresql://nobody@nowhere.invalid/none")
     assert "CREATE TABLE employee" in text

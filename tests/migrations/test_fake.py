@@ -61,6 +61,15 @@ def test_initial_that_stands_is_recorded_and_the_rest_runs(
     assert tables(project) == {"alembic_version", "department", "employee", "place"}
 
 
+def test_initial_that_exists_is_not_to_be_run(project: Project) -> None:
+    make(project, department())
+    with pytest.raises(DbtasksError, match="already exists") as raised:
+        migrations.migrate(project)
+    if isinstance(raised.value, Rejected):
+        assert raised.value.hint is not None
+        assert "inv migrate --fake-initial; if not, fix 0001" in raised.value.hint
+
+
 def test_initial_that_does_not_stand_is_run(project: Project) -> None:
     plan = migrations.migrate(project, fake_initial=True)
     assert [step.faked for step in plan.steps] == [False]
@@ -124,5 +133,5 @@ def test_each_revision_commits_backwards_too(company: Path, project: Project) ->
     migrations.migrate(project)
     with pytest.raises(DbtasksError) as caught:
         migrations.migrate(project, to="base", per_revision=True)
-    assert caught.value.state == "1 of 3 applied"
+    assert caught.value.state == "1 of 3 reverted"
     assert applied(project) == [FIRST, "0002_broken"]

@@ -12,6 +12,7 @@ from alembic.util import CommandError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from dbtasks import bytecode
 from dbtasks.migrations import files
 from dbtasks.migrations.files import find_heads, read_files
 
@@ -114,14 +115,15 @@ def tupled(value: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
 def asked(folder: Path) -> dict[str, tuple[object, ...]]:
     """Return what Alembic says of the files in a folder."""
     scripts = ScriptDirectory(str(folder), version_locations=[str(folder)])
-    return {
-        one.revision: (
-            tupled(one.down_revision),
-            set(one._orig_branch_labels),
-            tupled(one.dependencies),
-        )
-        for one in scripts._load_revisions()
-    }
+    with bytecode.current(folder.glob("*.py")):
+        return {
+            one.revision: (
+                tupled(one.down_revision),
+                set(one._orig_branch_labels),
+                tupled(one.dependencies),
+            )
+            for one in scripts._load_revisions()
+        }
 
 
 def read(folder: Path) -> dict[str, tuple[object, ...]] | None:

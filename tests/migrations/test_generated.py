@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+import changes_of_attributes
 import changes_of_columns
 import changes_of_constraints
 from cases import ALL, ROWS, SERVERS, Case, parent
@@ -13,7 +14,11 @@ from dbtasks.errors import DbtasksError, UsageError
 from dbtasks.migrations.making.questions import Answers
 from worlds import CONVENTION, World
 
-CASES = (*changes_of_columns.CHANGES, *changes_of_constraints.CHANGES)
+CASES = (
+    *changes_of_columns.CHANGES,
+    *changes_of_constraints.CHANGES,
+    *changes_of_attributes.CHANGES,
+)
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
@@ -30,11 +35,13 @@ def test_an_operation_is_made_applied_and_reversed(case: Case, world: World) -> 
     head = CONVENTION if case.convention else ""
     world.models(head + case.before)
     world.make()
+    assert world.missing() == []
     world.run(case.rows)
     counted, schema = world.counts(), world.schema()
     world.models(head + case.after)
     answers = Answers(case.renames, case.dropped, case.defaults, case.expressions)
     source = world.make(answers)
+    assert world.missing() == []
     after, changed = world.counts(), world.schema()
     assert {name: after[name] for name in counted if name in after} == {
         name: number for name, number in counted.items() if name in after
@@ -96,7 +103,7 @@ def test_a_value_that_is_no_parent_is_told_where_it_is_applied(world: World) -> 
 
 WITHOUT_PARENT = {
     "sqlite": ("give those rows another value in the migration", "rolled back"),
-    "postgresql": ("mend {0.path.name}, then: inv migrate", "rolled back"),
+    "postgresql": ("fix {0.path.name}, then: inv migrate", "rolled back"),
     "mariadb": ("inv migrate --resume; or take back what is applied", "stopped part way"),
 }
 

@@ -1,50 +1,25 @@
-"""migrate, killed at any statement: nothing is torn, or the journal says exactly what is.
+"""migrate and other commands, killed anywhere: nothing is torn, or the next run finishes it.
 
-A few points of each kind; `benchmarks/killed.py` goes over all of them.
+A few points of each; `benchmarks/interrupted.py --faults KILL` goes over more.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-from conftest import KINDS, clean_environment, fresh_database
-from kills import Survey
+import syscalls
+from conftest import Database, clean_environment
 
-POINTS = 3
+POINTS = 2
 
 
-@pytest.mark.parametrize(
-    ("kind", "options"),
-    [
-        ("sqlite", ()),
-        ("sqlite", ("--per-revision",)),
-        ("postgresql", ()),
-        ("postgresql", ("--per-revision",)),
-        ("mariadb", ()),
-    ],
-    ids=lambda one: one if isinstance(one, str) else " ".join(one),
-)
-def test_killed_at_some_points(
-    request: pytest.FixtureRequest,
-    company: Path,
-    tmp_path: Path,
-    kind: str,
-    options: tuple[str, ...],
-) -> None:
-    @contextmanager
-    def fresh() -> Iterator[str]:
-        folder = tmp_path / uuid4().hex
-        folder.mkdir()
-        with fresh_database(request, folder, kind, KINDS[kind]) as database:
-            yield database.url
-
-    survey = Survey(company, clean_environment(), fresh, *options, transactional=kind != "mariadb")
-    count = survey.count()
-    points = POINTS - len(options)
-    step = count // points
-    faults = {at: survey.faults_at(at) for at in range(step - step // 3, count, step)}
-    assert len(faults) == points
-    assert [one for one in faults.items() if one[1]] == []
+@pytest.mark.parametrize("name", ["migrate", "migrate --per-revision", "loaddata", "update"])
+def test_killed_at_some_points(name: str, company: Path, database: Database) -> None:
+    try:
+        syscalls.library()
+    except syscalls.NoCompilerError as error:
+        pytest.skip(f"no C compiler: {error}")
+    with syscalls.stage(company, clean_environment(), database.url, name) as stage:
+        points = syscalls.spread(stage.count(syscalls.KILL), POINTS)
+        faults = [fault for at in points for fault in stage.faults_at(syscalls.KILL, at)]
+    assert not faults, "\n".join(faults)

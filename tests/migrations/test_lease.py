@@ -5,15 +5,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import NullPool, create_engine, make_url, text
+from sqlalchemy import Connection, NullPool, create_engine, make_url, text
 
 from conftest import Result, clean_environment
+from dbtasks.engines import backend_for
 from races import CHANGES, NOTE, faults, plant
 from trees import add_revision
 
@@ -51,11 +52,11 @@ def field(request: pytest.FixtureRequest) -> Field:
 
 
 @pytest.fixture
-def napping(company: Path, field: Field, inv: Callable[..., Result]) -> Path:
+def napping(company: Path, field: Field, inv_process: Callable[..., Result]) -> Path:
     """Return a project of five revisions; the first is applied, the next begins with a nap."""
     plant(company)
     write_slow(company, NAP, NOTE.format(SLOW), CHANGES[SLOW])
-    done = inv("migrate", "--to", "0001_applied", env={"DATABASE_URL": field.other})
+    done = inv_process("migrate", "--to", "0001_applied", env={"DATABASE_URL": field.other})
     assert done.code == 0, done.err
     return company
 
@@ -103,24 +104,24 @@ def last_beat(field: Field) -> float:
     return float(ask(field, f"SELECT beat FROM {field.lease}"))
 
 
-def take_over(root: Path, field: Field, inv: Callable[..., Result]) -> float:
+def take_over(root: Path, field: Field, inv_process: Callable[..., Result]) -> float:
     """Migrate in the place of a holder that is gone, and return when that had the lease.
 
     Where the holder has left a part of its revision, migrate refuses, and goes on when told to.
     """
     other = {"DATABASE_URL": field.other}
-    done = inv("migrate", "--wait", "60", env=other, timeout=120)
+    done = inv_process("migrate", "--wait", "60", env=other, timeout=120)
     refused = time.time()
     if done.code in (3, 6):
         assert SLOW in done.err
         assert "--resume" in done.err
-        done = inv("migrate", "--resume", env=other, timeout=120)
+        done = inv_process("migrate", "--resume", env=other, timeout=120)
     assert (done.code, done.err.count("error:")) == (0, 0), done
     return min(refused, (root / "napping").stat().st_mtime)
 
 
 def test_the_lease_of_a_killed_holder_is_taken_after_it_has_expired(
-    napping: Path, field: Field, inv: Callable[..., Result]
+    napping: Path, field: Field, inv_process: Callable[..., Result]
 ) -> None:
     """It has made a table, which only PostgreSQL takes back."""
     write_slow(napping, CHANGES[SLOW], NAP, NOTE.format(SLOW))
@@ -131,18 +132,18 @@ def test_the_lease_of_a_killed_holder_is_taken_after_it_has_expired(
         holder.wait()
         beat = last_beat(field)
         assert beat > started
-        taken = take_over(napping, field, inv)
+        taken = take_over(napping, field, inv_process)
     assert taken >= beat + LIFE
     assert faults(field.direct) == []
 
 
 def test_a_holder_that_sleeps_too_long_applies_nothing_more(
-    napping: Path, field: Field, inv: Callable[..., Result]
+    napping: Path, field: Field, inv_process: Callable[..., Result]
 ) -> None:
     with holding(napping, field.holder, nap=1) as holder:
         os.kill(holder.pid, signal.SIGSTOP)
         beat = last_beat(field)
-        taken = take_over(napping, field, inv)
+        taken = take_over(napping, field, inv_process)
         assert taken >= beat + LIFE
         assert faults(field.direct) == []
         holder.send_signal(signal.SIGCONT)
@@ -153,13 +154,39 @@ def test_a_holder_that_sleeps_too_long_applies_nothing_more(
 
 
 def test_a_holder_that_is_slow_keeps_its_lease(
-    napping: Path, field: Field, inv: Callable[..., Result]
+    napping: Path, field: Field, inv_process: Callable[..., Result]
 ) -> None:
     """It is renewed: whoever waits longer than a lease lives does not get it."""
     with holding(napping, field.holder, nap=LIFE + 3) as holder:
-        done = inv("migrate", "--wait", "60", env={"DATABASE_URL": field.other}, timeout=120)
+        done = inv_process(
+            "migrate", "--wait", "60", env={"DATABASE_URL": field.other}, timeout=120
+        )
         out, err = holder.communicate(timeout=PATIENCE)
     assert (done.code, holder.returncode) == (0, 0), (done, err)
     assert f"Applying {SLOW} ... OK" in out
     assert "Applying" not in done.out
     assert faults(field.direct) == []
+
+
+def test_the_connection_of_another_server_is_not_the_holder_s(galera: Sequence[str]) -> None:
+    """Each server counts its connections from one, so that two of a cluster meet."""
+    backend = backend_for(galera[0], "a test", Path())
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connected(url)) for url in galera]
+        holder = max(connections, key=number_of)
+        first = connections.index(holder)
+        urls = galera[first], galera[first - 1]
+        other = stack.enter_context(connected(urls[1]))
+        while number_of(holder) != number_of(other):  # another test may connect meanwhile
+            behind = number_of(holder) > number_of(other)
+            fresh = stack.enter_context(connected(urls[behind]))
+            holder, other = (holder, fresh) if behind else (fresh, other)
+        assert not backend.is_busy(other, backend.connection_id(holder))
+
+
+def connected(url: str) -> Connection:
+    return create_engine(url, poolclass=NullPool).connect()
+
+
+def number_of(connection: Connection) -> int:
+    return int(connection.scalar(text("SELECT CONNECTION_ID()")) or 0)

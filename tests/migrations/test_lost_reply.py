@@ -24,7 +24,12 @@ def applied(project: Project) -> list[str]:
 
 
 def migrate_cut(
-    inv: Inv, database: Database, *options: str, when: str, number: int = 1, closes: bool = False
+    inv_process: Inv,
+    database: Database,
+    *options: str,
+    when: str,
+    number: int = 1,
+    closes: bool = False,
 ) -> Result:
     url = make_url(database.url)
     assert url.host
@@ -32,33 +37,37 @@ def migrate_cut(
     with cutting((url.host, url.port), when=when, number=number, closes=closes) as cut:
         through = url.set(host="127.0.0.1", port=cut.port)
         shown = through.render_as_string(hide_password=False)
-        done = inv("migrate", *options, env={"DATABASE_URL": shown})
+        done = inv_process("migrate", *options, env={"DATABASE_URL": shown})
         assert cut.cut
     assert "Traceback" not in done.err
     return done
 
 
 @postgresql
-def test_done_is_done(database: Database, project: Project, inv: Inv) -> None:
-    done = migrate_cut(inv, database, when="after")
+def test_done_is_done(database: Database, project: Project, inv_process: Inv) -> None:
+    done = migrate_cut(inv_process, database, when="after")
     assert done.code == 0, done.err
     assert applied(project) == [FIRST]
 
 
 @postgresql
-def test_not_done_is_told_as_rolled_back(database: Database, project: Project, inv: Inv) -> None:
-    done = migrate_cut(inv, database, when="before")
+def test_not_done_is_told_as_rolled_back(
+    database: Database, project: Project, inv_process: Inv
+) -> None:
+    done = migrate_cut(inv_process, database, when="before")
     assert done.code == 5
     assert LOST in done.err
     assert "state: rolled back, 0 of 1 applied" in done.err
     assert applied(project) == []
-    assert inv("migrate", env={"DATABASE_URL": database.url}).code == 0
+    assert inv_process("migrate", env={"DATABASE_URL": database.url}).code == 0
 
 
 @postgresql
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_nobody_can_be_asked(database: Database, project: Project, inv: Inv, when: str) -> None:
-    done = migrate_cut(inv, database, when=when, closes=True)
+def test_nobody_can_be_asked(
+    database: Database, project: Project, inv_process: Inv, when: str
+) -> None:
+    done = migrate_cut(inv_process, database, when=when, closes=True)
     assert done.code == 7
     assert LOST in done.err
     assert "state: unknown" in done.err
@@ -79,19 +88,19 @@ def test_one_of_several_commits(
     company: Path,
     database: Database,
     project: Project,
-    inv: Inv,
+    inv_process: Inv,
     when: str,
     number: int,
     code: int,
     state: str,
 ) -> None:
     add_revision(company, "0002_place", PLACE)
-    done = migrate_cut(inv, database, "--per-revision", when=when, number=number)
+    done = migrate_cut(inv_process, database, "--per-revision", when=when, number=number)
     assert (done.code, state in done.err) == (code, True), done.err
     assert "FAILED" not in done.out or code
     after = number if when == "after" else number - 1
     assert applied(project) == [FIRST, "0002_place"][:after]
-    assert inv("migrate", env={"DATABASE_URL": database.url}).code == 0
+    assert inv_process("migrate", env={"DATABASE_URL": database.url}).code == 0
 
 
 BLOCK = """
@@ -103,18 +112,18 @@ with op.get_context().autocommit_block():
 @postgresql
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_commit_before_a_block(
-    company: Path, database: Database, project: Project, inv: Inv, when: str
+    company: Path, database: Database, project: Project, inv_process: Inv, when: str
 ) -> None:
     add_revision(company, "0002_place", f"{PLACE}\n{BLOCK.strip()}")
-    done = migrate_cut(inv, database, when=when)
+    done = migrate_cut(inv_process, database, when=when)
     if when == "before":
         assert (done.code, "state: rolled back, 0 of 2 applied" in done.err) == (5, True), done.err
-        assert inv("migrate", env={"DATABASE_URL": database.url}).code == 0
+        assert inv_process("migrate", env={"DATABASE_URL": database.url}).code == 0
     else:
         assert done.code == 6, done.err
         assert "state: 1 of 2 applied, 0002_place stopped part way" in done.err
         assert "operation 1 is applied" in done.err
-        assert inv("migrate", "--resume", env={"DATABASE_URL": database.url}).code == 0
+        assert inv_process("migrate", "--resume", env={"DATABASE_URL": database.url}).code == 0
     assert applied(project) == [FIRST, "0002_place"]
 
 
@@ -122,12 +131,12 @@ def test_commit_before_a_block(
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", range(1, 12, 2))
 def test_every_commit_without_transactional_ddl(
-    company: Path, database: Database, project: Project, inv: Inv, when: str, number: int
+    company: Path, database: Database, project: Project, inv_process: Inv, when: str, number: int
 ) -> None:
     """Whatever is claimed, the database is so, and the way out that is named works."""
     rows = 'op.execute("INSERT INTO place VALUES (1)")'
     add_revision(company, "0002_place", f"{PLACE}\n{rows}")
-    done = migrate_cut(inv, database, when=when, number=number)
+    done = migrate_cut(inv_process, database, when=when, number=number)
     direct = {"DATABASE_URL": database.url}
     has = len(applied(project))
     if done.code == 0:
@@ -136,8 +145,8 @@ def test_every_commit_without_transactional_ddl(
         assert done.code in (5, 6), done.err
         assert f"{has} of 2 applied" in done.err
         assert done.err.count("stopped part way") <= 1
-        again = inv("migrate", env=direct)
+        again = inv_process("migrate", env=direct)
         assert again.code == (3 if done.code == 6 else 0), done.err + again.err
-        assert inv("migrate", "--resume", env=direct).code == 0
+        assert inv_process("migrate", "--resume", env=direct).code == 0
     with project.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM place").scalar() == 1

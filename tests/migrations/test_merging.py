@@ -64,7 +64,7 @@ def test_sides_that_do_not_go_together_are_not_merged(office: Inv, company: Path
         r"(0003_same|0002_nick) cannot be replayed: .*nick.*; nor do they the other way round\n",
         refused.err,
     )
-    assert "hint: mend 000" in refused.err
+    assert "hint: fix 000" in refused.err
     assert "0003_same:\n  0002_floor: add_column department\n  0003_same: add_" in refused.out
     assert not [*company.rglob("0004*")]
 
@@ -76,7 +76,7 @@ def test_sides_that_go_together_the_other_way_round_are_told_so(office: Inv, com
     shown = office("makemigrations", "--merge", "--no-input")
     assert shown.code == 3, shown
     assert "after 0002_bob, 0002_ann cannot be replayed: " in shown.err
-    assert "hint: put 0002_bob after it: inv makemigrations --rebase 0002_bob; or mend" in shown.err
+    assert "hint: put 0002_bob after it: inv makemigrations --rebase 0002_bob; or fix" in shown.err
     assert "0002_ann has SQL of its own: see that it goes with the other side" in shown.err
     assert office("makemigrations", "--rebase", "0002_bob", "--no-input").code == 0
     assert office("migrate").code == 0
@@ -89,7 +89,7 @@ def test_a_side_that_does_not_run_by_itself_is_not_called_apart(office: Inv, com
     refused = office("makemigrations", "--merge")
     assert refused.code == 8, refused
     assert "error: 0003_wrong cannot be replayed: " in refused.err
-    assert "hint: mend it: each revision has to run on an empty database" in refused.err
+    assert "hint: fix it: each revision has to run on an empty database" in refused.err
 
 
 def test_a_head_that_another_depends_on_is_joined_with_it_first(

@@ -9,6 +9,7 @@ from dbtasks import Project, migrations
 from dbtasks.errors import (
     DbtasksError,
     PartlyApplied,
+    ProjectFailed,
     Refused,
     Rejected,
     Unreachable,
@@ -179,7 +180,7 @@ def test_exception_of_a_revision_is_the_projects_own(company: Path, project: Pro
     add_revision(company, "0002_raises", 'raise KeyError("colour")')
     with pytest.raises(DbtasksError, match="0002_raises raised KeyError: 'colour'") as caught:
         migrations.migrate(project)
-    assert caught.value.exit_code == 70
+    assert caught.value.exit_code == 2
     assert "0002_raises.py" in caught.value.message
 
 
@@ -275,6 +276,44 @@ def test_one_transaction_a_revision_keeps_whole_revisions(company: Path, project
         migrations.migrate(project)
     assert caught.value.state == "2 of 3 applied"
     assert applied(project) == [FIRST, "0002_fine"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_more_steps_than_revisions(company: Path, project: Project) -> None:
+    add_revision(company, "0002_more")
+    migrations.migrate(project, to=FIRST)
+    for work, words in {
+        lambda: migrations.rollback(project, steps=2): "1 revision is applied, not 2",
+        lambda: migrations.redo(project, steps=3): "1 revision is applied, not 3",
+        lambda: migrations.migrate(project, to="+2"): "1 revision is pending, not 2",
+    }.items():
+        with pytest.raises(UsageError, match=f"^{words}$"):
+            work()
+    migrations.rollback(project)
+    with pytest.raises(UsageError, match=r"^no revisions are applied$"):
+        migrations.rollback(project)
+    migrations.migrate(project)
+    with pytest.raises(UsageError, match=r"^no revisions are pending$"):
+        migrations.migrate(project, to="+1")
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("per_revision", [False, True])
+def test_state_says_what_was_reverted(
+    company: Path, project: Project, *, per_revision: bool
+) -> None:
+    if per_revision:
+        env = company / "migrations" / "env.py"
+        env.write_text(
+            env.read_text().replace("metadata)", "metadata, transaction_per_migration=True)")
+        )
+    add_revision(company, "0002_broken", downgrade="1 / 0")
+    add_revision(company, "0003_fine", after="0002_broken")
+    migrations.migrate(project)
+    with pytest.raises(ProjectFailed) as caught:
+        migrations.rollback(project, steps=2)
+    expected = "1 of 2 reverted" if per_revision else "rolled back, 0 of 2 reverted"
+    assert caught.value.state == expected
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

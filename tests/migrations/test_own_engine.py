@@ -115,7 +115,7 @@ def test_env_that_does_not_commit_is_told(
     """Plain Alembic says that it has upgraded, and rolls back."""
     root = copy("generic")
     write_env(root, database.url, before='connection.execute(text("SELECT 1"))')
-    failed = run(root, "migrate", code=70)
+    failed = run(root, "migrate", code=2)
     assert "env.py has not committed" in failed.err
     assert "state: rolled back" in failed.err
     assert tables(database) == set()
@@ -125,7 +125,7 @@ def test_env_that_does_not_commit_is_told(
 def test_env_that_runs_nothing_is_told(copy: Callable[[str], Path], run: Inv) -> None:
     root = copy("generic")
     (root / "alembic" / "env.py").write_text('print("not ready yet")\n')
-    failed = run(root, "migrate", "--check", code=70)
+    failed = run(root, "migrate", "--check", code=2)
     assert "env.py runs no migrations" in failed.err
     assert failed.out == ""
 

@@ -195,7 +195,7 @@ def test_where_the_rows_are_in_the_way_it_says_what_is_done(
     rows_only = 'if op.get_bind().scalar(sa.text("SELECT count(*) FROM employee")): raise KeyError'
     add_revision(company, "0002_theirs", rows_only)
     failed = office("makemigrations", "--rebase", "0002_nick", "--no-input")
-    assert failed.code == 70, failed
+    assert failed.code == 2, failed
     assert "Reverting 0002_nick ... OK" in failed.out
     state = failed.err.splitlines()[-1]
     assert state.startswith("state: reverted: 0002_nick; the files are 0003_nick.py now; then: ")
@@ -251,17 +251,17 @@ def departments(database: Database) -> list[tuple[object, ...]]:
 
 
 HIRED = [("0002_bob",), ("0003_bob",), ("Engineering",)]
-CHANGES = 8
-"""The note written, two files with two changes each, their two names, and the note removed."""
+CHANGES = 9
+"""The note, two files and a part of each, their two names, and the note removed."""
 
 MOVED = [f"{FIRST}.py", "0002_theirs.py", "0003_bob.py", "0004_bob.py"]
 
 
-def kill(office: Inv, tmp_path: Path, at: int) -> bool:
+def kill(office_process: Inv, tmp_path: Path, at: int) -> bool:
     """Rebase, killed before a change of files; whether there were as many."""
     (tmp_path / "sitecustomize.py").write_text(KILLER)
     env = {"KILLED_AT": str(at), "PYTHONPATH": str(tmp_path)}
-    done = office("makemigrations", "--rebase", "0002_bob", "--no-input", env=env)
+    done = office_process("makemigrations", "--rebase", "0002_bob", "--no-input", env=env)
     assert done.code in (0, -9), done
     return done.code != 0
 
@@ -277,7 +277,7 @@ def is_whole_or_refused(versions: Path) -> bool:
 
 @pytest.mark.parametrize("has_mine", [True, False])
 def test_killed_between_its_files_it_is_finished(
-    office: Inv, company: Path, database: Database, tmp_path: Path, has_mine: bool
+    office_process: Inv, company: Path, database: Database, tmp_path: Path, has_mine: bool
 ) -> None:
     hire(company)
     folder, kept = company / "migrations", tmp_path / "kept"
@@ -288,50 +288,95 @@ def test_killed_between_its_files_it_is_finished(
     }
     every = has_mine and database.kind == "sqlite"
     for at in range(1, CHANGES + 1) if every else (4, 7):
-        assert not has_mine or office("migrate").code == 0
+        assert not has_mine or office_process("migrate").code == 0
         add_revision(company, "0002_theirs", **floor)
-        assert kill(office, tmp_path, at)
+        assert kill(office_process, tmp_path, at)
         assert is_whole_or_refused(folder / "versions"), at
-        killed = office("migrate")
+        killed = office_process("migrate")
         assert killed.code == 3, (at, killed)
         if at > 1:  # before, nothing has begun
             assert "hint: finish it: inv makemigrations --rebase 0002_bob" in killed.err
-        again = office("makemigrations", "--rebase", "0002_bob", "--no-input")
+        again = office_process("makemigrations", "--rebase", "0002_bob", "--no-input")
         assert again.code == 0, (at, again)
         assert revisions(company) == MOVED
         assert not [*company.rglob(".*")]
-        assert office("migrate").code == 0
+        assert office_process("migrate").code == 0
         assert departments(database) == HIRED
-        assert office("migrate", "--to", FIRST, "--no-input").code == 0
+        assert office_process("migrate", "--to", FIRST, "--no-input").code == 0
         assert departments(database) == [("Engineering",)]
         shutil.rmtree(folder)
         shutil.copytree(kept, folder)
     add_revision(company, "0002_theirs", **floor)
-    assert not kill(office, tmp_path, CHANGES + 1)
+    assert not kill(office_process, tmp_path, CHANGES + 1)
     assert revisions(company) == MOVED
+
+
+FULL = """
+import errno, os, sys
+count = 0
+def hook(event, arguments):
+    global count
+    writes = event == "open" and arguments[2] & os.O_CREAT
+    path = str(arguments[0]) if writes or event in ("os.rename", "os.remove") else ""
+    swept = event == "os.remove" and path.endswith(".part")  # whether it works or not
+    if "/migrations/" in path and "__pycache__" not in path and not swept:
+        count += 1
+        if int(os.environ["FAILS_FROM"]) <= count < int(os.environ["FAILS_UNTIL"]):
+            raise OSError(errno.ENOSPC, f"No space left, change {count}", path)
+sys.addaudithook(hook)
+"""
+"""Lets the changes of the project's files fail from one number on until another."""
+
+
+@on_sqlite
+@pytest.mark.parametrize("until", [1, 100])
+def test_the_first_error_is_reported_where_it_cannot_be_undone_too(
+    office_process: Inv, company: Path, tmp_path: Path, until: int
+) -> None:
+    hire(company)
+    add_revision(company, "0002_theirs")
+    before = revisions(company)
+    (tmp_path / "sitecustomize.py").write_text(FULL)
+    for at in range(2, CHANGES + 4, 3):
+        env = {"PYTHONPATH": str(tmp_path), "FAILS_FROM": f"{at}", "FAILS_UNTIL": f"{at + until}"}
+        done = office_process("makemigrations", "--rebase", "0002_bob", env=env)
+        if done.code == 0:
+            break
+        assert (done.code, f"No space left, change {at}\n" in done.err) == (9, True), (at, done)
+        if (company / "migrations" / ".rebase.json").exists():
+            assert "state: some of the files are moved" in done.err, (at, done)
+            assert office_process("makemigrations", "--rebase", "0002_bob").code == 0
+            break
+        assert "state: nothing was changed" in done.err, (at, done)
+        assert revisions(company) == before
+    assert at > 1
+    assert revisions(company) == MOVED
+    assert office_process("migrate").code == 0
 
 
 @on_sqlite
 def test_a_stopped_one_is_finished_by_its_own_command(
-    office: Inv, company: Path, tmp_path: Path
+    office_process: Inv, company: Path, tmp_path: Path
 ) -> None:
     hire(company)
-    assert office("migrate").code == 0
+    assert office_process("migrate").code == 0
     add_revision(company, "0002_theirs")
-    assert kill(office, tmp_path, 6)
-    theirs = office("makemigrations", "--rebase", "0002_theirs", "--no-input")
-    assert (theirs.code, "--rebase 0002_bob --database default" in theirs.err) == (3, True), theirs
+    assert kill(office_process, tmp_path, 6)
+    theirs = office_process("makemigrations", "--rebase", "0002_theirs", "--no-input")
+    assert (theirs.code, "inv makemigrations --rebase 0002_bob\n" in theirs.err) == (3, True), (
+        theirs
+    )
     for command in ("showmigrations", "migrate"):
-        assert "--rebase 0002_bob was stopped between its files" in office(command).err
+        assert "--rebase 0002_bob was stopped between its files" in office_process(command).err
     last = company / "migrations" / "versions" / "0004_bob.py"
     changed = last if last.exists() else last.with_name("0003_bob.py")
     before = changed.read_text()
     changed.write_text(f"{before}# mine\n")
-    refused = office("makemigrations", "--rebase", "0002_bob", "--no-input")
+    refused = office_process("makemigrations", "--rebase", "0002_bob", "--no-input")
     assert refused.code == 3, refused
     assert f"{changed} is another than it was then" in refused.err
     changed.write_text(before)
-    assert office("makemigrations", "--rebase", "0002_bob", "--no-input").code == 0
+    assert office_process("makemigrations", "--rebase", "0002_bob", "--no-input").code == 0
     assert revisions(company) == MOVED
 
 
@@ -348,15 +393,15 @@ def test_a_note_without_its_end_is_in_nobodys_way(office: Inv, company: Path) ->
 
 @on_sqlite
 def test_a_stopped_one_is_finished_where_the_files_came_back(
-    office: Inv, company: Path, tmp_path: Path
+    office_process: Inv, company: Path, tmp_path: Path
 ) -> None:
     hire(company)
     add_revision(company, "0002_theirs")
     versions = company / "migrations" / "versions"
     before = {one: one.read_bytes() for one in versions.glob("*.py")}
-    assert kill(office, tmp_path, CHANGES)
+    assert kill(office_process, tmp_path, CHANGES)
     for path, content in before.items():
         path.write_bytes(content)
-    assert office("makemigrations", "--rebase", "0002_bob").code == 0
+    assert office_process("makemigrations", "--rebase", "0002_bob").code == 0
     assert revisions(company) == MOVED
-    assert office("migrate").code == 0
+    assert office_process("migrate").code == 0

@@ -113,7 +113,7 @@ def test_to_a_file_and_by_other_names(inv: Inv, email: Path) -> None:
     ("arguments", "words"),
     [
         ([], "no revision is named"),
-        (["--revision="], "--revision is empty"),
+        (["--revision="], "--revision needs a value"),
         (["--revision", "nope"], "nope"),
         (["--revision", "base"], "there is no revision 'base'"),
         (["--revision", "+1"], "+1"),

@@ -15,7 +15,7 @@ import stock
 from conftest import KINDS, Database
 from dbtasks import Project
 from dbtasks.errors import DbtasksError, Refused, Rejected, UsageError
-from dbtasks.records import Added, add, delete, read_records, update
+from dbtasks.records import Added, Preview, add, delete, read_records, update
 from stock import City, Colour, Item, Shop, fill, rows, statements, tag
 
 
@@ -174,7 +174,7 @@ def test_what_the_database_refuses(shops: Project, database: Database, case: str
 def test_projects_own_error_names_the_class(shops: Project) -> None:
     with pytest.raises(DbtasksError) as caught:  # set_slug reads the name
         add(shops, "Shop", values=["size=1"])
-    assert (caught.value.exit_code, "Shop" in caught.value.message) == (70, True)
+    assert (caught.value.exit_code, "Shop" in caught.value.message) == (2, True)
     assert rows(shops, Shop.id) == []
 
 
@@ -341,6 +341,28 @@ def test_journal_has_the_fields_and_not_the_values(shops: Project) -> None:
         ("add --model Shop --set name=… --set city.name=… --set-null size", 1),
         ("add --model tag --upsert", 1),
     ]
+
+
+@pytest.mark.parametrize("model", ["Shop", "tag"])
+def test_expect_counts_existing_records(shops: Project, model: str) -> None:
+    names = ("group", "number", "word") if model == "tag" else ("name", "id", "name")
+    keep, key, value = names
+    given: list[dict[str, object]] = [{keep: "a", key: n, value: f"x{n}"} for n in (1, 2)]
+    add(shops, model, records=given)
+    new = [{**one, value: f"y{one[key]}"} for one in given] + [{keep: "a", key: 3, value: "z"}]
+    for number in (0, 1, 3):
+        with pytest.raises(Refused, match="2 existing records would be changed") as caught:
+            add(shops, model, records=new, upsert=True, expect=number)
+        assert caught.value.state == "rolled back"
+    seen: list[Preview] = []
+    added = add(shops, model, records=new, upsert=True, expect=2, on_preview=seen.append)
+    assert (added.count, added.overwritten) == (3, 2)
+    [preview] = seen
+    column = preview.columns.index(value)
+    assert (preview.count, [one[column] for one in preview.before]) == (2, ["x1", "x2"])
+    assert [one[column] for one in preview.after] == ["y1", "y2"]
+    with pytest.raises(UsageError, match="--expect counts existing records"):
+        add(shops, model, records=new, expect=0)
 
 
 def test_trigger_that_rolls_all_back_leaves_nothing(tmp_path: Path) -> None:

@@ -158,11 +158,33 @@ def test_from_file(office: Inv, company: Path) -> None:
     assert (done.code, done.out.splitlines()[-1]) == (0, "Yan → Engineering")
     (company / "more.json").write_text('[{"id": 3, "name": "Xu"}, {"name": "é", "dept_id": 1}]')
     done = office("add", "--from-file", "more.json", "--upsert")
-    assert (done.code, done.out.splitlines()[0]) == (0, "Added 2 Employee."), done
+    assert (done.code, done.out.splitlines()[0]) == (0, "Added 1 Employee, changed 1."), done
     assert names(office) == ["Alice", "Bob", "Xu", "Yan", "é"]
     done = office("add", "--from-file", "-", input="name,dept_id\na,1\nb,9\n")
     assert (done.code, done.err.splitlines()[1].startswith("error: record 2: ")) == (8, True)
     assert len(names(office)) == 5
+
+
+def test_upsert_of_a_file_in_production_wants_a_number(
+    office: Inv, company: Path, database: Database
+) -> None:
+    assert office("protect", "--as", "production").code == 0
+    env = {"DBTASKS_ENV": "live"}
+    (company / "more.json").write_text('[{"id": 1, "name": "X"}, {"id": 2, "name": "Y"}]')
+    upsert = ("add", "--from-file", "more.json", "--upsert")
+    for extra, words in (((), "--expect N"), (("--expect", "1"), "2 existing records")):
+        done = office(*upsert, *extra, env=env)
+        assert (done.code, words in done.err) == (3, True), done
+        assert "or name one with --pk" not in done.err, "add has no --pk"
+    assert names(office) == ["Alice", "Bob"]
+    dry = office(*upsert, "--dry-run", env=env)
+    assert (dry.code, dry.out.splitlines()[0]) == (0, "Would add 0 Employee, changed 2."), dry
+    assert "name=Alice → X" in dry.err
+    done = office("add", "--upsert", "-s", "id=1", "-s", "name=Zoë", env=env)  # it names its key
+    assert (done.code, done.out.splitlines()[0]) == (0, "Added 0 Employee, changed 1.")
+    done = office(*upsert, "--expect", "2", env=env)
+    assert (done.code, done.out.splitlines()[0]) == (0, "Added 0 Employee, changed 2."), done
+    assert names(office) == ["X", "Y"]
 
 
 def test_batches_show_progress(office: Inv) -> None:

@@ -12,7 +12,7 @@ from conftest import Result
     [
         (
             "makemigrations",
-            ["--database", "The new revision's name", "without a revision"],
+            ["--database", "Name of the revision", "without a revision"],
             "record",
         ),
         ("squashmigrations", ["--database", "The first revision", "The last revision"], "copy"),

@@ -1,12 +1,18 @@
 """The main job, as a user types it: migrate, seed, query."""
 
+import platform
+import re
+import subprocess
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from conftest import Database, Result, clean_environment
+from conftest import ROOT, Database, Result, clean_environment
 from terminals import run_on_terminal
+from trees import paths
 
 Inv = Callable[..., Result]
 
@@ -30,10 +36,10 @@ def test_through_every_driver(inv: Inv, drivers: Database) -> None:
 
 
 def test_in_memory_for_the_whole_chain(inv: Inv, company: Path) -> None:
-    before = sorted(company.rglob("*"))
+    before = paths(company)
     done = inv(*JOB, env={"DATABASE_URL": "sqlite+pysqlite:///:memory:"})
     assert done.out.splitlines()[-1] == "Alice → Engineering"
-    assert sorted(company.rglob("*")) == before
+    assert paths(company) == before
 
 
 def test_from_a_folder_below(inv: Inv, company: Path) -> None:
@@ -46,7 +52,8 @@ def test_says_where_it_writes_without_the_password(inv: Inv, company: Path) -> N
     url = f"sqlite:///{company}/x.db"
     done = inv("migrate", "seed", env={"DATABASE_URL": url, "DBTASKS_ENV": "staging"})
     line = f"database: default, sqlite+pysqlite:///{company}/x.db, staging\n"
-    assert done.err == line * 2
+    marked = "x.db is now marked as staging, as DBTASKS_ENV says; to undo that: "
+    assert done.err == f"{line}{marked}inv protect --remove\n{line}"
 
 
 def test_bare_async_and_heroku_urls(inv: Inv, database: Database) -> None:
@@ -61,9 +68,9 @@ def test_bare_async_and_heroku_urls(inv: Inv, database: Database) -> None:
         assert (done.code, done.out.splitlines()[-1]) == (0, "Alice → Engineering")
 
 
-def test_output_is_utf8_in_any_locale(inv: Inv) -> None:
-    inv("migrate", "seed")
-    done = inv("query", env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+def test_output_is_utf8_in_any_locale(inv_process: Inv) -> None:
+    inv_process("migrate", "seed")
+    done = inv_process("query", env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
     assert done.out.splitlines()[0] == "Alice → Engineering"
 
 
@@ -164,6 +171,10 @@ def test_waitdb_and_settings(inv: Inv, database: Database) -> None:
     shown = inv("settings", "--format", "csv", env=env).out
     assert "environment: DATABASE_URL" in shown
     assert "metadata,company.models:Base,tasks.py" in shown
+    versions = dict(re.findall(r"^version of (\w+),([\d.]+),installed$", shown, re.MULTILINE))
+    driver = {"sqlite": "sqlite3", "postgresql": "psycopg", "mariadb": "pymysql"}[database.kind]
+    assert {*versions} == {"python", "dbtasks", "sqlalchemy", "alembic", "invoke", driver}
+    assert versions["python"] == platform.python_version()
 
 
 def test_test_runs_pytest_and_hands_on_its_code(inv: Inv, company: Path) -> None:
@@ -175,3 +186,24 @@ def test_test_runs_pytest_and_hands_on_its_code(inv: Inv, company: Path) -> None
     assert inv("test", "--", "-q", "-k", "not other and environment").code == 0
     failed = inv("test", "--", "-q")
     assert (failed.code, "1 failed, 1 passed" in failed.out) == (1, True)
+
+
+@pytest.mark.parametrize("program", ["invoke", "dbtasks"])
+def test_test_without_pytest(company: Path, tmp_path: Path, program: str) -> None:
+    """All installed packages but pytest, without a mock: links to them, and no site-packages."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for one in Path(find_spec("pytest").origin).parents[1].iterdir():
+        if not one.name.lstrip("_").startswith("pytest"):
+            (packages / one.name).symlink_to(one)
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", program, "test"],
+        cwd=company,
+        env=clean_environment() | {"PYTHONPATH": f"{packages}:{ROOT / 'src'}"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: pytest is not installed\nhint: pip install pytest\nstate: nothing was changed\n",
+    )

@@ -193,9 +193,56 @@ def test_migrate_marks_where_the_environment_is_set(
         assert inv(*arguments, env={**env, **PRODUCTION}).code == 0
     assert own_tables_in(database) == []
     (company / ".env").write_text("DBTASKS_ENV=production\n")
-    assert inv("migrate", env=env).code == 0
+    done = inv("migrate", env=env)
+    assert done.code == 0
+    assert f"{name} is now marked as production, as DBTASKS_ENV says" in done.err
+    assert "now marked" not in inv("migrate", env=env).err
     assert inv("protect", env=env).out == f"{name} is marked as production\n"
     assert inv("migrate", env={**env, "DBTASKS_ENV": "test"}).code == 3
+
+
+def test_marker_is_removed_as_something_is_destroyed(inv: Inv, production: Database) -> None:
+    env = {"DATABASE_URL": production.url, **PRODUCTION}
+    name = name_of(production)
+    remove = ("protect", "--remove")
+    assert inv(*remove, "--as", "test", env=env).code == 2
+    dry = inv(*remove, "--dry-run", env=env)
+    assert (dry.code, dry.out) == (0, f"{name} would be not marked\n")
+    assert_refused(inv(*remove, "--no-input", env=env), f"{name} is marked as production")
+    assert_refused(inv(*remove, "--allow-production", name, env=env), "no terminal to ask on")
+    development = {"DATABASE_URL": production.url}
+    named = ("--no-input", "--allow-production", name)
+    assert_refused(inv(*remove, *named, env=development), "environment here is development")
+    assert journal_of(production) == []
+    done = inv(*remove, *named, env=env)
+    assert (done.code, done.out) == (0, f"{name} is not marked\n")
+    [(_, _, command, rows)] = journal_of(production)
+    assert (command, rows) == ("protect --remove", 1)
+    again = inv(*remove, env=development)
+    assert (again.code, again.out) == (0, f"{name} is not marked\n")
+    assert (
+        inv("protect", "--as", " PRD ", env=development).out == f"{name} is marked as production\n"
+    )
+
+
+@pytest.mark.parametrize("word", ["prod", "Live"])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+def test_words_that_mean_production(
+    inv: Inv, production: Database, word: str, company: Path
+) -> None:
+    """In DBTASKS_ENV, in Invoke's configuration, and in a marker that an older version stored."""
+    schema = "dbtasks." if production.kind == "postgresql" else ""
+    engine = create_engine(production.url)
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE {schema}dbtasks_environment SET name = '{word}'"))
+    engine.dispose()
+    words = f"{name_of(production)} is marked as production"
+    url = {"DATABASE_URL": production.url}
+    assert inv("protect", env=url).out == f"{words}\n"
+    assert_refused(inv("seed", env=url), words)
+    for env in ({"DBTASKS_ENV": f" {word.upper()} "}, {"INVOKE_DB_ENVIRONMENT": word}):
+        assert inv("seed", env=url | env).code == 0
+        assert_refused(inv("flush", "--no-input", env=url | env), words)
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -237,7 +284,7 @@ def test_reading_on_an_unmarked_database_makes_no_table(inv: Inv, database: Data
 @pytest.mark.parametrize("option", ["--as", "--allow-production"])
 def test_empty_option_is_bad_usage(inv: Inv, company: Path, option: str) -> None:
     done = inv("protect", option, "")
-    assert (done.code, done.err.splitlines()[0]) == (2, f"error: {option} is empty")
+    assert (done.code, done.err.splitlines()[0]) == (2, f"error: {option} needs a value")
     assert not list(company.glob("*.db"))
 
 

@@ -42,10 +42,7 @@ def write(inv: Inv, statement: str) -> None:
 
 def on_a_terminal(company: Path, *arguments: str) -> tuple[int, str]:
     """Run `inv` on a terminal of 60 columns, and return the exit code and all it showed."""
-    environment = clean_environment() | {"TERM": "xterm"}
-    for name in ("COLUMNS", "LINES"):
-        environment.pop(name, None)
-    return run_on_terminal(company, *arguments, environment=environment, width=WIDTH)
+    return run_on_terminal(company, *arguments, environment=clean_environment(), width=WIDTH)
 
 
 def test_options_of_query(shop: Inv) -> None:
@@ -134,10 +131,22 @@ def test_output_is_a_complete_file_or_none(seeded: Inv, company: Path) -> None:
     models = company / "src" / "company" / "models.py"
     models.write_text(models.read_text().replace("{self.name} →", "{1 // (2 - self.id)} →"))
     failed = seeded("query", "-o", "out.csv")
-    assert failed.code == 70
+    assert failed.code == 2
     assert file.read_text() == "Bob → Engineering\n"
     assert sorted(company.iterdir()) == before
     assert seeded("query", "-o", "nowhere/out.csv", "--format", "csv").code == 9
+
+
+def test_output_is_not_the_database(seeded: Inv, company: Path) -> None:
+    [database] = company.glob("*.db")
+    before = database.read_bytes()
+    (company / "link").symlink_to(database)
+    for command in ("query", "dumpdata"):
+        for name in (database.name, f"{database.name}-wal", "link"):
+            done = seeded(command, "-o", name)
+            assert (done.code, done.out) == (2, "")
+            assert f"{name} belongs to the SQLite database {database}" in done.err
+    assert database.read_bytes() == before
 
 
 def test_output_of_a_count_and_a_plan(seeded: Inv, company: Path) -> None:

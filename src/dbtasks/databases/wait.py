@@ -9,6 +9,8 @@ from dbtasks.project import Project
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
+LEAST_SECONDS = 0.5
+"""What an attempt has at least: a server that answers needs as long."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,15 @@ def waitdb(
 ) -> Answer:
     """Connect, and keep trying for `timeout` seconds; 0 is one attempt.
 
-    `on_failure` is called with each failed attempt but the last, which raises Unreachable.
+    An attempt takes no longer than is left of them. `on_failure` is called with each failed attempt
+    but the last, which raises Unreachable.
     """
     started = monotonic()
     pause = FIRST_PAUSE
     while True:
+        left = max(started + timeout - monotonic(), LEAST_SECONDS)
         try:
-            with project.connect() as connection:
+            with project.connect(seconds=left if timeout else None) as connection:
                 return Answer(project.backend.version(connection), monotonic() - started)
         except Unreachable as error:
             left = started + timeout - monotonic()

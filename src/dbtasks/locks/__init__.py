@@ -7,13 +7,14 @@ pooler or in a cluster, a lease: a row with the holder's heartbeat, by the datab
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from time import monotonic, sleep
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from dbtasks.errors import NOTHING_CHANGED, Locked
+from dbtasks.interrupts import ending
 from dbtasks.locks.lease import Lease
 from dbtasks.locks.rung import Lock, LockLost, Rung
 from dbtasks.locks.session import Session
@@ -47,12 +48,10 @@ def hold(
         return
     with project.autocommitting() as connection:
         lock = _choose(project, connection, purpose)
-        _take(lock, project, wait, on_wait)
-        try:
+        # What cannot be released ends with the session, or unrenewed.
+        with ending(lock.release, ignoring=(SQLAlchemyError,)):
+            _take(lock, project, wait, on_wait)
             yield lock
-        finally:
-            with suppress(SQLAlchemyError):  # it ends with the session, or unrenewed
-                lock.release()
 
 
 def unlock(project: Project) -> str | None:

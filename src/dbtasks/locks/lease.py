@@ -60,7 +60,7 @@ class Lease(Rung):
         """End the thread, and remove the row."""
         self.ended.set()
         if self.thread is not None:
-            self.thread.join()
+            self.thread.join(BEAT_SECONDS)  # it may wait for a server that is gone
         self.leave()
 
     def holder(self) -> str | None:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select
 
 from dbtasks import own_tables, person
 from dbtasks.errors import Locked
+from dbtasks.hints import command_line
 from dbtasks.locks.row import Row
 from dbtasks.project import Project
 
@@ -99,5 +100,5 @@ class Rung(Lock, ABC):
         """Return the error for a lock that is no longer ours."""
         return LockLost(
             f"the lock on {self.project.name} was lost: {self.holder() or 'nobody'} has it now",
-            hint="look with: inv showmigrations, and run the command again",
+            hint=f"look with: {command_line('showmigrations')}, and run the command again",
         )

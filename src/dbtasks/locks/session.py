@@ -5,7 +5,7 @@ from contextlib import suppress
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from dbtasks.engines.locking import SessionLock
+from dbtasks.engines.base.lock import SessionLock
 from dbtasks.locks.rung import Rung
 from dbtasks.project import Project
 
@@ -24,7 +24,8 @@ class Session(Rung):
         if not self.lock.take():
             return False
         if not self.backend.names_holder:
-            self.row.make_table()
+            with suppress(SQLAlchemyError):  # who may not make tables holds it without a name
+                self.row.make_table()
         row = self.row.read()
         if row is not None and row.fresh:
             self.lock.release()

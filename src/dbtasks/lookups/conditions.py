@@ -1,26 +1,15 @@
 """Conditions of the command line: FIELD[__LOOKUP]=VALUE, as in Django."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from operator import ge, gt, le, lt
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    ColumnElement,
-    Enum,
-    Integer,
-    Interval,
-    TypeDecorator,
-    and_,
-    false,
-    literal,
-    or_,
-)
+from sqlalchemy import JSON, Boolean, ColumnElement, Integer, Interval, TypeDecorator, and_, or_
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines import Backend
-from dbtasks.engines.matching import is_text, undecorated
+from dbtasks.engines.base.comparison import ORDER
+from dbtasks.engines.base.text_match import is_text, undecorated
 from dbtasks.errors import UsageError
 from dbtasks.lookups.fields import Field, find_field
 from dbtasks.lookups.targets import Target
@@ -33,7 +22,6 @@ TEXT = (
     *("iexact", "contains", "icontains", "startswith", "istartswith"),
     *("endswith", "iendswith", "regex"),
 )
-ORDER: dict[str, Callable[[Any, Any], Any]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le}
 LOOKUPS = ("exact", "ne", "in", "range", "isnull", *ORDER, *TEXT)
 
 ITEM = re.compile(r'(?:^|,)(?:"((?:[^"]|"")*)"(?=,|\Z)|([^,]*))')
@@ -133,7 +121,7 @@ def _is_null(field: Field, wanted: bool) -> Condition:
 
 def _compare(backend: Backend, field: Field, lookup: str, text: str) -> Condition:
     assert field.column is not None
-    column = _plain(field.column)
+    column = _plain(backend.as_here(field.column))
     kind = column.type
     if lookup in TEXT:
         if not is_text(column):
@@ -144,7 +132,8 @@ def _compare(backend: Backend, field: Field, lookup: str, text: str) -> Conditio
         convert_known(backend, text, kind, field.name)
         return backend.match(column, lookup, text)
     if lookup == "in":
-        return or_(*(_equals(backend, column, one, field.name) for one in split_list(text)))
+        values = (convert_known(backend, one, kind, field.name) for one in split_list(text))
+        return backend.among(column, list(values))
     if lookup == "range":
         return _range(backend, column, text, field.name)
     if lookup in ORDER:
@@ -159,7 +148,8 @@ def _equals(backend: Backend, column: ColumnElement[Any], text: str, field: str)
 
 def convert_known(backend: Backend, text: str, kind: TypeEngine[Any], field: str) -> Any:
     """Return the value of a text; what no such column has is refused by some drivers."""
-    value = convert(text, kind, field, infinity=backend.stores_infinity)
+    kind = backend.resolve_type(kind)
+    value = convert(text, kind, field, backend)
     if isinstance(kind, Integer):
         smallest, largest = backend.integer_range(kind)
         if not smallest <= value <= largest:
@@ -197,19 +187,12 @@ def _ordered(
             f"{field} is {type(kind).__name__}, whose order the database does not know",
             hint="take exact, ne, in or isnull",
         )
-    value = convert_known(backend, text, kind, field)
-    if isinstance(kind, Enum):
-        return or_(false(), *(column == one for one in _members(kind, lookup, value)))
-    # A literal, as SQLAlchemy has no order for a plain True.
-    found: Condition = ORDER[lookup](column, literal(value, kind))
-    return found
-
-
-def _members(kind: Enum, lookup: str, value: Any) -> Iterator[Any]:
-    """Yield what stands before or after a value of an enum: databases do not agree on it."""
-    members = list(kind.enum_class.__members__.values()) if kind.enum_class else list(kind.enums)
-    place = members.index(value)
-    return (one for index, one in enumerate(members) if ORDER[lookup](index, place))
+    if isinstance(kind, JSON):
+        raise UsageError(
+            f"{field} is {type(kind).__name__}, and documents have no order",
+            hint="take exact, ne, in or isnull",
+        )
+    return backend.compare(column, lookup, convert_known(backend, text, kind, field))
 
 
 def _plain(column: ColumnElement[Any]) -> ColumnElement[Any]:

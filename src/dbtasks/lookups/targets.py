@@ -114,8 +114,9 @@ def find_target(project: Project, model: str | None = None, *, table: str | None
     try:
         return of_mapper(project.find_mapper(name))
     except UsageError as error:
-        if name is not None and not error.message.startswith("several"):
-            error.hint = suggest(name, [*project.mappers, *known])
+        if not error.message.startswith("several"):
+            known_names = suggest(name or "", [*project.mappers, *known])
+            error.hint = known_names if name is not None else f"add --model; {known_names}"
         raise
 
 

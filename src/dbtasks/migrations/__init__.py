@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dbtasks.migrations.drift import unmigrated
+    from dbtasks.migrations.fingerprint import changed_since
     from dbtasks.migrations.graph import Row, dot, draw, mermaid
     from dbtasks.migrations.history import Entry, pending, showmigrations
     from dbtasks.migrations.journal import Applied
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from dbtasks.migrations.scripts import Revision
     from dbtasks.migrations.squash import Squashed, squashmigrations
+    from dbtasks.migrations.turns import taking_turns
 
 __all__ = [
     "Answers",
@@ -47,6 +48,7 @@ __all__ = [
     "Row",
     "Squashed",
     "Step",
+    "changed_since",
     "dot",
     "draw",
     "makemigrations",
@@ -67,11 +69,11 @@ __all__ = [
     "sql",
     "sqlmigrate",
     "squashmigrations",
-    "unmigrated",
+    "taking_turns",
 ]
 
 _PLACES = {
-    "drift": ("unmigrated",),
+    "fingerprint": ("changed_since",),
     "graph": ("Row", "dot", "draw", "mermaid"),
     "history": ("Entry", "pending", "showmigrations"),
     "journal": ("Applied",),
@@ -84,6 +86,7 @@ _PLACES = {
     "runner": ("Plan", "migrate", "plan", "redo", "resolve", "resumed_target", "rollback", "sql"),
     "scripts": ("Revision",),
     "squash": ("Squashed", "squashmigrations"),
+    "turns": ("taking_turns",),
 }
 
 

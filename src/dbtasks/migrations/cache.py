@@ -29,11 +29,14 @@ class Kept:
         folders = [Path(one) for one in scripts._version_locations]
         self._files = sorted(path for folder in folders for path in folder.rglob("*.py"))
         self._files.append(Path(scripts.dir, "env.py"))
+        self._bootstrapped = project.settings.bootstrap is not None
         self._project = hashlib.sha256(str(project.settings.root).encode()).hexdigest()[:DIGITS]
 
     @property
     def path(self) -> Path | None:
         """Return the file; None where the revisions run code that is not theirs alone."""
+        if self._bootstrapped:
+            return None
         digest = hashlib.sha256()
         versions = (alembic.__version__, sqlalchemy.__version__, sqlite3.sqlite_version)
         digest.update("\0".join(versions).encode())

@@ -10,28 +10,32 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from alembic import context
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData
 
-from dbtasks.engines import Backend, backend_for
+from dbtasks import bytecode
+from dbtasks.engines import Backend, backend_for, mask_text
 from dbtasks.errors import DbtasksError, Refused
 from dbtasks.guards import check_writable
 from dbtasks.migrations import remaking as remaking  # it takes its place where it is imported
 from dbtasks.project import Project
 from dbtasks.references import put_on_path
-from dbtasks.settings import Options, declared, resolve
+from dbtasks.settings import ALEMBIC, TASKS, Options, declared, resolve
 
 HANDOVER = "dbtasks"
 """The key in Alembic's `Config.attributes` by which a command hands its connection over."""
 
 CONNECTION = "connection"
+
+Target = MetaData | tuple[MetaData, ...]
 
 OWN_TABLES = "dbtasks_"
 
@@ -41,13 +45,14 @@ class Handover:
     """Hold what a dbtasks command gives to env.py, and what it learns from it.
 
     `connection` is ours until env.py configures one of its own, which leads to the same
-    database. `on_configured` is called with Alembic's context before the first step, and
-    `on_applied` with the heads after each.
+    database. `compares` is whether the models are needed. `on_configured` is called with
+    Alembic's context before the first step, and `on_applied` with the heads after each.
     """
 
     project: Project
     connection: Connection
     writes: bool = False
+    compares: bool = False
     output: StringIO = field(default_factory=StringIO)
     on_configured: Callable[[MigrationContext], None] = lambda context: None
     on_applied: Callable[[frozenset[str]], None] = lambda heads: None
@@ -55,15 +60,17 @@ class Handover:
     transactional: bool = False
 
 
-def run(metadata: MetaData, **options: Any) -> None:
+def run(metadata: MetaData | None = None, **options: Any) -> None:
     """Run what Alembic was asked for, on the project's database.
 
-    `options` go to Alembic's `context.configure`. Under plain Alembic the settings are those
-    of the tasks.py beside alembic.ini, and its .env.
+    Without `metadata` it is what tasks.py names. `options` go to Alembic's `context.configure`.
+    Under plain Alembic the settings are those of the tasks.py beside alembic.ini, and its .env.
     """
     handover: Handover | None = context.config.attributes.get(HANDOVER)
     if handover is not None:
-        settings = _settings(handover.project.backend, metadata, options)
+        target = target_of(metadata, handover.project)
+        settings = _settings(handover.project.backend, target, options)
+        settings.setdefault("compare_server_default", True)
         context.configure(connection=handover.connection, **settings)
         _run_configured()
         return
@@ -71,7 +78,7 @@ def run(metadata: MetaData, **options: Any) -> None:
         _run_plain(metadata, options)
     except DbtasksError as error:
         hint = f" ({error.hint})" if error.hint else ""
-        raise CommandError(f"{error.message}{hint}") from error
+        raise CommandError(mask_text(f"{error.message}{hint}")) from error
 
 
 def check_around(
@@ -91,7 +98,7 @@ def check_around(
     return checked
 
 
-def _run_plain(metadata: MetaData, options: dict[str, Any]) -> None:
+def _run_plain(metadata: MetaData | None, options: dict[str, Any]) -> None:
     """Run what plain Alembic was asked for; on the connection of a program that has one.
 
     That is Alembic's recipe for tests and programs: `Config.attributes["connection"]`.
@@ -101,7 +108,7 @@ def _run_plain(metadata: MetaData, options: dict[str, Any]) -> None:
         _run_given(given, metadata, options)
         return
     project = _find_project(metadata)
-    settings = _settings(project.backend, metadata, options)
+    settings = _settings(project.backend, target_of(metadata, project), options)
     if context.is_offline_mode():
         _run_offline(project, settings)
         return
@@ -112,14 +119,15 @@ def _run_plain(metadata: MetaData, options: dict[str, Any]) -> None:
         _run_configured()
 
 
-def _run_given(given: Any, metadata: MetaData, options: dict[str, Any]) -> None:
+def _run_given(given: Any, metadata: MetaData | None, options: dict[str, Any]) -> None:
     if hasattr(given, "connect"):  # an engine, or what stands in for one
         with given.connect() as connection:
             _run_given(connection, metadata, options)
         return
     url = given.engine.url.render_as_string(hide_password=False)
     backend = backend_for(url, "the connection", Path.cwd())
-    context.configure(connection=given, **_settings(backend, metadata, options))
+    target = metadata if metadata is not None else target_of(None, _find_project(None))
+    context.configure(connection=given, **_settings(backend, target, options))
     _run_configured()
 
 
@@ -138,7 +146,14 @@ def _run_configured() -> None:
         context.run_migrations()
 
 
-def _settings(backend: Backend, metadata: MetaData, options: dict[str, Any]) -> dict[str, Any]:
+def target_of(metadata: MetaData | None, project: Project) -> Target:
+    """Return what the revisions are to make: all that tasks.py names, unless env.py names one."""
+    if metadata is not None:
+        return metadata
+    return project.metadata[0] if len(project.metadata) == 1 else project.metadata
+
+
+def _settings(backend: Backend, metadata: Target, options: dict[str, Any]) -> dict[str, Any]:
     """Return the keywords of `context.configure`: ours, then the project's own."""
     return {
         "target_metadata": metadata,
@@ -165,16 +180,35 @@ def _is_no_view(item: Any, name: object, kind: str, reflected: bool, other: obje
     return not (kind == "table" and getattr(item, "is_view", False))
 
 
-def _find_project(metadata: MetaData) -> Project:
-    """Return the project of plain Alembic's alembic.ini: what tasks.py says of it."""
+def _find_project(metadata: MetaData | None) -> Project:
+    """Return the project of plain Alembic's alembic.ini: what tasks.py says of it.
+
+    A URL that a program sets on Alembic's Config, as tests do, wins over the environment.
+    """
     config = context.config
     named = [Path(one) for one in (config.config_file_name, config.toml_file_name) if one]
     paths = [path.resolve() for path in named if path.is_file()] or [Path("alembic.ini").resolve()]
     options, root = _declaration(paths)
     put_on_path(root)
-    project = Project(resolve(options, root, environ=os.environ), metadata=metadata)
+    url = _program_url(config)
+    origin = TASKS if url is None else ALEMBIC
+    if url is not None:
+        options = replace(options, url=url)
+    settings = resolve(options, root, environ=os.environ, origin=origin)
+    project = Project(settings, metadata=metadata)
     check_writable(project)
     return project
+
+
+def _program_url(config: Config) -> str | None:
+    """Return the URL that a program gave to `Config.set_main_option`; not that of the file."""
+    # get_main_option would exit where there is no alembic.ini, as beside a pyproject.toml.
+    read = (config, Config(config.config_file_name))
+    url, of_file = (
+        one.file_config.get(config.config_ini_section, "sqlalchemy.url", fallback=None)
+        for one in read
+    )
+    return url if url != of_file else None
 
 
 def _declaration(paths: list[Path]) -> tuple[Options, Path]:
@@ -212,4 +246,5 @@ def _execute(path: Path) -> None:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["tasks"] = module
-    spec.loader.exec_module(module)
+    with bytecode.current([path]):
+        spec.loader.exec_module(module)

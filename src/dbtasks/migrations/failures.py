@@ -4,6 +4,7 @@ from time import monotonic, sleep
 
 from sqlalchemy.exc import DBAPIError
 
+from dbtasks.engines.base.backend import is_gone
 from dbtasks.errors import (
     DbtasksError,
     Locked,
@@ -13,6 +14,7 @@ from dbtasks.errors import (
     Rejected,
     Unreachable,
 )
+from dbtasks.hints import command_line
 from dbtasks.migrations import recovery
 from dbtasks.migrations.journal import Journal, Unfinished
 from dbtasks.migrations.opening import Heads, open_environment
@@ -52,13 +54,12 @@ def _lost_lock(run: Run) -> Locked | None:
     return None
 
 
-def state_after(project: Project, run: Run) -> str:
-    """Return what the database has kept of a run that was interrupted, at any moment."""
+def note_state(project: Project, run: Run) -> None:
+    """Note as the outcome what the database has kept of a run that was interrupted."""
     _close_journal(project, run, seen=False)
-    if run.committing is None:
-        return run.state()
-    found = _look_again(project, run, "interrupted")
-    return run.state() if found is None else found.state
+    if run.committing is not None:
+        found = _look_again(project, run, "interrupted")
+        project.outcome = run.state() if found is None else found.state
 
 
 def _look_again(project: Project, run: Run, message: str) -> DbtasksError | None:
@@ -67,7 +68,9 @@ def _look_again(project: Project, run: Run, message: str) -> DbtasksError | None
     found = _read_again(project, run)
     versions = [run.before, *run.versions]
     if found is None or versions.count(found[0]) != 1:  # of redo the end is as the beginning
-        return OutcomeUnknown(lost, hint="look with: inv showmigrations", state="unknown")
+        return OutcomeUnknown(
+            lost, hint=f"look with: {command_line('showmigrations')}", state="unknown"
+        )
     heads, unfinished = found
     kept = versions.index(heads)
     if run.current is not None and kept > len(run.done):
@@ -84,7 +87,7 @@ def _look_again(project: Project, run: Run, message: str) -> DbtasksError | None
         return None
     return Unreachable(
         lost,
-        hint="run it again when the server is there: inv waitdb --timeout 60",
+        hint=f"run it again when the server is there: {command_line('waitdb', timeout=60)}",
         state=run.state(),
     )
 
@@ -111,8 +114,9 @@ def _read_again(project: Project, run: Run) -> tuple[frozenset[str], Unfinished 
 
 
 def _is_lost(project: Project, error: Exception) -> bool:
-    return isinstance(error, DBAPIError) and (
-        error.connection_invalidated or project.backend.lost_connection(error)
+    return is_gone(error) or (
+        isinstance(error, DBAPIError)
+        and (error.connection_invalidated or project.backend.lost_connection(error))
     )
 
 
@@ -141,12 +145,7 @@ def _told(project: Project, error: Exception, run: Run) -> DbtasksError:
         error.state = state
         return error
     revision = run.current.revision if run.current else None
-    if not isinstance(error, DBAPIError):
-        told = project_raised(revision.id if revision else "env.py", error, state=state)
-    else:
-        told = project.backend.explain(error, state=state)
-        if isinstance(told, Locked):
-            _name_holders(project, told, run)
+    told = _explained(project, error, run, state)
     if revision is None:
         return told
     if isinstance(error, DBAPIError):
@@ -155,7 +154,23 @@ def _told(project: Project, error: Exception, run: Run) -> DbtasksError:
         words = told.message.removeprefix(f"{revision.id} ")
         told.message = f"{_place(run, revision)}: {words}"
     if isinstance(told, Rejected):
-        told.hint = f"mend {revision.path.name}, then: inv {run.manner.command}"
+        told = Rejected(told.message, state=told.state)
+        told.hint = f"fix {revision.path.name}, then: {run.manner.command}"
+        if not revision.parents and "already exists" in told.message:
+            recorded = command_line("migrate", fake_initial=True)
+            told.hint = f"if the tables are those of the models: {recorded}; if not, {told.hint}"
+    return told
+
+
+def _explained(project: Project, error: Exception, run: Run, state: str) -> DbtasksError:
+    if is_gone(error):
+        return project.backend.lost(error, state=state)
+    if not isinstance(error, DBAPIError):
+        what = run.current.revision.id if run.current else "env.py"
+        return project_raised(what, error, state=state)
+    told = project.backend.explain(error, state=state)
+    if isinstance(told, Locked):
+        _name_holders(project, told, run)
     return told
 
 
@@ -180,7 +195,7 @@ def _ways_out(run: Run, torn: Revision) -> str:
     if run.journal.off:
         return (
             "the role may not make the journal's table, so bring the database in order by hand, "
-            f"and then record it: inv migrate --fake --to {torn.id}"
+            f"and then record it: {command_line('migrate', fake=True, to=torn.id)}"
         )
     return recovery.ways_out(torn.id)
 

@@ -8,6 +8,7 @@ from sqlalchemy.schema import CreateTable
 
 from dbtasks.engines import Backend
 from dbtasks.errors import Refused
+from dbtasks.hints import command_line
 from dbtasks.migrations.recorder import record
 
 
@@ -60,5 +61,5 @@ def _differs(revision: str, why: str) -> Refused:
     return Refused(
         f"{revision} cannot be recorded as applied: {why}",
         hint="bring the tables and the revision in agreement, or record it all the same: "
-        f"inv migrate --fake --to {revision}",
+        + command_line("migrate", fake=True, to=revision),
     )

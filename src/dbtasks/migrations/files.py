@@ -123,6 +123,12 @@ def heads_of(settings: Settings) -> frozenset[str] | None:
 
     None where the configuration, env.py or a revision is unusual.
     """
+    files = files_of(settings)
+    return None if files is None else find_heads(files)
+
+
+def files_of(settings: Settings) -> tuple[RevisionFile, ...] | None:
+    """Return a project's revisions, or None where only Alembic can read them."""
     try:
         options = _read_options(settings.alembic)
         folders, recursive = _locate(options, settings.alembic.parent)
@@ -136,8 +142,7 @@ def heads_of(settings: Settings) -> frozenset[str] | None:
         configparser.Error,
     ):
         return None
-    files = read_files(folders, recursive=recursive)
-    return None if files is None else find_heads(files)
+    return read_files(folders, recursive=recursive)
 
 
 # -- which files ------------------------------------------------------------------------------

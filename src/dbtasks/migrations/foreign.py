@@ -21,10 +21,13 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from dbtasks.engines import mask, parse
-from dbtasks.errors import DbtasksError, Refused, UsageError
+from dbtasks import bytecode
+from dbtasks.engines import mask
+from dbtasks.engines.base.backend import url_hint
+from dbtasks.errors import DbtasksError, ProjectFailed, Refused, UsageError
+from dbtasks.hints import command_line
 from dbtasks.migrations import schemas
-from dbtasks.migrations.environment import Handover, check_around
+from dbtasks.migrations.environment import Handover, check_around, target_of
 from dbtasks.migrations.logs import own_logs
 from dbtasks.project import Project
 
@@ -46,6 +49,7 @@ def run(
     `options` are those of Alembic's EnvironmentContext. Raises Refused for an env.py that cannot
     be kept on the project's database, DbtasksError for one that runs no migrations.
     """
+    handover.project.start_application()  # Flask-Migrate's env.py needs its context
     text = Path(scripts.env_py_location).read_text(encoding="utf-8", errors="replace")
     _set_url(config, handover.project, asynchronous="sqlalchemy.ext.asyncio" in text)
     if handover.writes and "environment.run(" not in text:
@@ -76,11 +80,11 @@ def _run(
     with own_logs() as logs, _connections(handover, logs) as connections:
         configuring = _Configuring(environment, handover, connections)
         environment.configure = configuring.configure  # type: ignore[assignment, method-assign]  # Alembic finds it by name
-        with environment:
+        with environment, bytecode.current([scripts.env_py_location]):
             scripts.run_env()
         configuring.check_committed()
     if not ran:
-        raise DbtasksError(
+        raise ProjectFailed(
             "the project's env.py runs no migrations",
             hint="it has to call context.configure(...) and context.run_migrations(), "
             "also where context.is_offline_mode() is true",
@@ -108,7 +112,8 @@ class _Configuring:
         backend = handover.project.backend
         self.connections.logs()
         options["output_buffer"] = handover.output
-        options.setdefault("compare_server_default", True)
+        if options.get("target_metadata") is None and handover.compares:  # Alembic's own template
+            options["target_metadata"] = target_of(None, handover.project)
         options |= schemas.included(options)
         options["on_version_apply"] = [*_listed(options.get("on_version_apply")), self._note]
         if backend.transactional_ddl is not None:
@@ -158,12 +163,12 @@ class _Configuring:
         self.uncommitted = False
 
     def check_committed(self) -> None:
-        """Raise DbtasksError where env.py has let the last step's transaction go.
+        """Raise ProjectFailed where env.py has let the last step's transaction go.
 
         Alembic leaves a transaction that has begun before `configure` to env.py.
         """
         if self.uncommitted:
-            raise DbtasksError(
+            raise ProjectFailed(
                 "the project's env.py has not committed: its connection was in a transaction "
                 "before context.configure(...), and Alembic leaves that one to env.py",
                 hint="let env.py call connection.commit() before it calls context.configure(...)",
@@ -180,7 +185,7 @@ class _Connections:
         self.thread = get_ident()
         self.own = {handover.connection.dialect}
         self.own |= {self.project.engine(create=one).dialect for one in (False, True)}
-        self.given = parse(*self.project.settings.url_of(self.project.settings.database))
+        self.given = self.project.current_url()
         self.records: list[ConnectionPoolEntry] = []
         self.configured: tuple[object, ...] | None = None
 
@@ -268,7 +273,7 @@ class _Connections:
             raise UsageError(
                 f"the driver {dialect.driver} of the project's env.py does not take this URL: "
                 f"{error}",
-                hint="mend what stands after ? in the URL; where it comes from: inv settings",
+                hint=url_hint(),
             ) from error
         except Exception as error:  # each driver has its own, and asyncio adds some
             failed = error if str(error) else OSError(type(error).__name__)
@@ -294,15 +299,18 @@ def _another(project: Project, url: URL) -> Refused:
     return Refused(
         f"the project's env.py goes to {mask(url)}, which is another kind of database than the "
         f"project's: {project.describe()}",
-        hint="let it take its URL from config's sqlalchemy.url, which is the project's; or mend "
-        "the project's (inv settings)",
+        hint="let it take its URL from config's sqlalchemy.url, which is the project's; or fix "
+        f"the project's ({command_line('settings')})",
     )
 
 
 def _url_of(dialect: Dialect, positional: Sequence[Any], keywords: Mapping[str, Any]) -> URL:
     """Return where a connection was to lead, without who and by which password."""
     named = [keywords.get(key) for key in ("database", "dbname", "db", "dsn", "service_name")]
-    database = next((str(one) for one in (*named, *positional) if one), None)
+    # A driver's own connection string, as ODBC's, has the password too.
+    database = next(
+        (str(one) for one in (*named, *positional) if one and "=" not in str(one)), None
+    )
     host = keywords.get("host") if isinstance(keywords.get("host"), str) else None
     return URL.create(dialect.name, host=host, database=database)
 
@@ -319,7 +327,7 @@ def _set_url(config: Config, project: Project, *, asynchronous: bool) -> None:
 def _url_for(theirs: URL | None, project: Project, asynchronous: bool) -> URL:
     """Return the project's URL with the driver of theirs, or one of the sort that env.py needs."""
     backend = project.backend
-    given = parse(*project.settings.url_of(project.settings.database))
+    given = project.current_url()
     if theirs and "+" in theirs.drivername and backend.is_spoken(theirs.get_backend_name()):
         name, _, driver = theirs.drivername.partition("+")
         return backend.url_for(name, driver, given, create=True)

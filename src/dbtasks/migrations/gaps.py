@@ -7,6 +7,7 @@ from alembic.script import Script
 from alembic.util import to_tuple
 
 from dbtasks.errors import Refused
+from dbtasks.hints import command_line
 from dbtasks.migrations.files import read_file
 
 DRAFT, ASIDE = ".draft", ".squashed"
@@ -42,7 +43,9 @@ def _cut_short(scripts: Sequence[Script], folders: Collection[Path]) -> Refused 
     drafts = {path.with_suffix("") for path in find_left(folders, DRAFT)}
     lasts = [one.revision for one in scripts if Path(one.path) in drafts]
     by_hand = f"rename them back, without {ASIDE} at the end"
-    again = f"inv squashmigrations --from {firsts[0]} --to {lasts[0]}" if firsts and lasts else ""
+    again = ""
+    if firsts and lasts:
+        again = command_line("squashmigrations", from_=firsts[0], to=lasts[0])
     return Refused(
         f"a squashmigrations has put revisions aside in {asides[0].parent}, and not come to its "
         f"end: {', '.join(path.name for path in asides)}",

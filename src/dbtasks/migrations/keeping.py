@@ -1,6 +1,5 @@
 """Columns and constraints of SQLite that are kept as they were while their table is made anew."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,8 +20,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import DialectKWArgs
 from sqlalchemy.types import SchemaType, TypeEngine
 
-from dbtasks.engines.created import CONFLICT, Created, Unique
-from dbtasks.migrations.making.words import is_list, mentions, renamed
+from dbtasks.engines.base.created import CONFLICT, Created, Unique
+from dbtasks.engines.sql.expressions import is_list, mentions, renamed
+from dbtasks.engines.sql.lexer import SQLITE
+from dbtasks.engines.sql.quoting import escape
 
 
 class SortedUnique(UniqueConstraint):
@@ -145,10 +146,10 @@ def _keep_checks(batch_impl: ApplyBatchImpl) -> None:
             continue
         sql = str(one.sqltext)
         after = {names.get(name, name) for name in about}
-        of_type = len(about) == 1 and about <= typed and is_list(sql)
+        of_type = len(about) == 1 and about <= typed and is_list(SQLITE, sql)
         if about <= names.keys() and not of_type and after not in added:
             sql = with_new_names(batch_impl, sql)
-            check = CheckConstraint(text(re.sub(r"(?<!:):(?=\w)", r"\\:", sql)))
+            check = CheckConstraint(text(escape(sql)))
             batch_impl.new_table.append_constraint(check)
 
 
@@ -160,7 +161,8 @@ def new_names(batch_impl: ApplyBatchImpl) -> dict[str, str]:
 def with_new_names(batch_impl: ApplyBatchImpl, sql: str) -> str:
     """Return an expression of the old table as it is in the new one."""
     changed = {old: new for old, new in new_names(batch_impl).items() if old != new.lower()}
-    return renamed(batch_impl.impl.dialect, sql, changed, batch_impl.table.name)
+    quote = batch_impl.impl.dialect.identifier_preparer.quote
+    return renamed(SQLITE, sql, changed, batch_impl.table.name, quote)
 
 
 def _about(batch_impl: ApplyBatchImpl, one: Constraint) -> set[str] | None:
@@ -169,8 +171,7 @@ def _about(batch_impl: ApplyBatchImpl, one: Constraint) -> set[str] | None:
         return None
     assert batch_impl.new_table is not None
     columns = {each.name.lower() for each in (*batch_impl.table.c, *batch_impl.new_table.c)}
-    dialect, sql = batch_impl.impl.dialect, str(one.sqltext)
-    return {name for name in columns if mentions(dialect, sql, name)}
+    return {name for name in columns if mentions(SQLITE, str(one.sqltext), name)}
 
 
 def _has_own_check(kind: TypeEngine[Any]) -> bool:

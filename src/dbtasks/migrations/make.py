@@ -1,7 +1,7 @@
 """Make the revision that the models are missing."""
 
-from collections.abc import Callable, Collection
-from contextlib import redirect_stdout
+from collections.abc import Callable, Collection, Sequence
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -12,17 +12,21 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import rev_id
 
-from dbtasks.errors import Refused, UsageError
-from dbtasks.migrations import rewriting
+from dbtasks import files
+from dbtasks.errors import DbtasksError, Refused, UsageError
+from dbtasks.hints import command_line
+from dbtasks.migrations import fingerprint, rewriting
 from dbtasks.migrations.history import showmigrations
 from dbtasks.migrations.making import naming, rows
-from dbtasks.migrations.making.comparing import Operation
+from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.contradictions import check_consistent
+from dbtasks.migrations.making.extensions import operations_of_others
 from dbtasks.migrations.making.filling import Filling
 from dbtasks.migrations.making.questions import Answers
+from dbtasks.migrations.making.reflection import tables_of
 from dbtasks.migrations.making.renames import check_emptied, find_rename
 from dbtasks.migrations.making.rendering import Code
-from dbtasks.migrations.making.trial import Trial
+from dbtasks.migrations.making.trial import Trial, metadatas_of
 from dbtasks.migrations.opening import open_environment
 from dbtasks.migrations.others import check_others
 from dbtasks.migrations.replay import copied, replayed
@@ -34,12 +38,17 @@ from dbtasks.migrations.scripts import (
     read_scripts,
 )
 from dbtasks.migrations.squashing.files import recover
-from dbtasks.migrations.targets import check_heads
+from dbtasks.migrations.targets import check_heads, head_of, labels_of
+from dbtasks.migrations.template import amend_new, check_message
+from dbtasks.migrations.turns import taking_turns
 from dbtasks.project import Project
+from dbtasks.schema.models import create
+from dbtasks.schema.snapshot import take
 
 T = TypeVar("T")
 
 NOTHING = Code("pass")
+HEAD = "head"
 
 
 @dataclass(frozen=True)
@@ -47,13 +56,18 @@ class Draft:
     """Hold what the models are missing: in words, and as the code of a revision.
 
     `fault` is what the scratch database said against its way back; the empty string is nothing.
+    `id` is what the project's own hook calls the revision, if it does; `whole` is whether it has
+    left in all that is missing.
     """
 
-    name: str = ""
+    message: str = ""
     changes: tuple[str, ...] = ()
     upgrade: Code = NOTHING
     downgrade: Code = NOTHING
     fault: str = ""
+    id: str | None = None
+    whole: bool = True
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,7 @@ def makemigrations(
     project: Project,
     *,
     name: str | None = None,
+    head: str | None = None,
     empty: bool = False,
     update: bool = False,
     not_applied_in: Collection[str] = (),
@@ -78,23 +93,35 @@ def makemigrations(
     """Compare the models with the history, and write the revision that is missing.
 
     The history is replayed in a scratch database of the same kind; the project's own is not
-    looked at. `answers` say what was renamed, and what the rows get that are there; what they
+    looked at. `head` says which of several heads the revision comes after, by its branch's label
+    or by its id. `answers` say what was renamed, and what the rows get that are there; what they
     leave open is asked by their `ask`. With `empty` nothing is compared; with `update` the newest
     revision does what is missing, if no database of the project has had it; one that cannot be
     looked at refuses, unless `not_applied_in` has its alias. With `from_database` the models are
     compared with what the project's database has. Raises Refused for what nobody answers,
     UsageError where no scratch database can be made.
     """
-    _check_one_head(project)
-    if update:
-        _check_not_applied(project, not_applied_in)
-    draft = Draft("empty") if empty else _draft(project, answers or Answers(), from_database)
-    if dry_run or not (draft.changes or empty):
-        return Made(draft)
-    recover(read_scripts(read_config(project)))
-    if update:
-        return Made(draft, _amend(project, draft))
-    return Made(draft, _write(project, draft, name or draft.name))
+    check_message(name)
+    with taking_turns(project, writes=not dry_run):
+        newest = _find_head(project, head)
+        if update:
+            _check_not_applied(project, newest, not_applied_in)
+        message = name or ("empty" if empty else None if newest else naming.INITIAL)
+        if empty:
+            draft = Draft(message or "")
+        else:
+            draft = _draft(project, message, answers or Answers(), from_database)
+        if dry_run:
+            return Made(draft)
+        if not (draft.changes or empty):
+            if draft.whole and _line(project, newest):
+                _note(project, newest, fingerprint.line_of(project.metadata))
+            return Made(draft)
+        recover(read_scripts(read_config(project)))
+        line = ""
+        if draft.whole:
+            line = _line(project, newest) if empty else fingerprint.line_of(project.metadata)
+        return Made(draft, (_amend if update else _write)(project, newest, draft, line))
 
 
 def missing(project: Project, *, from_database: bool = False) -> tuple[str, ...]:
@@ -105,34 +132,48 @@ def missing(project: Project, *, from_database: bool = False) -> tuple[str, ...]
     check_heads(read_scripts(read_config(project)), project.settings.heads)
 
     def work(scratch: Project, context: MigrationContext) -> tuple[str, ...]:
-        trial = Trial(context, batch=scratch.backend.batch_migrations)
-        rows.delete(context)
-        return naming.tell_all(trial.real(trial.compare()))
+        trial = _trial(scratch, context)
+        return naming.tell_all([*trial.compare(), *operations_of_others(context)])
 
     return _on_scratch(project, work, from_database)
 
 
-def _draft(project: Project, answers: Answers, from_database: bool) -> Draft:
+def _draft(project: Project, message: str | None, answers: Answers, from_database: bool) -> Draft:
     """Return what the models have and the history has not, as code; what is unclear is asked."""
     check_consistent(answers)
 
     def work(scratch: Project, context: MigrationContext) -> Draft:
         assert context.connection is not None
-        trial = Trial(context, batch=scratch.backend.batch_migrations)
+        trial = _trial(scratch, context)
         filling = Filling(scratch, context.connection, answers)
+        begun = trial.stored()
         forth, back = _rename(trial, answers)
+        before = trial.stored() if forth else begun
         with rows.tried(scratch.backend, context.connection):
-            rest = trial.real(trial.compare(), filling.fill)
-        reverse = ops.UpgradeOps(list(rest)).reverse()
-        forth, back = _directed(context, [*forth, *filling.fill(rest)], [*reverse.ops, *back])
-        downgrade = trial.code(back)
+            rest = trial.follow(filling.fill)
+            others = operations_of_others(context)
+            trial.run(others)
+        forth = [*forth, *rest, *others]
+        script = ops.MigrationScript(
+            rev_id(),
+            ops.UpgradeOps(forth),
+            ops.DowngradeOps([*_reversed(others), *trial.back_to(before), *back]),
+            message=message,
+        )
+        given, wanted = script.rev_id, {*map(id, single(forth))}
+        forth, back = _directed(context, script)
+        upgrade, downgrade, fault = trial.code(forth), trial.code(back), ""
+        if not _hook(context):  # what that has changed was not applied, and cannot be taken back
+            downgrade, fault = trial.rehearse(downgrade, begun)
         return Draft(
-            naming.describe(forth),
+            script.message or naming.describe(forth),
             naming.tell_all(forth),
-            trial.code(forth),
+            upgrade,
             downgrade,
-            # What a hook has changed was not applied, and cannot be taken back.
-            "" if _hook(context) else trial.rehearse(downgrade),
+            fault,
+            None if script.rev_id == given else script.rev_id,
+            wanted <= {*map(id, single(forth))},
+            _left_out(project, context),
         )
 
     draft = _on_scratch(project, work, from_database)
@@ -140,16 +181,49 @@ def _draft(project: Project, answers: Answers, from_database: bool) -> Draft:
     return draft
 
 
+def _reversed(operations: Sequence[Operation]) -> list[Operation]:
+    return [operation.reverse() for operation in reversed(operations)]
+
+
+def _trial(scratch: Project, context: MigrationContext) -> Trial:
+    """Return what compares the models with a scratch database that has the history.
+
+    On an engine that commits at each DDL statement they are made in a database of their own.
+    """
+    backend = scratch.backend
+    metadatas = metadatas_of(context)
+    if context.impl.transactional_ddl:
+        return Trial(context)
+    with (
+        backend.scratch(backend).opened() as url,
+        scratch.elsewhere(url) as other,
+        other.migrating(writes=True) as connection,
+        connection.begin(),
+    ):
+        create(backend, connection, metadatas)
+        return Trial(context, take(backend, connection))
+
+
+def _left_out(project: Project, context: MigrationContext) -> tuple[str, ...]:
+    """Return the tables that tasks.py names, and the target_metadata of env.py does not have."""
+    named = project.metadata if project.settings.metadata else ()
+    compared = {table.fullname for table in tables_of(context.opts["target_metadata"])}
+    return tuple(sorted({table.fullname for table in tables_of(named)} - compared))
+
+
 def _directed(
-    context: MigrationContext, forth: list[Operation], back: list[Operation]
+    context: MigrationContext, script: ops.MigrationScript
 ) -> tuple[list[Operation], list[Operation]]:
-    """Return the operations as the project's own process_revision_directives leaves them."""
+    """Return the operations as the project's own process_revision_directives leaves them.
+
+    Its words on the id and the message are left in the script.
+    """
+    assert script.upgrade_ops is not None
+    assert script.downgrade_ops is not None
     hook = _hook(context)
-    if hook is None or not forth:
-        return forth, back
-    script = ops.MigrationScript(rev_id(), ops.UpgradeOps(forth), ops.DowngradeOps(back))
     directives = [script]
-    hook(context, context.get_current_heads(), directives)
+    if hook is not None and script.upgrade_ops.ops:
+        hook(context, context.get_current_heads(), directives)
     upgrades = [one.upgrade_ops for one in directives if one.upgrade_ops is not None]
     downgrades = [one.downgrade_ops for one in directives if one.downgrade_ops is not None]
     return (
@@ -193,6 +267,7 @@ def _on_scratch(
     ):
         contexts: list[MigrationContext] = []
         environment.handover.on_configured = contexts.append
+        environment.handover.compares = bool(scratch.settings.metadata)
 
         def steps(scripts: ScriptDirectory, heads: tuple[str, ...]) -> tuple[()]:
             context = contexts[-1]
@@ -205,53 +280,98 @@ def _on_scratch(
     return found[0]
 
 
-def _check_one_head(project: Project) -> None:
-    heads = read_scripts(read_config(project)).get_heads()
+def note_models(project: Project) -> None:
+    """Note the models in the newest revision, where it is sure that nothing is missing."""
+    with suppress(DbtasksError):
+        if not missing(project):
+            for head in read_scripts(read_config(project)).get_heads():
+                _note(project, head, fingerprint.line_of(project.metadata))
+
+
+def _note(project: Project, revision: str | None, line: str) -> None:
+    """Write into a revision what the models are, if anybody knows."""
+    path = _path(project, revision)
+    if path is None or not line:
+        return
+    text = rewriting.read(path)
+    noted = rewriting.note(text, line)
+    if noted != text:
+        files.write(path, rewriting.encode(noted, like=path))
+
+
+def _line(project: Project, revision: str | None) -> str:
+    """Return what a revision says of the models, or the empty text."""
+    path = _path(project, revision)
+    return fingerprint.found_in(rewriting.read(path)) if path else ""
+
+
+def _path(project: Project, revision: str | None) -> Path | None:
+    script = read_scripts(read_config(project)).get_revision(revision) if revision else None
+    return Path(script.path) if script else None
+
+
+def _find_head(project: Project, named: str | None) -> str | None:
+    """Return the revision that another comes after; None where there is none yet.
+
+    Raises Refused for several heads of which none is named, UsageError for what is no head.
+    """
+    scripts = read_scripts(read_config(project))
+    heads = sorted(scripts.get_heads())
+    if named is not None:
+        return head_of(scripts, named)
     if len(heads) > 1:
+        labels = [one for head in heads for one in sorted(labels_of(scripts, head))]
         raise Refused(
-            f"there are {len(heads)} heads: {', '.join(sorted(heads))}",
-            hint="join them first: inv makemigrations --merge, or --rebase one after the other",
+            f"there are {len(heads)} heads: {', '.join(heads)}",
+            hint=f"join them first: {command_line('makemigrations', merge=True)}, or --rebase one "
+            "after the other; or say which it comes after: "
+            + command_line("makemigrations", head=next(iter(labels), heads[0])),
         )
+    return heads[0] if heads else None
 
 
-def _check_not_applied(project: Project, not_applied_in: Collection[str]) -> None:
+def _check_not_applied(
+    project: Project, newest: str | None, not_applied_in: Collection[str]
+) -> None:
     """Refuse to change a revision that a database has had."""
-    newest = [one for one in showmigrations(project) if one.head]
-    for one in newest:
-        if one.applied:
-            raise Refused(
-                f"{one.revision.id} is applied, and changing it would change nothing there",
-                hint="revert it first: inv rollback; or make another: leave out --update",
-            )
-    if not newest:
+    if newest is None:
         raise UsageError("there is no revision to update", hint="leave out --update")
+    if any(one.applied for one in showmigrations(project) if one.revision.id == newest):
+        raise Refused(
+            f"{newest} is applied, and changing it would change nothing there",
+            hint=f"revert it first: {command_line('rollback')}; or make another: "
+            "leave out --update",
+        )
     check_others(
         project,
-        [one.revision.id for one in newest],
+        [newest],
         not_applied_in=not_applied_in,
-        hint="revert it there first: inv rollback --database ALIAS; or make another revision: "
-        "leave out --update",
+        hint=f"revert it there first: {command_line('rollback', database='ALIAS')}; or make "
+        "another revision: leave out --update",
     )
 
 
-def _amend(project: Project, draft: Draft) -> Revision:
+def _amend(project: Project, newest: str | None, draft: Draft, line: str) -> Revision:
     """Let the newest revision do what is missing, after what it does already."""
     scripts = read_scripts(read_config(project))
-    script = scripts.get_revision("head")
+    script = scripts.get_revision(newest or HEAD)
     path = Path(script.path)
     text = rewriting.extend(rewriting.read(path), draft.upgrade, draft.downgrade)
-    rewriting.write(path, rewriting.encode(text, like=path))
+    text = rewriting.note(text, line) if line else text
+    files.write(path, rewriting.encode(text, like=path))
     return describe(script)
 
 
-def _write(project: Project, draft: Draft, name: str) -> Revision:
+def _write(project: Project, newest: str | None, draft: Draft, line: str) -> Revision:
     """Write the file of a revision after the newest, from the project's own template."""
     scripts = read_scripts(read_config(project))
+    if line:
+        amend_new(scripts, lambda text: rewriting.note(text, line))
     with our_errors(), redirect_stdout(StringIO()):  # Alembic tells what it writes
         script = scripts.generate_revision(
-            naming.new_id(scripts, name),
-            name.replace("_", " "),
-            head="head",
+            draft.id or naming.new_id(scripts, draft.message),
+            draft.message.replace("_", " "),
+            head=newest or HEAD,
             refresh=True,
             upgrades=draft.upgrade.text,
             downgrades=draft.downgrade.text,

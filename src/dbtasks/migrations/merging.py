@@ -11,11 +11,15 @@ from types import ModuleType
 from alembic.script import Script, ScriptDirectory
 
 from dbtasks.errors import DbtasksError, Refused, Unreachable, UsageError
+from dbtasks.hints import command_line
 from dbtasks.migrations import rewriting
 from dbtasks.migrations.branches import heads_to_join, joins, sides_of
+from dbtasks.migrations.make import note_models
 from dbtasks.migrations.making import naming
 from dbtasks.migrations.replay import replay, replayed
 from dbtasks.migrations.scripts import Revision, describe, our_errors, read_config, read_scripts
+from dbtasks.migrations.template import check_message
+from dbtasks.migrations.turns import taking_turns
 from dbtasks.project import Project
 
 SQL = ("execute", "get_bind", "get_context", "run_async")
@@ -56,18 +60,27 @@ def merge(project: Project, *, name: str | None = None, dry_run: bool = False) -
     Raises UsageError where there is one head only, and Refused where the sides do not go together:
     then nothing is written.
     """
-    scripts = read_scripts(read_config(project))
-    heads = heads_to_join(scripts)
-    if len(heads) < 2:
-        raise UsageError("there is one head, and nothing to join", hint="see: inv showmigrations")
-    sides = {head: [_work(one) for one in side] for head, side in sides_of(scripts, heads).items()}
-    beside = tuple(sorted({*scripts.get_heads()} - {*heads}))
-    found = Merge(sides, _shared(sides), beside)
-    if dry_run:
-        return found
-    parents = _new(scripts, heads, name or "merge")
-    _rehearse(project, parents, sides)
-    return replace(found, revisions=tuple(_write(scripts, parents, name)))
+    check_message(name)
+    with taking_turns(project, writes=not dry_run):
+        scripts = read_scripts(read_config(project))
+        heads = heads_to_join(scripts)
+        if len(heads) < 2:
+            raise UsageError(
+                "there is one head, and nothing to join",
+                hint=f"see: {command_line('showmigrations')}",
+            )
+        sides = {
+            head: [_work(one) for one in side] for head, side in sides_of(scripts, heads).items()
+        }
+        beside = tuple(sorted({*scripts.get_heads()} - {*heads}))
+        found = Merge(sides, _shared(sides), beside)
+        if dry_run:
+            return found
+        parents = _new(scripts, heads, name or "merge")
+        _rehearse(project, parents, sides)
+        written = tuple(_write(scripts, parents, name))
+        note_models(project)
+        return replace(found, revisions=written)
 
 
 def _new(scripts: ScriptDirectory, heads: Sequence[str], name: str) -> dict[str, tuple[str, ...]]:
@@ -129,12 +142,12 @@ def _apart(project: Project, error: DbtasksError, head: str, others: list[str]) 
         with replayed(project, to=head) as scratch:
             turned = _runs(scratch)
     except DbtasksError as alone:
-        alone.hint = "mend it: each revision has to run on an empty database"
+        alone.hint = "fix it: each revision has to run on an empty database"
         return alone
     names = ", ".join(others)
-    hint = f"mend {head} or {names}, so that they run in either order"
+    hint = f"fix {head} or {names}, so that they run in either order"
     if turned and len(others) == 1:
-        hint = f"put {names} after it: inv makemigrations --rebase {names}; or {hint}"
+        hint = f"put {names} after it: {command_line('makemigrations', rebase=names)}; or {hint}"
     return Refused(
         f"the sides do not go together: after {names}, {error.message}"
         + ("" if turned else "; nor do they the other way round"),

@@ -8,17 +8,24 @@ first until after the last: after a kill it is finished by it.
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
+from itertools import starmap
 from os.path import relpath
 from pathlib import Path
 from typing import Any
 
+from dbtasks import files
 from dbtasks.errors import DbtasksError, LocalFailure, Refused
-from dbtasks.migrations import notes, rewriting
+from dbtasks.interrupts import clean_up
+from dbtasks.migrations import notes
 from dbtasks.migrations.making.naming import number_of
+
+PART_MOVED = "some of the files are moved"
+AGAIN = "fix that, and run the same command again"
 
 
 @dataclass(frozen=True)
@@ -63,14 +70,12 @@ def move_files(folder: Path, moves: Sequence[Move], **told: object) -> None:
         _write_note(note, {**told, "moves": [_packed(folder, one) for one in moves]})
         _move(moves)
         note.unlink()
+    except OSError as error:
+        failed = _failed(error)
+        _undo(before, moves, note, failed)
+        raise failed from error
     except BaseException as error:
-        _put_back(before, moves)
-        note.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise LocalFailure(
-                f"{error.filename} cannot be written or moved: {error.strerror}",
-                hint="mend that first",
-            ) from error
+        _undo(before, moves, note, error)
         raise
 
 
@@ -88,11 +93,15 @@ def finish(folder: Path, moves: Sequence[Move]) -> None:
         _move(moves)
         note.unlink()
     except OSError as error:
-        raise LocalFailure(
-            f"{error.filename} cannot be written or moved: {error.strerror}",
-            hint="mend that, and run the same command again",
-            state="some of the files are moved",
-        ) from error
+        failed = _failed(error)
+        failed.state, failed.hint = PART_MOVED, AGAIN
+        raise failed from error
+
+
+def _failed(error: OSError) -> LocalFailure:
+    return LocalFailure(
+        f"{error.filename} cannot be written or moved: {error.strerror}", hint="fix that first"
+    )
 
 
 def unpacked(folder: Path, note: dict[str, Any]) -> tuple[Move, ...]:
@@ -123,10 +132,7 @@ def _packed(folder: Path, move: Move) -> dict[str, str]:
 
 def _write_note(path: Path, note: dict[str, object]) -> None:
     """Write the note, and be sure that it is there before any file is not as it was."""
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(note, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    files.write(path, json.dumps(note, indent=1).encode())
 
 
 def _move(moves: Sequence[Move]) -> None:
@@ -134,15 +140,28 @@ def _move(moves: Sequence[Move]) -> None:
     for one in moves:
         if one.path != one.old_path and _stands(one, one.path) and _is_as_before(one):
             one.old_path.unlink()  # somebody has brought it back after a kill
-    for one in _ordered(moves):
-        if not _stands(one, one.path) and not _stands(one, one.old_path):
-            rewriting.write(one.old_path, one.content)
+    with ExitStack() as stack:  # all are on the disk before one of them counts
+        commits = [
+            stack.enter_context(_staged(one.old_path, one.content))
+            for one in _ordered(moves)
+            if not _stands(one, one.path) and not _stands(one, one.old_path)
+        ]
+        for commit in commits:
+            commit()
     left = [one for one in moves if not _stands(one, one.path)]
     while free := [one for one in left if not one.path.exists()]:
         for one in free:
             os.rename(one.old_path, one.path)
             left.remove(one)
     # What is left now would take each other's name: the file's name means nothing, and stays.
+
+
+@contextmanager
+def _staged(path: Path, content: bytes) -> Iterator[Callable[[], None]]:
+    with files.staged_file(path) as (stream, commit):
+        stream.write(content)
+        stream.flush()
+        yield commit
 
 
 def _ordered(moves: Sequence[Move]) -> Iterator[Move]:
@@ -157,21 +176,35 @@ def _ordered(moves: Sequence[Move]) -> Iterator[Move]:
 
 
 def _stands(move: Move, path: Path) -> bool:
-    return path.is_file() and path.read_bytes() == move.content
+    return _has(path, move.content)
 
 
 def _is_as_before(move: Move) -> bool:
     return move.old_path.is_file() and digest(move.old_path.read_bytes()) == move.before
 
 
-def _put_back(before: dict[Path, bytes], moves: Sequence[Move]) -> None:
-    for path in {one.path for one in moves} - before.keys():
-        with suppress(OSError):
-            path.unlink()
+def _undo(
+    before: dict[Path, bytes], moves: Sequence[Move], note: Path, error: BaseException
+) -> None:
+    """Put the files back after an error, which stays the one to report.
+
+    Where that fails too, the note is left: by it the same command finishes the move.
+    """
+    new = {one.path for one in moves} - before.keys()
+    for path in new:
+        clean_up(partial(path.unlink, missing_ok=True), error)
     for path, content in before.items():
         # On a full disk a file that is whole had better not be written again.
-        if not path.is_file() or path.read_bytes() != content:
-            path.write_bytes(content)
+        if not _has(path, content):
+            clean_up(partial(files.write, path, content), error)
+    if not any(map(Path.exists, new)) and all(starmap(_has, before.items())):
+        clean_up(partial(note.unlink, missing_ok=True), error)
+    if note.exists() and isinstance(error, DbtasksError):
+        error.state, error.hint = PART_MOVED, AGAIN
+
+
+def _has(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
 
 
 def _changed(what: str, note: Path) -> DbtasksError:

@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from dbtasks.errors import Refused
+from dbtasks.hints import command_line
 
 NAME = ".rebase.json"
 """The note's file, beside env.py."""
@@ -40,9 +40,8 @@ def check_no_move(folder: Path) -> None:
 def unfinished(note: dict[str, Any]) -> Refused:
     """Return the error for anything else that is done before a move is finished."""
     files = ", ".join(Path(one["path"]).name for one in note["moves"])
-    command = f"inv makemigrations --rebase {quote(note['revision'])}"
-    if note["applied"]:
-        command += f" --database {quote(note['database'])}"
+    database = note["database"] if note["applied"] else None
+    command = command_line("makemigrations", rebase=note["revision"], database=database)
     return Refused(
         f"--rebase {note['revision']} was stopped between its files: {files} are to come after "
         f"{note['onto']}, and not all do",

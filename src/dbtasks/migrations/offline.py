@@ -71,6 +71,7 @@ class _Rendering:
         self.environment.configure = (  # type: ignore[method-assign]  # Alembic finds it by name
             lambda **options: configure(**self._redirected(options))
         )
+        self.project.start_application()
         with self.environment, own_logs(), _no_connections():
             try:
                 self.scripts.run_env()

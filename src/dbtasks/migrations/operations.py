@@ -19,7 +19,8 @@ from sqlalchemy import (
 )
 from sqlalchemy import schema as ddl
 
-from dbtasks.engines.statements import WITHIN, Syntax
+from dbtasks.engines.base.statements import WITHIN
+from dbtasks.engines.sql.syntax import Syntax
 
 SHORT = 80
 

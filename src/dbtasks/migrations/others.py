@@ -6,6 +6,7 @@ from itertools import chain
 from shlex import quote
 
 from dbtasks.errors import DbtasksError, Refused, UsageError
+from dbtasks.hints import command_line
 from dbtasks.migrations.history import showmigrations
 from dbtasks.migrations.targets import InsideSquash
 from dbtasks.project import Project
@@ -50,7 +51,7 @@ def check_squashable(project: Project, inside: Collection[str], last: str) -> di
                 f"the database {alias!r} stands inside the range: it has {', '.join(some)}, "
                 f"and not {last}",
                 hint="bring it to the end first: "
-                f"inv migrate --to {last} --database {quote(alias)}",
+                + command_line("migrate", to=last, database=alias),
             )
     return {alias: why.message for alias, why in unseen.items()}
 

@@ -8,6 +8,7 @@ from sqlalchemy.schema import CreateIndex
 
 from dbtasks.engines import Backend
 from dbtasks.errors import NOTHING_CHANGED, Refused
+from dbtasks.hints import command_line
 from dbtasks.migrations.journal import APPLIED, FAILED, RUNNING, Journal, Unfinished
 from dbtasks.migrations.operations import Operation
 from dbtasks.migrations.scripts import Revision
@@ -130,8 +131,7 @@ class Progress:
                 f"{self.resumed.done}, was another when it ran: it was edited, or it depends on "
                 "the time or on rows that it has changed",
                 hint=f"put it back in {self.revision.path.name}; or bring the database in order "
-                f"by hand, and say so: inv resolve --revision {self.revision.id} "
-                "--applied | --rolled-back",
+                f"by hand, and say so: {done_by_hand(self.revision.id)}",
                 state=NOTHING_NOW,
             )
         self.unchecked = False
@@ -174,7 +174,8 @@ def settle_doubt(
         raise Refused(
             f"operation {unfinished.done + 1} of {revision} was {unfinished.what}, and may be "
             f"done; now it is {operation.what}",
-            hint=f"put it back in the file of {revision}, and run it again: inv migrate --resume",
+            hint=f"put it back in the file of {revision}, and run it again: "
+            + command_line("migrate", resume=True),
             state=NOTHING_NOW,
         )
     if operation.is_data and not operation.alone and backend.rolls_back_data(connection):
@@ -186,7 +187,7 @@ def settle_doubt(
             f"whether operation {unfinished.done + 1} of {revision} was done ({operation.what}) "
             f"cannot be seen {where}",
             hint="look yourself, undo or finish the revision by hand, and say so: "
-            f"inv resolve --revision {revision} --applied | --rolled-back",
+            + done_by_hand(revision),
             state=NOTHING_NOW,
         )
     return stands
@@ -201,9 +202,16 @@ def check_valid(backend: Backend, connection: Connection, operation: Operation) 
     if index.name and backend.is_invalid(connection, str(index.name), schema):
         raise Refused(
             f"the index {index.name} was not finished, and is invalid",
-            hint=f"DROP INDEX {index.name}, and run it again: inv migrate --resume",
+            hint=f"DROP INDEX {index.name}, and run it again: "
+            + command_line("migrate", resume=True),
             state=NOTHING_NOW,
         )
+
+
+def done_by_hand(revision: str) -> str:
+    """Return the commands that record what was done by hand."""
+    applied = command_line("resolve", revision=revision, applied=True)
+    return f"{applied}, or {command_line('resolve', revision=revision, rolled_back=True)}"
 
 
 def mark_failed(journal: Journal, key: int) -> None:

@@ -9,10 +9,12 @@ from alembic.script import Script, ScriptDirectory
 
 from dbtasks.errors import DbtasksError, Refused, Rejected, UsageError
 from dbtasks.guards import marker_of
+from dbtasks.hints import command_line
 from dbtasks.locks import OnWait
 from dbtasks.migrations import rewriting
 from dbtasks.migrations.branches import heads_beside, sides_of
 from dbtasks.migrations.history import showmigrations
+from dbtasks.migrations.make import note_models
 from dbtasks.migrations.making import naming
 from dbtasks.migrations.moving import (
     Move,
@@ -29,6 +31,7 @@ from dbtasks.migrations.run import OnStep
 from dbtasks.migrations.runner import migrate
 from dbtasks.migrations.scripts import folder_of, read_config, read_scripts
 from dbtasks.migrations.targets import find_revision, is_reversible
+from dbtasks.migrations.turns import taking_turns
 from dbtasks.project import Project
 
 
@@ -98,22 +101,28 @@ def rebase(
     rehearsed on a scratch database before anything is reverted or written: Refused says that it
     does not run. One that a kill has stopped between its files is finished.
     """
-    plan = plan_rebase(project, revision, not_applied_in=not_applied_in)
-    if not plan.begun:
-        rehearse(project, plan.moves, reversible=plan.reversible)
-    if not plan.applied:
-        _move(project, plan, revision)
+    with taking_turns(project, on_wait=on_wait):
+        plan = plan_rebase(project, revision, not_applied_in=not_applied_in)
+        if not plan.begun:
+            rehearse(project, plan.moves, reversible=plan.reversible)
+        if not plan.applied:
+            _move(project, plan, revision)
+            return plan
+        if not plan.begun:
+            _revert(project, plan, on_step, on_wait)
+        reverted = f"reverted: {', '.join(plan.applied)}"
+        then = command_line("migrate")
+        files = "some files are" if plan.begun else "no file was"
+        with _told(
+            project,
+            f"{reverted}; {files} changed",
+            f"then run the same again, and: {then}",
+        ):
+            _move(project, plan, revision)
+        files = ", ".join(one.path.name for one in plan.moves)
+        with _told(project, f"{reverted}; the files are {files} now", f"then: {then}"):
+            migrate(project, on_step=on_step, on_wait=on_wait)
         return plan
-    if not plan.begun:
-        _revert(project, plan, on_step, on_wait)
-    reverted = f"reverted: {', '.join(plan.applied)}"
-    files = "some files are" if plan.begun else "no file was"
-    with _told(f"{reverted}; {files} changed", "then run the same again, and: inv migrate"):
-        _move(project, plan, revision)
-    files = ", ".join(one.path.name for one in plan.moves)
-    with _told(f"{reverted}; the files are {files} now", "then: inv migrate"):
-        migrate(project, on_step=on_step, on_wait=on_wait)
-    return plan
 
 
 def _begun(project: Project, revision: str) -> Rebase | None:
@@ -136,16 +145,17 @@ def _move(project: Project, plan: Rebase, revision: str) -> None:
     folder = folder_of(read_config(project))
     if plan.begun:
         finish(folder, plan.moves)
-        return
-    move_files(
-        folder,
-        plan.moves,
-        revision=revision,
-        onto=plan.onto,
-        fork=plan.fork,
-        database=project.settings.database,
-        applied=plan.applied,
-    )
+    else:
+        move_files(
+            folder,
+            plan.moves,
+            revision=revision,
+            onto=plan.onto,
+            fork=plan.fork,
+            database=project.settings.database,
+            applied=plan.applied,
+        )
+    note_models(project)
 
 
 def _applied(project: Project, side: Sequence[Script]) -> tuple[str, ...]:
@@ -166,12 +176,13 @@ def _applied(project: Project, side: Sequence[Script]) -> tuple[str, ...]:
 def _check_two(heads: Sequence[str]) -> None:
     if len(heads) < 2:
         raise UsageError(
-            "there is one head, and nothing to put after another", hint="see: inv showmigrations"
+            "there is one head, and nothing to put after another",
+            hint=f"see: {command_line('showmigrations')}",
         )
     if len(heads) > 2:
         raise UsageError(
             f"there are {len(heads)} heads, {', '.join(heads)}, and a line is made of two",
-            hint="join them with: inv makemigrations --merge",
+            hint=f"join them with: {command_line('makemigrations', merge=True)}",
         )
 
 
@@ -194,7 +205,7 @@ def _check_needed(scripts: ScriptDirectory, side: Sequence[Script], onto: str) -
             raise Refused(
                 f"{one.revision} depends on {needed}, which would come after {onto}, "
                 "by another name",
-                hint=f"put the other after mine: inv makemigrations --rebase {onto}; "
+                hint=f"put the other after mine: {command_line('makemigrations', rebase=onto)}; "
                 "or join the heads with --merge",
             )
 
@@ -236,23 +247,22 @@ def _revert(project: Project, plan: Rebase, on_step: OnStep | None, on_wait: OnW
     except DbtasksError as error:
         error.state = f"{error.state}; no file was changed"
         if isinstance(error, Rejected):
-            error.hint = "mend its downgrade(), and run the same command again"
+            error.hint = "fix its downgrade(), and run the same command again"
         raise
 
 
 @contextmanager
-def _told(done: str, then: str) -> Iterator[None]:
-    """Say with an error what was done before it, and what is to be typed after it is mended."""
+def _told(project: Project, done: str, then: str) -> Iterator[None]:
+    """Say with an error what was done before it, and what is to be typed after it is fixed."""
     try:
         yield
     except DbtasksError as error:
         error.state = f"{done}; then: {error.state}"
         if error.hint is None or "the same command" in error.hint:  # which now is another
             error.hint = f"put that right; {then}"
-        elif "inv migrate" not in error.hint:
+        elif command_line("migrate") not in error.hint:
             error.hint = f"{error.hint}; {then}"
         raise
-    except BaseException as error:  # an interrupt: whoever reports it takes the last note
-        notes = getattr(error, "__notes__", [])
-        error.add_note(f"{done}; then: {notes[-1] if notes else 'interrupted'}")
+    except BaseException:  # an interrupt
+        project.outcome = f"{done}; then: {project.outcome}"
         raise

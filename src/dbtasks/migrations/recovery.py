@@ -9,9 +9,10 @@ from sqlalchemy.exc import DBAPIError
 
 from dbtasks.engines import Backend
 from dbtasks.errors import PartlyApplied, Refused, UsageError
+from dbtasks.hints import command_line
 from dbtasks.migrations.journal import RUNNING, Journal, Unfinished
 from dbtasks.migrations.operations import Operation
-from dbtasks.migrations.progress import NOTHING_NOW, settle_doubt
+from dbtasks.migrations.progress import NOTHING_NOW, done_by_hand, settle_doubt
 from dbtasks.migrations.recorder import count, record
 from dbtasks.migrations.targets import find_revision
 from dbtasks.project import Project
@@ -62,11 +63,11 @@ def applied(done: int) -> str:
 
 def ways_out(revision: str) -> str:
     """Return the commands to choose from."""
-    resolve = f"inv resolve --revision {revision}"
+    resume = command_line("migrate", resume=True)
+    undo = command_line("resolve", revision=revision, undo=True)
     return (
-        f"mend what stopped it and run the rest: inv migrate --resume; or take back what is "
-        f"applied: {resolve} --undo; or say what you have done by hand: {resolve} --applied | "
-        "--rolled-back"
+        f"fix what stopped it and run the rest: {resume}; or take back what is applied: {undo}; "
+        f"or say what you have done by hand: {done_by_hand(revision)}"
     )
 
 
@@ -101,8 +102,8 @@ def find_unfinished(scripts: ScriptDirectory, journal: Journal, revision: str) -
         stopped = f"; {unfinished.revision} did" if unfinished else ""
         raise Refused(
             f"{name} did not stop part way{stopped}",
-            hint="see the revisions with: inv showmigrations; to record one without running it: "
-            f"inv migrate --fake --to {name}",
+            hint=f"see the revisions with: {command_line('showmigrations')}; to record one without "
+            f"running it: {command_line('migrate', fake=True, to=name)}",
         )
     return unfinished
 
@@ -152,8 +153,8 @@ def _reverse(
         raise PartlyApplied(
             f"{operation.what} of {unfinished.revision} was not taken back: "
             f"{backend.message_of(error)}",
-            hint=f"mend what is in the way, and run it again: "
-            f"inv resolve --revision {unfinished.revision} --undo",
+            hint="fix what is in the way, and run it again: "
+            + command_line("resolve", revision=unfinished.revision, undo=True),
             state=f"{unfinished.revision} stopped part way",
         ) from error
 
@@ -173,7 +174,7 @@ def _applied(
         raise Refused(
             f"{unfinished.revision} has other operations now than those that are applied",
             hint="put the file back as it was, or undo them by hand, and then: "
-            f"inv resolve --revision {unfinished.revision} --rolled-back",
+            + command_line("resolve", revision=unfinished.revision, rolled_back=True),
         )
     rest = operations[unfinished.done :]
     if unfinished.in_doubt and rest:
@@ -189,7 +190,7 @@ def _reversal(operation: Operation, unfinished: Unfinished) -> Any:
         raise Refused(
             f"{operation.what} has no reverse that gives back all that was there",
             hint="undo the revision by hand, and then: "
-            f"inv resolve --revision {unfinished.revision} --rolled-back",
+            + command_line("resolve", revision=unfinished.revision, rolled_back=True),
         )
     return reversal
 

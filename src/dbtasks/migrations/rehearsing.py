@@ -39,7 +39,7 @@ def rehearse(project: Project, moves: Sequence[Move], *, reversible: bool) -> No
     except DbtasksError as error:
         raise Refused(
             f"the new order does not run: {error.message}",
-            hint="mend the revision, or join the heads with --merge",
+            hint="fix the revision, or join the heads with --merge",
         ) from error
 
 

@@ -1,34 +1,23 @@
 """Tables of SQLite that are made anew as they were, also in what SQLAlchemy does not reflect."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alembic.operations.batch import ApplyBatchImpl
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Index,
-    Table,
-    collate,
-    event,
-)
+from sqlalchemy import ColumnElement, Connection, Index, Table, collate, event
 from sqlalchemy.exc import OperationalError
 
-from dbtasks.engines.computing import unquoted
-from dbtasks.engines.created import Created, read_created
-from dbtasks.engines.indexing import Part, SQLiteIndexing
-from dbtasks.engines.rebuilding import NAME
+from dbtasks.engines.base.created import Created
+from dbtasks.engines.sql import create_index
+from dbtasks.engines.sql.expressions import mentions
+from dbtasks.engines.sql.lexer import SQLITE
+from dbtasks.engines.sqlite.created import read_created
+from dbtasks.engines.sqlite.indexes import Part, SQLiteIndexing
 from dbtasks.errors import ROLLED_BACK, Refused
 from dbtasks.migrations.casting import KeepingSQLite
 from dbtasks.migrations.keeping import keep, new_names, with_new_names
-from dbtasks.migrations.making.words import mentions
 
 AS_IT_IS = {"no_parameters": True}
-
-MAKES = re.compile(
-    rf"\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME})", re.IGNORECASE
-)
 
 NUMBERED = "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)"
 
@@ -77,11 +66,10 @@ class RemakingSQLite(KeepingSQLite):
 
     def _make_room(self, connection: Any, cursor: Any, statement: str, *rest: object) -> None:
         """Drop an index that was made again, as the revision makes it by itself too."""
-        made = MAKES.match(statement)
-        name = "" if made is None else unquoted(made[1])
-        if name in self.remade:
-            self.remade.discard(name)
-            quoted = self.dialect.identifier_preparer.quote(name)
+        made = create_index.parse(statement, SQLITE) if self.remade else None
+        if made is not None and made.name in self.remade:
+            self.remade.discard(made.name)
+            quoted = self.dialect.identifier_preparer.quote(made.name)
             cursor.connection.execute(f"DROP INDEX {quoted}")
 
     def _make_again(self, name: str, statement: str) -> None:
@@ -98,14 +86,15 @@ class RemakingSQLite(KeepingSQLite):
 
 def _after(batch_impl: ApplyBatchImpl, indexes: Mapping[str, str]) -> dict[str, str]:
     """Return the statements with the new names of columns; an index goes with a column of its."""
-    dialect = batch_impl.impl.dialect
     names = new_names(batch_impl)
     gone = {one.name for one in batch_impl.table.c if one.name.lower() not in names}
     found = {}
     for name, statement in indexes.items():
-        head, mark, rest = statement.partition("(")
-        if not any(mentions(dialect, rest, one) for one in gone):
-            found[name] = head + mark + with_new_names(batch_impl, rest)
+        made = create_index.parse(statement, SQLITE)
+        assert made is not None
+        head, rest = statement[: made.start], statement[made.start :]
+        if not any(mentions(SQLITE, rest, one) for one in gone):
+            found[name] = head + with_new_names(batch_impl, rest)
     return found
 
 

@@ -1,6 +1,5 @@
 """The history, applied to an empty scratch database of the project's kind."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
@@ -16,18 +15,20 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType, UserDefinedType
 
 from dbtasks.engines import Backend
-from dbtasks.engines.scratch import BY_HAND
+from dbtasks.engines.base.scratch import by_hand
+from dbtasks.engines.sql.lexer import POSTGRESQL
+from dbtasks.engines.sql.quoting import escape
 from dbtasks.errors import DbtasksError, Refused, Rejected
+from dbtasks.hints import command_line
+from dbtasks.migrations import bootstrap
 from dbtasks.migrations.cache import Kept
 from dbtasks.migrations.environment import OWN_TABLES
-from dbtasks.migrations.making.reflection import escape
 from dbtasks.migrations.opening import StepsOf, open_environment, read_heads
 from dbtasks.migrations.scripts import Amend
 from dbtasks.project import Project
 from dbtasks.references import project_raised
 
 EVERYTHING = "heads"
-STRING = re.compile("'[^']*'")
 
 
 @contextmanager
@@ -79,7 +80,7 @@ def copied(project: Project) -> Iterator[Project]:
             raise Refused(
                 f"the database is at {', '.join(heads) or 'no revision'}, "
                 f"and the newest is {', '.join(scripts.get_heads())}",
-                hint="bring it up to date: inv migrate",
+                hint=f"bring it up to date: {command_line('migrate')}",
             )
         declared = [table for one in project.metadata for table in one.tables.values()]
         schemas = sorted({one.schema for one in declared if one.schema})
@@ -108,7 +109,7 @@ def _copying(scratch: Project) -> Iterator[None]:
         raise Rejected(
             "no copy of the database can be made, to compare the models with: "
             f"{scratch.backend.message_of(error)}",
-            hint=f"compare with the history: inv makemigrations; or {BY_HAND}",
+            hint=f"compare with the history: {command_line('makemigrations')}; or {by_hand()}",
         ) from error
 
 
@@ -160,8 +161,8 @@ def _close_checks(table: Table) -> None:
     """Give checks the outer pair back that SQLAlchemy 2.0 sees around `(a) OR (b)`."""
     for one in table.constraints:
         if isinstance(one, CheckConstraint):
-            inside = STRING.sub("", str(one.sqltext))
-            depths = accumulate({"(": 1, ")": -1}.get(letter, 0) for letter in inside)
+            tokens = POSTGRESQL.code(str(one.sqltext))
+            depths = accumulate({"(": 1, ")": -1}.get(token.text, 0) for token in tokens)
             if min(depths, default=0) < 0:
                 one.sqltext = text(escape(f"({one.sqltext})"))
 
@@ -195,6 +196,17 @@ def play(scratch: Project, steps_of: StepsOf, amend: Amend | None = None) -> Non
     begun = [("the history", "replayed")]
 
     def followed(scripts: ScriptDirectory, heads: tuple[str, ...]) -> Iterator[RevisionStep]:
+        connection = environment.handover.connection
+        function = None if heads else bootstrap.find(scratch, connection)
+        if function is not None:
+            begun.append((f"bootstrap={scratch.settings.bootstrap!r}", "run"))
+            if (revision := function(connection)) is not None:
+                raise Refused(
+                    f"{begun[-1][0]} makes the tables of {revision}: what the revisions up to it "
+                    "made is not known",
+                    hint="compare with a database that has them all: "
+                    + command_line("makemigrations", from_database=True),
+                )
         for step in steps_of(scripts, heads):
             begun.append((step.revision.revision, "reverted" if step.is_downgrade else "replayed"))
             yield step
@@ -208,7 +220,8 @@ def play(scratch: Project, steps_of: StepsOf, amend: Amend | None = None) -> Non
             what, done = begun[-1]
             raise Rejected(
                 f"{what} cannot be {done}: {scratch.backend.message_of(error)}",
-                hint="each revision has to run on an empty database: try inv migrate on one",
+                hint="each revision has to run on an empty database: try "
+                f"{command_line('migrate')} on one",
             ) from error
         except Exception as error:
             what = begun[-1][0] if len(begun) > 1 else "env.py"

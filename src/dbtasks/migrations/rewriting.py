@@ -2,15 +2,15 @@
 
 import ast
 import json
-import os
 import re
 import tokenize
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
-from dbtasks.errors import LocalFailure, UsageError
+from dbtasks.errors import UsageError
+from dbtasks.migrations import fingerprint
+from dbtasks.migrations.files import NAMES
 from dbtasks.migrations.making.layout import INDENT
 from dbtasks.migrations.making.rendering import Code
 
@@ -27,7 +27,7 @@ def rename(
     """
     lines = source.split("\n")
     tree = ast.parse(source)
-    places = dict(pair for node in tree.body for pair in _assigned(node))
+    places = dict(pair for node in tree.body for pair in assignments(node))
     for name, value in assigned.items():
         if name not in places:
             raise UsageError(f"a revision does not say its {name}", hint="write it into the file")
@@ -48,6 +48,15 @@ def _listed(
     found = [one for each in lists for one in ast.walk(each) if isinstance(one, ast.Constant)]
     known = [(one, names[str(one.value)]) for one in found if one.value in names]
     return sorted(known, key=lambda one: (one[0].lineno, one[0].col_offset), reverse=True)
+
+
+def assignments(node: ast.stmt) -> Iterable[tuple[str, ast.expr]]:
+    """Yield the names that a statement assigns, and the expression."""
+    match node:
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            yield name, value
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            yield name, value
 
 
 def extend(source: str, upgrade: Code, downgrade: Code) -> str:
@@ -71,6 +80,21 @@ def extend(source: str, upgrade: Code, downgrade: Code) -> str:
     return _with_imports("\n".join(lines), upgrade.imports | downgrade.imports)
 
 
+def note(source: str, line: str) -> str:
+    """Return a file that says in a line what the models are, in the place of what it said."""
+    if fingerprint.LINE.search(source):
+        return fingerprint.LINE.sub(line, source, count=1)
+    ends = [
+        node.end_lineno or 0
+        for node in ast.parse(source).body
+        for name, _ in assignments(node)
+        if name in NAMES
+    ]
+    lines = source.split("\n")
+    lines.insert(max(ends, default=0), line)
+    return "\n".join(lines)
+
+
 def read(path: Path) -> str:
     """Return a file's text as Python reads it: by its BOM, or the coding that it says."""
     with tokenize.open(path) as file:
@@ -92,29 +116,6 @@ def encode(text: str, *, like: Path) -> bytes:
         ) from error
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file whole, or leave it as it was."""
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise LocalFailure(
-            f"{path} cannot be written: {error.strerror}", hint="nothing of it was changed"
-        ) from error
-
-
-def _assigned(node: ast.stmt) -> Iterable[tuple[str, ast.expr]]:
-    """Yield the names that a statement assigns, and the expression."""
-    match node:
-        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-            yield name, value
-        case ast.Assign(targets=[ast.Name(id=name)], value=value):
-            yield name, value
-
-
 def _replaced(lines: list[str], node: ast.expr, text: str) -> list[str]:
     """Put another expression in the place of one, where it stands on lines of its own."""
     first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
@@ -126,13 +127,14 @@ def _replaced(lines: list[str], node: ast.expr, text: str) -> list[str]:
 
 def _literal(value: Value) -> str:
     if isinstance(value, tuple):
-        return f"({', '.join(map(json.dumps, value))},)" if value else "()"
-    return "None" if value is None else json.dumps(value)
+        return f"({', '.join(map(_literal, value))},)" if value else "()"
+    # Not in ASCII: JSON has two escapes for what is one character in Python.
+    return "None" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _renamed(line: str, names: Mapping[str, str]) -> str:
     for old, new in names.items():
-        line = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", new, line)
+        line = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", new.replace("\\", r"\\"), line)
     return line
 
 

@@ -1,24 +1,28 @@
 """One run of Alembic over some revisions: reported, journaled, and known to its last statement."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.runtime.migration import MigrationContext, RevisionStep, StampStep
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dbtasks import person
-from dbtasks.errors import NOTHING_CHANGED, ROLLED_BACK
+from dbtasks.errors import NOTHING_CHANGED, ROLLED_BACK, UNKNOWN, DbtasksError, PartlyApplied
+from dbtasks.hints import command_line
+from dbtasks.interrupts import ending, held
 from dbtasks.locks import WAIT_SECONDS, Lock
+from dbtasks.migrations import bootstrap
 from dbtasks.migrations.faking import is_standing
 from dbtasks.migrations.journal import Journal, Unfinished
 from dbtasks.migrations.operations import Operation
 from dbtasks.migrations.progress import Progress
 from dbtasks.migrations.recorder import Recorder
-from dbtasks.migrations.scripts import Revision, describe
+from dbtasks.migrations.scripts import Revision, describe, our_errors
 from dbtasks.project import Project
 
 LOCK_SECONDS = 5.0
@@ -54,7 +58,7 @@ class Manner:
     reverts: frozenset[str] | None = None
     """The revisions that may be reverted; None is any."""
 
-    command: str = "migrate"
+    command: str = field(default_factory=lambda: command_line("migrate"))
     """What to type to run them again."""
 
 
@@ -72,6 +76,8 @@ class Run:
     manner: Manner
     on_step: OnStep
     planned: int = 0
+    begun: str = NOTHING_CHANGED
+    verb: str = "applied"
     done: list[Step] = field(default_factory=list)
     current: Step | None = None
     progress: Progress | None = None
@@ -111,8 +117,9 @@ class Run:
         self.recorder.asleep = True
         stack.enter_context(self.recorder.following())
         stack.enter_context(_listening(connection, "commit", self._note_commit))
+        stack.enter_context(self._answered())
         stack.enter_context(_listening(connection, "begin", self._bound))
-        stack.callback(self._unsign)
+        stack.enter_context(ending(self._unsign, ignoring=(SQLAlchemyError,)))
         context.autocommit_block = self._around(context.autocommit_block)  # type: ignore[method-assign]  # a revision calls it there
 
     def prepare(self) -> None:
@@ -126,12 +133,46 @@ class Run:
 
     def _unsign(self) -> None:
         """Take the sign back: the connection may live on in a pool."""
-        with suppress(SQLAlchemyError):
-            self.backend.sign(self.connection, "")
+        self.backend.sign(self.connection, "")
+
+    def bootstrap(self, scripts: ScriptDirectory) -> list[StampStep]:
+        """Let the project make what an empty database needs before the first revision.
+
+        Returns the steps that record the revision whose tables it has made, if it names one.
+        """
+        function = bootstrap.find(self.project, self.connection)
+        if function is None:
+            return []
+        self.lock.check()
+        called = Revision(str(self.project.settings.bootstrap), "", (), self.project.settings.root)
+        self.on_step(Step(called, backwards=False))
+        if not self.transactional:
+            self.begun = f"what {called.id} has made stays"
+        started = perf_counter()
+        try:
+            revision = function(self.connection)
+            with our_errors():
+                stamps = scripts._stamp_revs(revision, ()) if revision else []
+        except (DbtasksError, DBAPIError) as error:
+            if self.transactional:
+                raise
+            if isinstance(error, DBAPIError):
+                error = self.backend.explain(error, state=self.begun)
+            raise PartlyApplied(
+                error.message,
+                hint=f"drop what it has made, then: {self.manner.command}",
+                state=self.begun,
+            ) from error
+        self.on_step(Step(called, backwards=False, seconds=perf_counter() - started))
+        return stamps
 
     def over(self, steps: Sequence[RevisionStep]) -> Iterator[RevisionStep]:
         """Hand the steps on to Alembic, reporting each before and after."""
         self.planned = len(steps)
+        backwards = {step.is_downgrade for step in steps}
+        self.verb = (
+            "reverted" if backwards == {True} else "done" if True in backwards else "applied"
+        )
         if steps:
             self.prepare()
         for step in steps:
@@ -165,7 +206,8 @@ class Run:
 
     def note_applied(self, heads: frozenset[str]) -> None:
         """Note that the version is written, in whose transaction the journal tells of it."""
-        assert self.progress is not None
+        if self.progress is None:  # what was only recorded
+            return
         self.versions.append(heads)
         self.progress.finish(perf_counter() - self.started)
         if self.per_revision and self.transactional:
@@ -186,6 +228,8 @@ class Run:
             return 0, None
         if self.transactional:
             return self.committed or (0, None)
+        if self.committed and self.committed[0] > len(self.done):  # answered a moment ago
+            return self.committed
         progress = self.progress
         torn = progress is not None and (progress.kept or progress.in_doubt)
         return len(self.done), self.current.revision if torn and self.current else None
@@ -193,12 +237,16 @@ class Run:
     def state(self) -> str:
         """Say what the database has kept of a failed run."""
         if not self.planned:
-            return NOTHING_CHANGED
+            return self.begun
         kept, torn = self.kept()
-        counted = f"{kept} of {self.planned} {'done' if self.manner.redo else 'applied'}"
+        counted = f"{kept} of {self.planned} {self.verb}"
         if torn is not None:
             return f"{counted}, {torn.id} stopped part way"
         return f"{ROLLED_BACK}, {counted}" if kept == 0 else counted
+
+    def outcome(self) -> str:
+        """Say what the database would keep if the run stopped at this moment."""
+        return self.state() if self.committing is None else UNKNOWN
 
     def _performing(self, step: RevisionStep) -> Function:
         """Return the revision's function, with its operations followed, or nothing for a fake."""
@@ -255,6 +303,23 @@ class Run:
             with self.recorder.silence():
                 progress.persist()
         self.committing = len(self.done) + self.complete, torn
+
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        """Hold interrupts back from each COMMIT until it is answered, and note that it is."""
+        dialect, connection = self.connection.dialect, self.connection.connection
+        commit = dialect.do_commit
+
+        def do_commit(sent: Any) -> None:
+            with held():
+                commit(sent)
+                if sent is connection:
+                    self._end_commit()
+
+        # SQLAlchemy has no event after a COMMIT.
+        dialect.do_commit = do_commit  # type: ignore[assignment, method-assign]
+        with ending(lambda: vars(dialect).pop("do_commit", None)):
+            yield
 
     def _end_commit(self) -> None:
         """Note that the last commit was done, as something comes after it."""

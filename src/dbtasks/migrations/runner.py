@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from threading import TIMEOUT_MAX
 
 from alembic.runtime.migration import RevisionStep
@@ -12,11 +13,14 @@ from sqlalchemy.exc import DBAPIError
 from dbtasks import locks
 from dbtasks.errors import (
     COMMITTED,
+    NOTHING_CHANGED,
     DbtasksError,
     Locked,
     Refused,
     UsageError,
 )
+from dbtasks.hints import command_line
+from dbtasks.interrupts import clean_up
 from dbtasks.locks import WAIT_SECONDS, Lock, LockLost, OnWait
 from dbtasks.migrations import failures, recovery
 from dbtasks.migrations.journal import Journal, Unfinished
@@ -78,7 +82,7 @@ def migrate(
     manner = Manner(
         *(fake, fake_initial, resume, per_revision, wait, lock_timeout),
         reverts=_frozen(reverts),
-        command="migrate --resume" if resume else _migrate_to(to),
+        command=command_line("migrate", resume=resume, to=None if resume or to == HEADS else to),
     )
     with _held(project, "migrate", manner, on_wait) as lock:
         return _migrate(project, lock, manner, to, on_step or (lambda step: None))
@@ -99,7 +103,7 @@ def rollback(
         wait=wait,
         lock_timeout=lock_timeout,
         reverts=_frozen(reverts),
-        command=_with_steps("rollback", steps),
+        command=command_line("rollback", steps=None if steps == 1 else steps),
     )
     with _held(project, "rollback", manner, on_wait) as lock:
         return _migrate(project, lock, manner, f"-{steps}", on_step or (lambda step: None))
@@ -121,21 +125,10 @@ def redo(
         lock_timeout=lock_timeout,
         redo=True,
         reverts=_frozen(reverts),
-        command=_with_steps("redo", steps),
+        command=command_line("redo", steps=None if steps == 1 else steps),
     )
     with _held(project, "redo", manner, on_wait) as lock:
         return _migrate(project, lock, manner, f"-{steps}", on_step or (lambda step: None))
-
-
-def _migrate_to(to: str) -> str:
-    """Return the command that migrates there; what begins with a dash is no option with a =."""
-    if to == HEADS:
-        return "migrate"
-    return f"migrate --to{'=' if to.startswith('-') else ' '}{to}"
-
-
-def _with_steps(command: str, steps: int) -> str:
-    return command if steps == 1 else f"{command} --steps {steps}"
 
 
 def plan(project: Project, *, to: str = HEADS) -> Plan:
@@ -173,7 +166,8 @@ def sql(project: Project, *, to: str = HEADS) -> str:
             raise UsageError(
                 "the SQL cannot be shown: a revision needs a live database "
                 f"({type(error).__name__}: {' '.join(str(error).split())})",
-                hint="which one: inv sqlmigrate --revision ID shows the SQL of each alone",
+                hint=f"which one: {command_line('sqlmigrate', revision='ID')} shows the SQL of "
+                "each alone",
             ) from error
         return environment.handover.output.getvalue()
 
@@ -276,19 +270,23 @@ def _attempt(project: Project, run: Run, to: str) -> Plan:
             _check_consent(run, found)
             if run.manner.redo:
                 found += _again(scripts, found)
-            return run.over(found)
+            stamps = [] if heads or not found or run.manner.fake else run.bootstrap(scripts)
+            if stamps:
+                stood = tuple(one for step in stamps for one in step.to_revisions)
+                found = steps_to(scripts, to, stood, several=project.settings.heads)
+            return chain(stamps, run.over(found))  # type: ignore[arg-type]  # Alembic takes both
 
+        project.outcome = run.outcome
         try:
             environment.execute(steps)
         except Exception as error:
             failed = failures.explain(project, run, error)
             if failed is not None:
                 raise failed from error
-        except BaseException as error:  # an interrupt: whoever reports it finds the state there
-            error.add_note(failures.state_after(project, run))
+        except BaseException as error:  # an interrupt
+            clean_up(lambda: failures.note_state(project, run), error)
             raise
-    if run.done:
-        project.outcome = COMMITTED
+    project.outcome = COMMITTED if run.done else NOTHING_CHANGED
     return Plan(tuple(run.done), tuple(ahead))
 
 
@@ -309,7 +307,8 @@ def _check_consent(run: Run, steps: Sequence[RevisionStep]) -> None:
         names = ", ".join(sorted(back - run.manner.reverts))
         raise Refused(
             f"another run came first, and now {names} would be reverted too",
-            hint="look with: inv showmigrations, and run it again if it is still meant",
+            hint=f"look with: {command_line('showmigrations')}, and run it again if it is "
+            "still meant",
         )
 
 

@@ -1,6 +1,7 @@
 """The project's revisions: Alembic's configuration and script directory, with our errors."""
 
 import configparser
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
@@ -14,11 +15,17 @@ from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionMap
 from alembic.util import CommandError
 
+from dbtasks import bytecode
 from dbtasks.errors import Refused, UsageError
+from dbtasks.hints import command_line
 from dbtasks.migrations.gaps import check_whole
 from dbtasks.migrations.notes import check_no_move
+from dbtasks.migrations.template import write_whole
 from dbtasks.project import Project
 from dbtasks.references import project_raised
+
+FILLERS = ("a", "an", "and", "the", "to", "of", "in", "on", "for")
+"""Words of a message that say nothing that an id could leave out."""
 
 Amend = Callable[[Iterator[Script]], Iterator[Script]]
 
@@ -31,6 +38,14 @@ class Revision:
     message: str
     parents: tuple[str, ...]
     path: Path
+
+    @property
+    def title(self) -> str:
+        """Return the id, and the message where it says more than the id."""
+        message = " ".join("".join(filter(str.isprintable, self.message)).split())
+        told = {*re.findall(r"[^\W_]+", self.id.lower()), *FILLERS}
+        said = re.findall(r"[^\W_]+", message.lower())
+        return self.id if told.issuperset(said) else f"{self.id}: {message}"
 
 
 def describe(script: Script) -> Revision:
@@ -46,7 +61,7 @@ def read_config(project: Project) -> Config:
     if not path.is_file():
         raise UsageError(
             f"there is no {path}",
-            hint="alembic= in tasks.py says where the project's alembic.ini is",
+            hint="dbtasks init writes one; where there is one, alembic= in tasks.py names it",
         )
     # Alembic reads both, the .ini first.
     ini = path.parent / "alembic.ini" if path.suffix == ".toml" else path
@@ -58,7 +73,7 @@ def read_config(project: Project) -> Config:
         named = toml if isinstance(error, tomllib.TOMLDecodeError) else path
         raise UsageError(
             f"{named} cannot be read: {' '.join(str(error).split())}",
-            hint="mend it; in an .ini file a % is written %%",
+            hint="fix it; in an .ini file a % is written %%",
         ) from error
     return config
 
@@ -81,8 +96,15 @@ def folder_of(config: Config) -> Path:
 
 
 def _open(config: Config) -> ScriptDirectory:
-    with our_errors():
-        return ScriptDirectory.from_config(config)
+    try:
+        scripts = ScriptDirectory.from_config(config)
+    except CommandError as error:  # its advice is for `alembic init`
+        raise UsageError(
+            str(error).partition(".  Please use")[0],
+            hint=f"fix script_location in {config.config_file_name or config.toml_file_name}",
+        ) from error
+    write_whole(scripts)
+    return scripts
 
 
 def _unique(scripts: ScriptDirectory) -> Iterator[Script]:
@@ -103,11 +125,11 @@ def _unique(scripts: ScriptDirectory) -> Iterator[Script]:
 
 def load_files(scripts: ScriptDirectory) -> list[Script]:
     """Return the revisions as their files have them, whether they make a history or not."""
-    with _bytecode():
+    with _bytecode(), bytecode.current(_sources(scripts)):
         try:
             return list(scripts._load_revisions())
-        except CommandError:
-            raise
+        except CommandError as error:
+            raise UsageError(str(error), hint="fix that file, or remove it") from error
         except Exception as error:
             raise project_raised("a revision", error) from error
 
@@ -115,6 +137,14 @@ def load_files(scripts: ScriptDirectory) -> list[Script]:
 def folders_of(scripts: ScriptDirectory, loaded: Iterable[Script]) -> set[Path]:
     """Return the folders that have revisions, or may have."""
     return {Path(one.path).parent for one in loaded} | {*map(Path, scripts._version_locations)}
+
+
+def _sources(scripts: ScriptDirectory) -> Iterator[Path]:
+    """Yield the files of the revisions, by the paths under which Alembic loads them."""
+    for folder in scripts._version_locations:
+        pattern = "**/*.py" if scripts.recursive_version_locations else "*.py"
+        for path in Path(folder).resolve().glob(pattern):
+            yield path.resolve() if path.is_symlink() else path
 
 
 @contextmanager
@@ -134,7 +164,9 @@ def our_errors() -> Iterator[None]:
     try:
         yield
     except CommandError as error:
-        raise UsageError(str(error), hint="see the revisions with: inv showmigrations") from error
+        raise UsageError(
+            str(error), hint=f"see the revisions with: {command_line('showmigrations')}"
+        ) from error
 
 
 def applied_of(scripts: ScriptDirectory, heads: tuple[str, ...]) -> set[str]:
@@ -160,6 +192,8 @@ def _if_there(path: Path) -> Path | None:
 def _anchor(config: Config, folder: Path) -> None:
     """Alembic counts a relative folder from where the command is run; we from its file."""
     location = config.get_alembic_option("script_location")
+    if not location and (folder / "env.py").is_file():
+        location = "."  # Flask-Migrate's alembic.ini is in the folder that it does not name
     if location:
         config.set_main_option("script_location", _from(folder, location).replace("%", "%%"))
     lists = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from alembic.script import ScriptDirectory
 
 from dbtasks.errors import Refused
+from dbtasks.migrations import fingerprint, rewriting
 from dbtasks.migrations.files import FILE
 from dbtasks.migrations.others import check_squashable
 from dbtasks.migrations.scripts import Revision, describe, read_config, read_scripts
@@ -18,6 +19,8 @@ from dbtasks.migrations.squashing.proving import prove
 from dbtasks.migrations.squashing.ranges import Range, find_range
 from dbtasks.migrations.squashing.sources import read_source
 from dbtasks.migrations.targets import is_reversible
+from dbtasks.migrations.template import check_message
+from dbtasks.migrations.turns import taking_turns
 from dbtasks.project import Project
 
 
@@ -56,30 +59,34 @@ def squashmigrations(
     Raises Refused for any difference, and where something else hangs, or a database that the
     project declares stands, inside the range.
     """
-    if not dry_run:
-        recover(read_scripts(read_config(project)))
-    scripts = read_scripts(read_config(project))
-    inside = find_range(scripts, first, last)
-    fixed = [one.revision for one in inside.scripts if not is_reversible(one)]
-    sources = [read_source(one) for one in inside.scripts]
-    message = name.replace("_", " ") if name else inside.last.doc
-    text = merge(sources, _head(inside), message, fixed[-1] if fixed else None)
-    path = _path(scripts, inside, message) if name else Path(inside.last.path)
-    squashed = Squashed(text, path, tuple(describe(one) for one in inside.scripts))
-    if optimize:
-        squashed = replace(squashed, **asdict(fold(text)))
-    if not dry_run:
-        unseen = check_squashable(project, inside.ids, inside.last.revision)
-        squashed = replace(squashed, unseen=unseen)
-        _prove(project, inside, squashed, reversible=not fixed)
-        heads = scripts.get_heads()
-        replace_files(
-            [one.path for one in squashed.replaced],
-            path,
-            squashed.text,
-            lambda: _check(project, squashed, heads),
-        )
-    return squashed
+    check_message(name)
+    with taking_turns(project, writes=not dry_run):
+        if not dry_run:
+            recover(read_scripts(read_config(project)))
+        scripts = read_scripts(read_config(project))
+        inside = find_range(scripts, first, last)
+        fixed = [one.revision for one in inside.scripts if not is_reversible(one)]
+        sources = [read_source(one) for one in inside.scripts]
+        message = name.replace("_", " ") if name else inside.last.doc
+        text = merge(sources, _head(inside), message, fixed[-1] if fixed else None)
+        if line := fingerprint.found_in(rewriting.read(Path(inside.last.path))):
+            text = rewriting.note(text, line)
+        path = _path(scripts, inside, message) if name else Path(inside.last.path)
+        squashed = Squashed(text, path, tuple(describe(one) for one in inside.scripts))
+        if optimize:
+            squashed = replace(squashed, **asdict(fold(text)))
+        if not dry_run:
+            unseen = check_squashable(project, inside.ids, inside.last.revision)
+            squashed = replace(squashed, unseen=unseen)
+            _prove(project, inside, squashed, reversible=not fixed)
+            heads = scripts.get_heads()
+            replace_files(
+                [one.path for one in squashed.replaced],
+                path,
+                squashed.text,
+                lambda: _check(project, squashed, heads),
+            )
+        return squashed
 
 
 def _prove(project: Project, inside: Range, squashed: Squashed, *, reversible: bool) -> None:

@@ -11,6 +11,7 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
 from dbtasks.errors import Refused, UsageError
+from dbtasks.hints import command_line
 from dbtasks.migrations.scripts import applied_of, exists, our_errors
 
 HEADS = "heads"
@@ -38,6 +39,7 @@ def steps_to(
         return _up(scripts, HEADS, heads)
     if to.startswith("+"):
         check_heads(scripts, several)
+        _check_number(scripts, to, heads)
         return _up(scripts, to, heads)
     if to in _labels(scripts):
         return _up(scripts, f"{to}@head", heads)
@@ -55,15 +57,29 @@ def _back_by(scripts: ScriptDirectory, to: str, heads: Heads) -> list[RevisionSt
         raise UsageError(
             f"the database has {len(heads)} heads, and {to} does not say from which: "
             f"{', '.join(heads)}",
-            hint=f"name it: inv migrate --to {heads[0]}@{to}",
+            hint=f"name it: {command_line('migrate', to=f'{heads[0]}@{to}')}",
         )
+    _check_number(scripts, to, heads)
     parents = _joined(scripts, heads)
     if parents and to != "-1":
         raise UsageError(
             f"{heads[0]} joins several revisions, and {to} does not say on which side",
-            hint=f"name where to go back to: inv migrate --to {parents[0]}",
+            hint=f"name where to go back to: {command_line('migrate', to=parents[0])}",
         )
     return _back(scripts, parents[0] if parents else to, heads)
+
+
+def _check_number(scripts: ScriptDirectory, to: str, heads: Heads) -> None:
+    """Raise UsageError where -N or +N is more than the revisions that are applied or pending."""
+    there, word = len(applied_of(scripts, heads)), "applied"
+    if to.startswith("+"):
+        there, word = sum(1 for _ in scripts.walk_revisions()) - there, "pending"
+    if to[1:].isdecimal() and int(to[1:]) > there:
+        number = "1 revision is" if there == 1 else f"{there or 'no'} revisions are"
+        raise UsageError(
+            f"{number} {word}" + (f", not {to[1:]}" if there else ""),
+            hint=f"see them with: {command_line('showmigrations')}",
+        )
 
 
 def _joined(scripts: ScriptDirectory, heads: Heads) -> tuple[str, ...]:
@@ -88,7 +104,17 @@ def find_revision(scripts: ScriptDirectory, name: str) -> Script:
     except CommandError:
         found = None
     if found is None:
-        raise UsageError(f"there is no revision {name!r}", hint="see them with: inv showmigrations")
+        meant = {  # by Django and Prisma
+            "zero": command_line("migrate", to="base"),
+            "dev": command_line("makemigrations"),
+            "deploy": command_line("migrate"),
+            "status": command_line("showmigrations"),
+        }.get(name)
+        hint = f"did you mean: {meant}" if meant else None
+        raise UsageError(
+            f"there is no revision {name!r}",
+            hint=hint or f"see them with: {command_line('showmigrations')}",
+        )
     return found
 
 
@@ -108,8 +134,9 @@ def check_heads(scripts: ScriptDirectory, several: int) -> None:
         stay = "give each a label of its own"
     raise Refused(
         f"{what} has {len(forked)} heads: {', '.join(forked)}",
-        hint="join them: inv makemigrations --merge; or put your own after the other: "
-        f"inv makemigrations --rebase REVISION. If they are meant to stay, {stay}, or "
+        hint=f"join them: {command_line('makemigrations', merge=True)}; or put your own after the "
+        f"other: {command_line('makemigrations', rebase='REVISION')}. If they are meant to stay, "
+        f"{stay}, or "
         f"heads={len(heads)} in collection(...)",
     )
 
@@ -120,6 +147,22 @@ def branches_of(scripts: ScriptDirectory, heads: Iterable[str]) -> list[list[str
     for head in heads:
         found.setdefault(labels_of(scripts, head), []).append(head)
     return [*found.values()]
+
+
+def head_of(scripts: ScriptDirectory, named: str) -> str:
+    """Return the head that a branch's label, or an id of its own, names.
+
+    Raises UsageError for anything else.
+    """
+    heads = scripts.get_heads()
+    found = [one for one in heads if named in labels_of(scripts, one) or one.startswith(named)]
+    if len(found) != 1:
+        known = [" or ".join((one, *sorted(labels_of(scripts, one)))) for one in sorted(heads)]
+        raise UsageError(
+            f"{named!r} names {'several heads' if found else 'no head'}",
+            hint=f"there are: {', '.join(known) or 'none'}",
+        )
+    return found[0]
 
 
 def labels_of(scripts: ScriptDirectory, revision: str) -> frozenset[str]:
@@ -179,7 +222,8 @@ def replaced_by(script: Script) -> tuple[str, ...]:
 def _unknown(scripts: ScriptDirectory, heads: Iterable[str]) -> Refused:
     return Refused(
         f"the database is at revision {', '.join(heads)}, and {scripts.dir} does not have it",
-        hint="run the code that has this revision, or check the URL with: inv settings",
+        hint="run the code that has this revision, or check the URL with: "
+        + command_line("settings"),
     )
 
 

@@ -1,29 +1,29 @@
 """Add records through the ORM, so that its defaults and events run."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select
-from sqlalchemy import update as update_statement
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import RelationshipDirection, Session
 
 from dbtasks import guards
 from dbtasks.engines import Backend
-from dbtasks.errors import ROLLED_BACK, DbtasksError, UsageError
+from dbtasks.engines.base.bulk import BATCH_BYTES
+from dbtasks.errors import ROLLED_BACK, UsageError
+from dbtasks.locks import hold
 from dbtasks.lookups.conditions import conditions
 from dbtasks.lookups.fields import Relationship, find_field
 from dbtasks.lookups.targets import Target, find_target, of_mapper
 from dbtasks.project import Project
 from dbtasks.records.assignments import shown, split_assignments, store
+from dbtasks.records.changes import OnPreview
 from dbtasks.records.files import TextRecord
 from dbtasks.records.selection import check_rolls_back
-from dbtasks.references import project_raised
+from dbtasks.records.sessions import open_session
+from dbtasks.records.writers import BATCH, Lookup, Objects, Prepared, Tables, naming
 
-BATCH = 1000
 KEPT = 100
 """Keys that are returned; beyond them only the number is."""
 
@@ -32,11 +32,15 @@ Values = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Added:
-    """Count the records that were added, and name the first of them by their keys."""
+    """Count the records that were added, and name the first of them by their keys.
+
+    `overwritten` of them were there, and have other values now.
+    """
 
     target: str
     count: int
     keys: tuple[Mapping[str, Any], ...]
+    overwritten: int = 0
 
 
 def add(
@@ -47,17 +51,26 @@ def add(
     nulls: Sequence[str] = (),
     records: Iterable[Values] | None = None,
     upsert: bool = False,
+    expect: int | None = None,
     dry_run: bool = False,
+    on_preview: OnPreview | None = None,
 ) -> Added:
     """Add one record of `values` and `nulls`, or all of `records`, in one transaction.
 
     Each of `values` is `FIELD=VALUE`; a record gives a text or a JSON value for each field. A
     relationship is set by a lookup, as `department.name=Engineering`. With `upsert` a
-    record whose primary key is there is changed instead. Raises UsageError for what a column
-    cannot hold, and for a lookup that finds none or several.
+    record whose primary key is there is changed instead; another number of these than `expect`
+    raises Refused. `on_preview` is called with them before the commit, where there are any, and
+    rolls back by raising. Raises UsageError for what a column cannot hold, and for a lookup that
+    finds none or several.
     """
+    if expect is not None and not upsert:
+        raise UsageError(
+            "--expect counts existing records that are changed",
+            hint="add --upsert, or leave it out",
+        )
     target = find_target(project, model)
-    options = {"set": values, "set_null": nulls, "upsert": upsert}
+    options = {"set": values, "set_null": nulls, "upsert": upsert, "expect": expect}
     numbered = records is not None
     if records is None:
         records = [_one_record(values, nulls)]
@@ -65,35 +78,26 @@ def add(
         raise UsageError("a file and --set exclude each other", hint="leave one out")
     batches = _batches(_prepared(target, project.backend, records, numbered))
     first = next(batches, [])  # before anything is sent
-    kind = _Tables if target.mapper is None else _Objects
-    with project.session(writes=True, dry_run=dry_run) as session:
-        if dry_run or numbered:
+    kind = Tables if target.mapper is None else Objects
+    alone = _alone(project, upsert=upsert)
+    with alone, open_session(project, writes=True, dry_run=dry_run) as session:
+        if dry_run or numbered or expect is not None or on_preview is not None:
             check_rolls_back(project, session.connection(), target)
-        writer = kind(project, target, session, upsert)
+        writer = kind(project, target, session, upsert, shows=on_preview is not None)
         count, keys = _write(writer, chain([first], batches), numbered)
+        writer.changed.check(expect)
+        if on_preview is not None and writer.changed.count:
+            on_preview(writer.changed.preview(tuple(target.columns)))
         if not dry_run:
             connection = session.connection()
             project.backend.set_sequences(connection, [target.table])
             guards.note_write(project, connection, "add", count, model=target.name, **options)
-    return Added(target.name, count, tuple(keys))
+    return Added(target.name, count, tuple(keys), writer.changed.count)
 
 
-@dataclass(frozen=True)
-class _Lookup:
-    """Hold the conditions that find the one object of a relationship."""
-
-    texts: tuple[str, ...]
-    related: Target
-    criteria: tuple[ColumnElement[bool], ...]
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """Hold a record whose values are converted and checked."""
-
-    record: Values
-    values: dict[str, Any]
-    lookups: dict[str, _Lookup]
+def _alone(project: Project, *, upsert: bool) -> AbstractContextManager[object]:
+    """Keep others out between the look for a record and its INSERT: they may add it."""
+    return hold(project, "add") if upsert else nullcontext()
 
 
 def _one_record(values: Sequence[str], nulls: Sequence[str]) -> TextRecord:
@@ -108,23 +112,32 @@ def _one_record(values: Sequence[str], nulls: Sequence[str]) -> TextRecord:
     return record
 
 
-def _batches(records: Iterator[_Prepared]) -> Iterator[list[_Prepared]]:
+def _batches(records: Iterator[Prepared]) -> Iterator[list[Prepared]]:
     """Yield batch after batch, so that memory does not grow with the number of records."""
-    while batch := list(islice(records, BATCH)):
+    batch: list[Prepared] = []
+    size = 0
+    for record in records:
+        more = sum(len(one) for one in record.values.values() if isinstance(one, (str, bytes)))
+        if batch and (len(batch) == BATCH or size + more > BATCH_BYTES):  # a large one goes alone
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += more
+    if batch:
         yield batch
 
 
 def _prepared(
     target: Target, backend: Backend, records: Iterable[Values], numbered: bool
-) -> Iterator[_Prepared]:
+) -> Iterator[Prepared]:
     """Convert and check the values of each record."""
     for number, record in enumerate(records, 1):
-        with _naming(number if numbered else None):
+        with naming(number if numbered else None):
             prepared = _prepare(target, backend, record)
         yield prepared
 
 
-def _prepare(target: Target, backend: Backend, record: Values) -> _Prepared:
+def _prepare(target: Target, backend: Backend, record: Values) -> Prepared:
     from_json = not isinstance(record, TextRecord)
     values: dict[str, Any] = {}
     parts: dict[str, dict[str, object]] = {}
@@ -141,12 +154,12 @@ def _prepare(target: Target, backend: Backend, record: Values) -> _Prepared:
             values[name] = None
         else:
             lookups[name] = lookup
-    return _Prepared(record, values, lookups)
+    return Prepared(record, values, lookups)
 
 
 def _lookup(
     target: Target, backend: Backend, name: str, fields: Mapping[str, object]
-) -> _Lookup | None:
+) -> Lookup | None:
     """Return the conditions for a relationship; None where all are NULL, and so is it."""
     related = of_mapper(_to_one(target, name).property.mapper)
     if all(value is None for value in fields.values()):
@@ -158,11 +171,11 @@ def _lookup(
         for field, value in fields.items()
     ]
     criteria = conditions(related, backend, texts)
-    return _Lookup(tuple(f"{name}.{text}" for text in texts), related, tuple(criteria))
+    return Lookup(tuple(f"{name}.{text}" for text in texts), related, tuple(criteria))
 
 
 def _write(
-    writer: "_Objects | _Tables", batches: Iterable[list[_Prepared]], numbered: bool
+    writer: "Objects | Tables", batches: Iterable[list[Prepared]], numbered: bool
 ) -> tuple[int, list[Mapping[str, Any]]]:
     count = 0
     keys: list[Mapping[str, Any]] = []
@@ -174,7 +187,7 @@ def _write(
 
 
 def _write_batch(
-    writer: "_Objects | _Tables", batch: list[_Prepared], first: int | None
+    writer: "Objects | Tables", batch: list[Prepared], first: int | None
 ) -> list[dict[str, Any]]:
     """Write some records; when the database refuses, find which one it was."""
     try:
@@ -190,7 +203,7 @@ def _write_batch(
 
 
 def _refused_alone(
-    writer: "_Objects | _Tables", batch: list[_Prepared], error: DBAPIError
+    writer: "Objects | Tables", batch: list[Prepared], error: DBAPIError
 ) -> tuple[int | None, DBAPIError]:
     """Return which record is refused when they are written one by one, and the error then."""
     if error.connection_invalidated or writer.project.backend.has_ended(writer.outer):
@@ -214,163 +227,6 @@ def _cause(error: DBAPIError) -> DBAPIError:
             found = here
         here = here.__context__
     return found
-
-
-class _Writer:
-    """Hold what writing needs, whatever the target is."""
-
-    def __init__(self, project: Project, target: Target, session: Session, upsert: bool) -> None:
-        self.project = project
-        self.target = target
-        self.session = session
-        self.outer = session.connection()  # asked for again it would begin a savepoint
-        self.upsert = upsert
-
-
-class _Objects(_Writer):
-    """Write records as objects of a mapped class."""
-
-    def write(self, batch: list[_Prepared], first: int | None) -> list[dict[str, Any]]:
-        """Write some records, and return their keys."""
-        self.found: dict[tuple[str, ...], Any] = {}
-        with self.session.no_autoflush:
-            objects = []
-            for index, record in enumerate(batch):
-                with _naming(None if first is None else first + index):
-                    objects.append(self._make(record))
-        self.session.add_all(objects)
-        self._flush()
-        keys = [{name: getattr(one, name) for name in self.target.key} for one in objects]
-        self.session.expunge_all()
-        return keys
-
-    def _make(self, record: _Prepared) -> Any:
-        found = {name: self._look_up(lookup) for name, lookup in record.lookups.items()}
-        self._check_agreement(record, found)
-        try:
-            if self.upsert:
-                return self._change_or_make(record.values | found)
-            return self.target.entity(**record.values, **found)
-        except (DBAPIError, DbtasksError):
-            raise
-        except (TypeError, ValueError, AssertionError) as error:
-            raise UsageError(
-                f"{self.target.name} refuses these values: {error}", hint="mend --set, or the file"
-            ) from error
-        except Exception as error:
-            raise project_raised(self.target.name, error) from error
-
-    def _look_up(self, lookup: _Lookup) -> Any:
-        """Return the one object that meets the conditions; each is asked for once a batch."""
-        if lookup.texts not in self.found:
-            statement = select(lookup.related.entity).where(*lookup.criteria).limit(2)
-            found = self.session.scalars(statement).all()
-            if len(found) != 1:
-                name = lookup.related.name
-                raise UsageError(
-                    f"{' '.join(lookup.texts)} finds {'more than one' if found else 'no'} {name}",
-                    hint=f"look with: inv query --model {name} --where …",
-                )
-            self.found[lookup.texts] = found[0]
-        return self.found[lookup.texts]
-
-    def _check_agreement(self, record: _Prepared, found: Mapping[str, Any]) -> None:
-        """Refuse a column beside a relationship that sets it to another value."""
-        unset = {name: None for name in record.values if name in self.target.relationships}
-        for relationship, one in {**unset, **found}.items():
-            for name, value in _references(self.target.relationships[relationship], one):
-                if record.values.get(name, value) != value:
-                    raise UsageError(
-                        f"{relationship} sets {name} to {_shown(value)}, "
-                        f"and it is set to {_shown(record.values[name])} too",
-                        hint=f"leave out {name}, or {relationship}",
-                    )
-
-    def _change_or_make(self, values: Mapping[str, Any]) -> Any:
-        """Set what is given in the record of this key, or make one; at once, as it may repeat."""
-        one = self._find(values)
-        if one is None:
-            one = self.target.entity(**values)
-            self.session.add(one)
-        else:
-            for name in values.keys() - set(self.target.key):
-                setattr(one, name, values[name])
-        self._flush()
-        return one
-
-    def _find(self, values: Mapping[str, Any]) -> Any:
-        """Return the record of the key that is given, or None."""
-        if not set(self.target.key) <= set(values):
-            return None
-        columns, equals = self.target.columns, self.project.backend.equals
-        same = (equals(columns[name], values[name]) for name in self.target.key)
-        return self.session.scalars(select(self.target.entity).where(*same)).first()
-
-    def _flush(self) -> None:
-        try:
-            self.session.flush()
-        except (DBAPIError, DbtasksError):
-            raise
-        except Exception as error:
-            raise project_raised(self.target.name, error) from error
-
-
-class _Tables(_Writer):
-    """Write records as rows of a table that no class maps."""
-
-    @property
-    def connection(self) -> Connection:
-        """Return the connection; asking for it is what begins a savepoint of the session."""
-        return self.session.connection()
-
-    def write(self, batch: list[_Prepared], first: int | None) -> list[dict[str, Any]]:
-        """Write some rows, and return their keys."""
-        return [self._write_one(record.values) for record in batch]
-
-    def _write_one(self, row: dict[str, Any]) -> dict[str, Any]:
-        if self.upsert and self._change(row):
-            return {name: row[name] for name in self.target.key}
-        result = self.connection.execute(insert(self.target.table).values(row))
-        key = result.inserted_primary_key or ()
-        return dict(zip(self.target.key, key, strict=False))
-
-    def _change(self, row: dict[str, Any]) -> bool:
-        """Change the row that has this key, and say whether there is one."""
-        if not set(self.target.key) <= set(row):
-            return False
-        columns = self.target.columns
-        equals = self.project.backend.equals
-        same = and_(*(equals(columns[name], row[name]) for name in self.target.key))
-        if set(row) == set(self.target.key):
-            return self.connection.scalar(select(1).where(same)) is not None
-        changed = update_statement(self.target.table).where(same).values(row)
-        return self.connection.execute(changed).rowcount > 0
-
-
-def _shown(value: object) -> object:
-    return "NULL" if value is None else value
-
-
-def _references(relationship: Relationship, one: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each column that refers to a related object, and its value with this one."""
-    found = relationship.property
-    mine = found.direction is RelationshipDirection.MANYTOONE
-    for local, remote in found.local_remote_pairs if mine else ():
-        there = None if one is None else found.mapper.get_property_by_column(remote).key
-        here = found.parent.get_property_by_column(local).key
-        yield here, there and getattr(one, there)
-
-
-@contextmanager
-def _naming(number: int | None) -> Iterator[None]:
-    """Say in the error which record of a file it was."""
-    try:
-        yield
-    except UsageError as error:
-        if number is not None:
-            error.message = f"record {number}: {error.message}"
-            error.state = ROLLED_BACK if number > BATCH else error.state
-        raise
 
 
 def _to_one(target: Target, name: str) -> Relationship:

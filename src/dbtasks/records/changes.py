@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Enum
 from sqlalchemy.sql.dml import UpdateBase
 
 from dbtasks import guards
-from dbtasks.errors import NOTHING_CHANGED, DbtasksError, OutcomeUnknown, UsageError
+from dbtasks.errors import NOTHING_CHANGED, UNKNOWN, DbtasksError, OutcomeUnknown, UsageError
 from dbtasks.records.selection import Criteria, Key, Selection, check_rolls_back
 
 FIRST = 10
@@ -139,12 +139,18 @@ class _Batches:
         """Change the next records, and commit."""
         assert self.end is not None
         selection = self.change.selection
-        with selection.project.connect(writes=True) as connection:
+        with selection.project.connect(
+            writes=True, then=lambda: self._advance(after)
+        ) as connection:
             criteria, last, more = selection.batch(connection, self.last, self.end, self.size)
             _, number = self.change.run(connection, criteria)
             if number:
                 self.change.note(connection, number)
-        self.last, self.more, self.done = last, more, self.done + number
+            after = last, more, self.done + number
+
+    def _advance(self, after: "tuple[Key | None, bool, int]") -> None:
+        """Note what is committed."""
+        self.last, self.more, self.done = after
 
     def progress(self) -> Batch:
         """Return how far it is."""
@@ -153,13 +159,15 @@ class _Batches:
 
     def tell(self, error: BaseException) -> None:
         """Say in the error, and in the project's outcome, what is committed."""
+        project = self.change.selection.project
+        unknown = isinstance(error, OutcomeUnknown) or project.outcome == UNKNOWN
         if self.last is None or not self.done:
             return
         place = ", ".join(f"{name}={value}" for name, value in self.progress().last.items())
         state = f"{self.done} records are committed, to {place}; the same command does the rest"
-        if isinstance(error, OutcomeUnknown):
+        if unknown:
             state = f"{self.done} records are committed, to {place}; of the batch after, unknown"
-        self.change.selection.project.outcome = state
+        project.outcome = state
         if isinstance(error, DbtasksError):
             error.state = state
 

@@ -9,9 +9,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import joinedload, object_mapper
 
 from dbtasks.errors import DbtasksError, Negative
+from dbtasks.hints import command_line
 from dbtasks.lookups.targets import Target, find_target, of_mapper
 from dbtasks.project import Project
 from dbtasks.records.selection import key_conditions, read_key
+from dbtasks.records.sessions import open_session
 from dbtasks.references import project_raised
 
 
@@ -37,7 +39,10 @@ def get(project: Project, model: str | None = None, *, pk: Sequence[str]) -> Rec
     )
     if found is None:
         shown = ", ".join(f"{name}={value}" for name, value in key.items())
-        raise Negative(f"there is no {target.name} with {shown}", hint="see: inv query")
+        raise Negative(
+            f"there is no {target.name} with {shown}",
+            hint=f"see: {command_line('query', model=target.name)}",
+        )
     return found
 
 
@@ -57,7 +62,7 @@ def _get_object(project: Project, target: Target, pk: Sequence[str]) -> Record |
         .where(*key_conditions(target, project.backend, pk))
         .options(*(joinedload(one) for one in many_to_one))
     )
-    with project.session() as session:
+    with open_session(project) as session:
         found = session.scalars(statement).first()
         if found is None:
             return None
@@ -78,7 +83,9 @@ def _text(target: Target, found: Any) -> str:
     except (DbtasksError, DBAPIError, OSError):
         raise
     except Exception as error:
-        raise project_raised(f"{target.name}.__str__", error) from error
+        raise project_raised(
+            f"{target.name}.__str__", error, function=type(found).__str__
+        ) from error
 
 
 def _values(target: Target, found: Any) -> dict[str, Any]:

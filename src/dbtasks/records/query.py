@@ -1,7 +1,7 @@
 """Ask for the records of a mapped class or a table."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,13 +10,18 @@ from sqlalchemy import ColumnElement, ScalarResult, Select, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from dbtasks.engines.plans import Plan
+from dbtasks.engines import Backend
+from dbtasks.engines.base.bulk import in_batches
+from dbtasks.engines.base.plan import Plan
+from dbtasks.engines.base.wire import may_be_large
 from dbtasks.errors import NOTHING_CHANGED, DbtasksError, UsageError
+from dbtasks.interrupts import ending
 from dbtasks.lookups.conditions import conditions
 from dbtasks.lookups.fields import Joins, find_field
 from dbtasks.lookups.targets import Target, find_target
 from dbtasks.project import Project
 from dbtasks.records.eager import load_eagerly, paths_of, report_lazy_loads
+from dbtasks.records.sessions import open_session
 from dbtasks.references import project_raised
 
 BATCH = 500
@@ -61,12 +66,15 @@ class Query:
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Return the values of `columns` of each record."""
-        with (
-            self.project.connect() as connection,
-            closing(connection.execution_options(yield_per=ROWS).execute(self.statement)) as rows,
-        ):
-            for part in rows.partitions():  # a call for each row would take twice as long
-                yield from part
+        selected = enumerate(self.statement.selected_columns)
+        unlimited = [place for place, one in selected if may_be_large(one.type)]
+        options = {"stream_results": True, "max_row_buffer": ROWS}
+        with self.project.connect() as connection:
+            rows = connection.execution_options(**options).execute(self.statement)
+            with ending(rows.close):
+                for part in in_batches(rows.fetchmany, unlimited, ROWS):
+                    # A call for each row would take twice as long.
+                    yield from part  # type: ignore[misc]  # they are rows, which are tuples
 
     def count(self) -> int:
         """Return the number of records."""
@@ -97,7 +105,7 @@ class Query:
         if mapper is None:
             raise UsageError(f"{self.target.name} is a table, which has rows and no objects")
         statement = self._complete(select(mapper.class_))
-        with self.project.session() as session:
+        with open_session(self.project) as session:
             probe = statement.limit(1 if self.limit is None else min(1, self.limit))
             first = session.scalars(probe.options(*load_eagerly(mapper, []))).first()
             if first is None:
@@ -107,7 +115,8 @@ class Query:
             session.expunge_all()
             if on_lazy_load is not None:
                 report_lazy_loads(session, on_lazy_load)
-            with closing(self._stream(session, statement)) as records:
+            records = self._stream(session, statement)
+            with ending(records.close):
                 yield from records
 
     def texts(self, *, on_lazy_load: Callable[[str], None] | None = None) -> Iterator[str]:
@@ -120,7 +129,8 @@ class Query:
         statement = statement.select_from(self.target.entity)
         for relationship in self.joins:
             statement = statement.outerjoin(relationship)
-        keys = [self.target.columns[name] for name in self.target.key]
+        sortable = self.project.backend.sortable
+        keys = [sortable(self.target.columns[name]) for name in self.target.key]
         statement = statement.where(*self.criteria).order_by(*self.order, *keys)
         return statement.limit(self.limit).offset(self.offset)
 
@@ -138,7 +148,8 @@ class Query:
         except (DbtasksError, DBAPIError, OSError):
             raise
         except Exception as error:
-            raise project_raised(f"{self.target.name}.__str__", error) from error
+            function = self.target.mapper.class_.__str__ if self.target.mapper else None
+            raise project_raised(f"{self.target.name}.__str__", error, function=function) from error
 
 
 def query(
@@ -164,7 +175,7 @@ def query(
     criteria = conditions(target, project.backend, where, name)
     joins = Joins()
     selected = {one: joins.column(find_field(target, one)) for one in columns}
-    order = [_direction(target, joins, one) for one in order_by]
+    order = [_direction(project.backend, target, joins, one) for one in order_by]
     return Query(
         project,
         target,
@@ -177,6 +188,6 @@ def query(
     )
 
 
-def _direction(target: Target, joins: Joins, name: str) -> ColumnElement[Any]:
-    column = joins.column(find_field(target, name.removeprefix("-")))
+def _direction(backend: Backend, target: Target, joins: Joins, name: str) -> ColumnElement[Any]:
+    column = backend.sortable(joins.column(find_field(target, name.removeprefix("-"))))
     return column.desc() if name.startswith("-") else column.asc()

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, o
 
 from dbtasks.engines import Backend
 from dbtasks.errors import ROLLED_BACK, Refused, UsageError
+from dbtasks.hints import command_line
 from dbtasks.lookups.conditions import conditions, convert_known
 from dbtasks.lookups.targets import Target, find_target, of_mapper
 from dbtasks.project import Project
@@ -46,7 +47,7 @@ class Selection:
         if self.expect is not None and number != self.expect:
             raise Refused(
                 f"{number} records match, and --expect says {self.expect}",
-                hint="look at them with: inv query --where …",
+                hint=f"look at them with: {command_line('query', where='FIELD=VALUE')}",
                 state=state,
             )
 
@@ -59,14 +60,18 @@ class Selection:
         keys = [tuple(map(new.get, names, row)) for row in rows]
         if not keys or not names:
             return []
-        matches = or_(*(_equal(columns, key) for key in keys))
+        matches = or_(*(self._has_key(key) for key in keys))
         found = [tuple(row) for row in connection.execute(select(*columns).where(matches))]
         by_key = {row[: len(names)]: row for row in found}
         return [by_key.get(key, ()) for key in keys]
 
+    def _has_key(self, key: Sequence[Any]) -> ColumnElement[bool]:
+        equals = self.project.backend.equals
+        return and_(*map(equals, self._key_columns(), key))
+
     def last_key(self, connection: Connection) -> Key | None:
-        """Return the highest key of the table, whether selected or not."""
-        columns = self._key_columns()
+        """Return the highest key of the table as it is stored, whether selected or not."""
+        columns = self._stored_key()
         descending = select(*columns).order_by(*(column.desc() for column in columns))
         row = connection.execute(descending.limit(1)).first()
         return None if row is None else tuple(row)
@@ -78,7 +83,7 @@ class Selection:
 
         No record beyond `end` is among them.
         """
-        columns = self._key_columns()
+        columns = self._stored_key()
         criteria = self.criteria if after is None else (*self.criteria, _beyond(columns, after))
         within = (*criteria, _until(columns, end))
         found = select(*columns).select_from(self.target.entity).where(*within)
@@ -102,8 +107,13 @@ class Selection:
     def _key_columns(self) -> list[ColumnElement[Any]]:
         return [self.target.columns[name] for name in self.target.key]
 
+    def _stored_key(self) -> list[ColumnElement[Any]]:
+        """Return what batches go along: an index has it in its order, and not that of values."""
+        return [self.project.backend.stored(one) for one in self._key_columns()]
+
     def _ordered(self, *columns: Any) -> Select[Any]:
-        return self._select(*columns).order_by(*self._key_columns())
+        key = map(self.project.backend.sortable, self._key_columns())
+        return self._select(*columns).order_by(*key)
 
     def _select(self, *columns: Any) -> Select[Any]:
         return select(*columns).select_from(self.target.entity).where(*self.criteria)
@@ -133,10 +143,6 @@ def _literal(column: ColumnElement[Any], value: Any) -> ColumnElement[Any]:
     return literal(value, column.type)
 
 
-def _equal(columns: Sequence[ColumnElement[Any]], key: Key) -> ColumnElement[bool]:
-    return and_(*(column == value for column, value in zip(columns, key, strict=False)))
-
-
 def select_records(
     project: Project,
     model: str | None,
@@ -160,7 +166,7 @@ def select_records(
     if target.mapper is not None and len(target.mapper.tables) > 1:
         raise UsageError(
             f"{target.name} is kept in several tables, and one statement changes one",
-            hint="use the ORM, or inv sql --write",
+            hint=f"use the ORM, or {command_line('sql', write=True)}",
         )
     criteria = conditions(target, project.backend, where)
     if pk:
@@ -187,8 +193,8 @@ def check_rolls_back(project: Project, connection: Connection, target: Target) -
     if not project.backend.can_roll_back(connection, target.table):
         raise Refused(
             f"the table {target.table.name} has no transactions: nothing could be taken back",
-            hint="look with: inv query --where …; and leave out --dry-run and --expect, or "
-            "ALTER TABLE … ENGINE=InnoDB",
+            hint=f"look with: {command_line('query', where='FIELD=VALUE')}; and leave out "
+            "--dry-run and --expect, or ALTER TABLE … ENGINE=InnoDB",
         )
 
 
@@ -207,9 +213,8 @@ def read_key(target: Target, backend: Backend, pk: Sequence[str]) -> dict[str, A
     """
     given = dict(_parts(target, pk))
     if set(given) != set(target.key) or len(pk) != len(given):
-        example = (
-            " ".join(f"--pk {name}=…" for name in target.key) if len(target.key) > 1 else "--pk …"
-        )
+        several = len(target.key) > 1
+        example = " ".join(f"--pk {name}=VALUE" if several else "--pk VALUE" for name in target.key)
         raise UsageError(
             f"the key of {target.name} is {' and '.join(target.key) or 'not there'}",
             hint=f"write {example}" if target.key else "name the records with --where",

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any
@@ -11,12 +11,14 @@ from sqlalchemy import Connection, CursorResult, bindparam, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
+from dbtasks import guards
 from dbtasks.engines import Backend
-from dbtasks.engines.statements import ADD_WRITE, CHANGES, WITHIN
+from dbtasks.engines.base.statements import ADD_WRITE, CHANGES, WITHIN
 from dbtasks.errors import ROLLED_BACK, PartlyApplied, Refused, Rejected, UsageError
-from dbtasks.guards import note_write
+from dbtasks.hints import command_line
+from dbtasks.interrupts import ending
 from dbtasks.models import suggest
-from dbtasks.own_tables import environment
+from dbtasks.own_tables import environment, journal
 from dbtasks.project import Project
 
 BATCH = 500
@@ -80,11 +82,20 @@ def sql(
     _check_number(statements, several)
     _check_names(backend, statements, given)
     _check_rolls_back(backend, statements, needed=dry_run or expect is not None)
+    _check_guards(backend, statements)
+    # A number of rows that are read says nothing of what a function, or SELECT INTO, changes.
+    counts_reads = expect is not None and all(backend.only_reads(one) for one in statements)
+    write = write and not counts_reads
     changed: list[int] = []
     kept = any(backend.commits_by_itself(one) for one in statements)
-    with _kept(backend, kept), project.connect(writes=write, dry_run=dry_run) as connection:
+    with (
+        _unbound(backend, statements, given),
+        _kept(project, kept and write),
+        project.connect(writes=write, dry_run=dry_run) as connection,
+    ):
         with (
-            _refused(backend, write),
+            _refused(backend, write, counted=counts_reads),
+            guards.unchanged(project, connection) if write else nullcontext(),
             backend.guarded(connection, writes=write),
             closing(_run(backend, connection, statements, given, expect, changed)) as results,
         ):
@@ -92,18 +103,20 @@ def sql(
             for _ in results:
                 pass
         if write and not dry_run:
-            note_write(project, connection, "sql", sum(changed), param=list(given))
+            guards.note_write(project, connection, "sql", sum(changed), param=list(given))
 
 
 def is_limited(project: Project, statement: str) -> bool:
     """Whether a number of rows says how much the statements of a text can change.
 
-    It says nothing of DDL, of rows that a WITH changes, and of the marker of the environment.
+    It says nothing of DDL, of rows that a WITH changes, of what is read beside a change, as it may
+    be SELECT INTO, and of the marker of the environment.
     """
     backend = project.backend
-    return environment(None).name not in statement.lower() and all(
-        backend.only_reads(one) or _changes_alone(backend, one)
-        for one in backend.syntax.split(statement)
+    statements = backend.syntax.split(statement)
+    return environment(None).name not in statement.lower() and (
+        all(backend.only_reads(one) for one in statements)
+        or all(_changes_alone(backend, one) for one in statements)
     )
 
 
@@ -153,7 +166,8 @@ def _run(
     state = backend.transaction_state(connection)
     total = 0
     for statement in statements:
-        with closing(_execute(backend, connection, statement, params)) as cursor:
+        cursor = _execute(backend, connection, statement, params)
+        with ending(cursor.close):
             result = _result(statement, cursor)
             if expect is not None:
                 _check_countable(backend, result)
@@ -208,30 +222,50 @@ def _numbered(names: Collection[str]) -> tuple[str, ...]:
 
 
 @contextmanager
-def _kept(backend: Backend, kept: bool) -> Iterator[None]:
+def _kept(project: Project, kept: bool) -> Iterator[None]:
     """Say after an error that what the engine has committed by itself stays."""
+    state = f"unknown: {project.backend.title} commits such a statement by itself"
     try:
         yield
-    except Rejected as error:
-        if not kept:
+    except (Rejected, Refused) as error:
+        if not kept or (isinstance(error, Refused) and error.state != ROLLED_BACK):
             raise
         raise PartlyApplied(
-            error.message,
-            hint="look at what is there before you run it again",
-            state=f"unknown: {backend.title} commits such a statement by itself",
+            error.message, hint="look at what is there before you run it again", state=state
         ) from error
+    except BaseException:
+        if kept and project.outcome == ROLLED_BACK:
+            project.outcome = state
+        raise
 
 
 @contextmanager
-def _refused(backend: Backend, write: bool) -> Iterator[None]:
+def _refused(backend: Backend, write: bool, *, counted: bool) -> Iterator[None]:
     """Raise Refused for what the guard stopped; other errors of the database pass."""
     try:
         yield
     except DBAPIError as error:
         if not backend.refuses_statement(error, writes=write):
             raise
-        hint = "ATTACH and transactions are not for sql" if write else ADD_WRITE
+        hint = "ATTACH, transactions and the guards of dbtasks are not for sql"
+        if not write:
+            hint = "leave out --expect, which counts rows that are read" if counted else ADD_WRITE
         raise Refused(backend.message_of(error), hint=hint) from error
+
+
+@contextmanager
+def _unbound(
+    backend: Backend, statements: Sequence[str], params: Mapping[str, str]
+) -> Iterator[None]:
+    """Point to --param where the database refuses a statement with a name that has no value."""
+    try:
+        yield
+    except Rejected as error:
+        names = {name for one in statements for name in backend.syntax.parameters(one)}
+        if unbound := sorted(names - {*params}):
+            options = " ".join(f"--param {name}=VALUE" for name in unbound)
+            error.hint = f"a :name in a statement needs a value: {options}"
+        raise
 
 
 def _check_characters(statement: str, params: Mapping[str, str]) -> None:
@@ -271,4 +305,16 @@ def _check_rolls_back(backend: Backend, statements: Sequence[str], needed: bool)
             raise Refused(
                 f"{backend.syntax.words(one)[0]} cannot be rolled back on {backend.title}",
                 hint="run it alone, without --dry-run and --expect",
+            )
+
+
+def _check_guards(backend: Backend, statements: Sequence[str]) -> None:
+    """Refuse DDL of the marker or the journal where it could not be rolled back afterwards."""
+    names = (environment(None).name, journal(None).name)
+    for one in statements:
+        if backend.commits_by_itself(one) and any(name in one.lower() for name in names):
+            raise Refused(
+                f"{backend.syntax.words(one)[0]} of {' or '.join(names)}, the guards of the "
+                f"database, cannot be rolled back on {backend.title}",
+                hint=f"{command_line('protect', as_='ENVIRONMENT')} changes the marker",
             )

@@ -4,23 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    ColumnElement,
-    Connection,
-    Null,
-    Text,
-    cast,
-    func,
-    literal,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, Null, func, or_, select
 from sqlalchemy import update as update_statement
 from sqlalchemy.sql.dml import Update
 
 from dbtasks.engines import Backend
-from dbtasks.engines.matching import undecorated
 from dbtasks.errors import Rejected, UsageError
 from dbtasks.project import Project
 from dbtasks.records.assignments import read_assignments, shown
@@ -107,21 +95,12 @@ def _count_changes(selection: Selection, new: Mapping[str, Any]) -> int:
     backend = selection.project.backend
     counted = select(func.count()).select_from(selection.target.entity)
     with selection.project.connect() as connection:
-        differs = or_(
-            *(_differs(connection, backend, columns[name], value) for name, value in new.items())
-        )
+        differs = or_(*(_differs(backend, columns[name], value) for name, value in new.items()))
         return connection.scalar(counted.where(*selection.criteria, differs)) or 0
 
 
-def _differs(
-    connection: Connection, backend: Backend, column: ColumnElement[Any], value: Any
-) -> ColumnElement[bool]:
+def _differs(backend: Backend, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
     """Compare as the lookups do: for MySQL's = upper case and lower case are the same."""
     if value is None or isinstance(value, Null):
         return column.is_not(None)
-    column = undecorated(column)
-    if isinstance(getattr(column.type, "impl_instance", column.type), JSON):
-        # PostgreSQL's json has no equality, and its jsonb has a text of its own.
-        value = connection.scalar(select(cast(literal(value, column.type), Text)))
-        column = cast(column, Text)
     return or_(column.is_(None), ~backend.equals(column, value))

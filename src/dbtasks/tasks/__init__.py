@@ -1,8 +1,13 @@
 """The commands as Invoke tasks: the only code that knows Invoke, asks, prints and exits."""
 
+from dbtasks.tasks import signals as signals  # catches them before all else is imported
+
+# isort: split
+import logging
 from collections.abc import Collection as Names
 from collections.abc import Iterable
 from difflib import get_close_matches
+from inspect import signature
 from pathlib import Path
 from sys import _getframe
 from typing import Any
@@ -48,10 +53,15 @@ def collection(
         binding = Binding(Options(**options), folder, config_key)
     except TypeError as error:
         words = str(error).partition("__init__() ")[2]
+        known = [*signature(Options).parameters, *signature(collection).parameters]
+        near = get_close_matches(words.rpartition(" ")[2].strip("'"), known, n=1)
+        meant = f"did you mean {near[0]}=? " if near else ""
         raise Exit(
-            f"error: collection(...) {words}\nhint: docs/settings.md lists its arguments", code=2
+            f"error: collection(...) {words}\nhint: {meant}docs/settings.md lists its arguments",
+            code=2,
         ) from error
     declared.append((binding.options, folder))
+    logging.getLogger("invoke").addFilter(_mask_record)
     commands = _choose(only, without)
     namespace = Collection()
     namespace.__doc__ = "Database commands."
@@ -60,6 +70,14 @@ def collection(
     # Invoke reads INVOKE_DB_… for keys that it knows, and no others.
     namespace.configure({config_key: dict.fromkeys(CONFIGURABLE)})
     return namespace
+
+
+def _mask_record(record: logging.LogRecord) -> bool:
+    """Hide secrets in what Invoke logs with --debug: its whole configuration."""
+    from dbtasks.engines import mask_text
+
+    record.msg, record.args = mask_text(record.getMessage()), None
+    return True
 
 
 def _choose(only: Names[str] | None, without: Names[str]) -> list[Command]:

@@ -1,10 +1,10 @@
 """How migrations are applied at the edge: what is looked at, asked and told."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dbtasks.errors import DbtasksError, Negative, UsageError
+from dbtasks.errors import Negative, UsageError
+from dbtasks.hints import command_line
 from dbtasks.output import Output
 from dbtasks.tasks.options import positive, seconds
 from dbtasks.tasks.progress import Progress
@@ -46,7 +46,8 @@ def look(run: Run, target: str, *, check: bool) -> None:
 
     plan = migrations.plan(run.project, to=target)
     for step in plan.steps:
-        run.output.line(f"[{'X' if step.backwards else ' '}] {step.revision.id}")
+        mark, direction = ("X", " (revert)") if step.backwards else (" ", "")
+        run.output.line(f"[{mark}] {step.revision.title}{direction}")
     if plan.ahead:
         _report_ahead(run.output, plan)
     elif not plan.steps:
@@ -54,7 +55,7 @@ def look(run: Run, target: str, *, check: bool) -> None:
     if check and plan.steps:
         number = len(plan.steps)
         what = "1 revision is" if number == 1 else f"{number} revisions are"
-        raise Negative(f"{what} pending", hint="apply with: inv migrate")
+        raise Negative(f"{what} pending", hint=f"apply with: {command_line('migrate')}")
 
 
 def show_sql(run: Run, target: str) -> None:
@@ -98,8 +99,8 @@ def apply(run: Run, to: str | None, options: dict[str, Any]) -> None:
     elif not done.steps:  # there was nothing, or another run has been faster
         run.output.line(NOTHING)
     run.mark_new()
-    if done.steps and to == HEADS:
-        _warn_of_unmigrated(run)
+    if to == HEADS:
+        run.tell_changed()
 
 
 def revert(
@@ -121,19 +122,6 @@ def revert(
             on_wait=run.tell_waiting,
             **options,
         )
-
-
-def _warn_of_unmigrated(run: Run) -> None:
-    """Say what the models have that no migration brought; what is done stands without it too."""
-    from dbtasks import migrations
-
-    with suppress(DbtasksError):
-        changes = migrations.unmigrated(run.project)
-        if changes:
-            run.output.note(
-                f"the models have changes without a migration: {', '.join(changes)}\n"
-                "hint: inv makemigrations"
-            )
 
 
 def _report_ahead(output: Output, plan: "Plan") -> None:

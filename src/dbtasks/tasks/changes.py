@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dbtasks.records import Batch, Effect, Preview
 
 
-@command(writes=True)
+@command(writes=True, asks=True)
 def add(
     run: Run,
     model: str | None = None,
@@ -20,12 +20,16 @@ def add(
     set_null: list[str] | None = None,
     from_file: str | None = None,
     upsert: bool = False,
+    expect: str | None = None,
 ) -> None:
     """Add one record, or those of a file."""
     from dbtasks import records
 
     if from_file == "-":
         check_first(run, "stdin")
+    # One record names its key, as --pk does.
+    decided = expect is not None or from_file is None or not upsert
+    review = _Review(run, "change", decided=decided, everything=False)
     with run.reading(from_file) as stream:
         added = records.add(
             run.project,
@@ -34,10 +38,14 @@ def add(
             nulls=set_null or (),
             records=records.read_records(stream, from_file or "") if stream else None,
             upsert=upsert,
+            expect=whole(expect, "--expect"),
             dry_run=run.dry_run,
+            on_preview=review.on_preview if upsert else None,
         )
     verb = "Would add" if run.dry_run else "Added"
-    run.output.line(f"{verb} {added.count} {added.target}.")
+    changed = f", changed {added.overwritten}" if added.overwritten else ""
+    number = added.count - added.overwritten
+    run.output.line(f"{verb} {number} {added.target}{changed}.")
     for key in filter(None, added.keys):  # a table without a key has none to show
         run.output.line(", ".join(f"{name}={value}" for name, value in key.items()))
 
@@ -128,7 +136,7 @@ class _Review:
         if everything:
             run.allow(f"{verb} without a filter changes every record")
         elif not (decided or self.asks):
-            run.check_unattended()
+            run.check_unattended(by_key=verb != "change")
 
     @property
     def on_preview(self) -> "Callable[[Preview], None] | None":
@@ -137,7 +145,7 @@ class _Review:
 
     def _preview(self, preview: "Preview") -> None:
         output = self.run.output
-        if self.run.dry_run:
+        if self.run.dry_run and preview.statement:
             output.line(preview.statement)
         output.note(f"{self.verb} of {preview.count} records:")
         output.changes(preview.columns, preview.before, preview.after)

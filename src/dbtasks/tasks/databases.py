@@ -1,5 +1,7 @@
 """Databases as a whole."""
 
+from dbtasks.errors import UsageError
+from dbtasks.settings import known_environment
 from dbtasks.tasks.edge import command
 from dbtasks.tasks.options import seconds
 from dbtasks.tasks.run import Run
@@ -16,21 +18,26 @@ def waitdb(run: Run, timeout: str | None = None) -> None:
 
 
 @command(previews=True, asks=True)
-def protect(run: Run, as_: str | None = None) -> None:
+def protect(run: Run, as_: str | None = None, remove: bool = False) -> None:
     """Show which environment the database is marked as; mark it with --as production."""
     from dbtasks import databases
 
+    if as_ is not None and remove:
+        raise UsageError("--as and --remove exclude each other", hint="leave one out")
     found = databases.protect(run.project)
-    wanted = as_.strip() if as_ else None
-    if wanted not in (None, found.marker):
+    wanted = known_environment(as_) if as_ else None
+    if wanted not in (None, found.marker) or (remove and found.marker):
         run.announce()
         if run.dry_run:
-            run.output.line(f"{found.database} would be marked as {wanted}")
+            run.output.line(f"{found.database} would be {_marked(wanted)}")
             return
         if found.marker is not None:
-            run.confirm(f"marking {found.database} as {wanted}, it is marked as {found.marker}")
-        found = databases.protect(run.project, wanted)
-    run.output.line(f"{found.database} is " + _marked(found.marker))
+            action = f"removing the marker of {found.database}"
+            if wanted is not None:
+                action = f"marking {found.database} as {wanted}"
+            run.confirm(f"{action}, it is marked as {found.marker}")
+        found = databases.protect(run.project, wanted, remove=remove)
+    run.output.line(f"{found.database} is {_marked(found.marker)}")
 
 
 def _marked(marker: str | None) -> str:

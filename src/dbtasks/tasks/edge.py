@@ -1,13 +1,15 @@
 """The edge: turn a function into an Invoke task, and its errors into messages and exit codes."""
 
 import logging
-import signal
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
+from functools import partial
 from inspect import Parameter, Signature
+from pathlib import Path
+from shlex import join
+from sys import _getframe
 from typing import Any
 
 from invoke.context import Context
@@ -15,25 +17,18 @@ from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
-from dbtasks.errors import NOTHING_CHANGED, DbtasksError, LocalFailure
+from dbtasks.errors import NOTHING_CHANGED, DbtasksError, LocalFailure, NotInDatabase
+from dbtasks.hints import write, written_by
+from dbtasks.interrupts import Terminated
 from dbtasks.output import FORMATS, Output
+from dbtasks.references import mistake_in_models, place_in_project, project_raised
 from dbtasks.settings import ALL
 from dbtasks.tasks import collector
-from dbtasks.tasks.options import HELP, PARTICULAR, SHORT, check_text
+from dbtasks.tasks.options import ALSO, HELP, PARTICULAR, SHORT, Option, check_text, describe
 from dbtasks.tasks.run import Binding, Run
+from dbtasks.tasks.signals import INTERRUPTED, TERMINATED, program_of, signals
 
-INTERRUPTED, TERMINATED, NOBODY_READS = 130, 143, 141
-LISTS = frozenset(
-    (
-        *("where", "order_by", "pk", "set_", "set_null", "param", "exclude", "mask"),
-        *("rename", "drop", "default", "default_sql", "not_applied_in"),
-    )
-)
-"""Options that may be given several times, on whichever command."""
-
-
-class Terminated(KeyboardInterrupt):
-    """Stand for SIGTERM, so that it rolls back, and cancels what runs, as an interrupt does."""
+NOBODY_READS = 141
 
 
 class Command(Task[Any]):
@@ -60,7 +55,12 @@ class Command(Task[Any]):
         self.previews = previews or writes
         self.asks = asks
         super().__init__(body, name=body.__name__.strip("_"), auto_shortflags=False)
-        self.iterable = LISTS
+        # One source: the annotation says that an option may be given several times.
+        self.iterable = frozenset(
+            name
+            for name, one in super().argspec(body).parameters.items()
+            if one.annotation == list[str] | None
+        )
 
     def bound(self, binding: Binding) -> "Command":
         """Return this command for one collection."""
@@ -91,15 +91,19 @@ class Command(Task[Any]):
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         """Return the arguments with their help, which Invoke takes off as it reads it."""
-        names = [name.strip("_").replace("_", "-") for name in self.argspec(self.body).parameters]
+        parameters = self.argspec(self.body).parameters
         texts = HELP | PARTICULAR.get(self.name, {})
+        names = [name.strip("_").replace("_", "-") for name in parameters]
         self.help = {name: texts[name].format(formats=", ".join(FORMATS)) for name in names}
-        return super().get_arguments(ignore_unknown_help)
+        return [
+            Option(**self.arg_opts(name, one.default, set())) for name, one in parameters.items()
+        ]
 
     def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
         """Add the short forms, which are the same on all commands."""
         opts = super().arg_opts(name, default, taken_names)
-        opts["names"].extend(SHORT.get(opts["names"][0], ()))
+        name = opts["names"][0]
+        opts["names"].extend((*SHORT.get(name, ()), *ALSO.get((self.name, name), ())))
         return opts
 
     def __call__(self, *arguments: Any, **given: Any) -> None:
@@ -107,7 +111,12 @@ class Command(Task[Any]):
         context: Context = arguments[0]
         run = Run(self.binding, _config(context, self.binding), context.remainder, Output())
         show_traceback = given.pop("traceback")
-        with collector.held(), reported(run, show_traceback=show_traceback):
+        name = self.name
+        with (
+            written_by(partial(_write, run)),
+            collector.held(),
+            reported(run, name, show_traceback=show_traceback),
+        ):
             own = self._take_common(context, run, given)
             for one in _each_database(run, writes=self.writes or own.get("write", False)):
                 self._execute(one, own)
@@ -122,7 +131,8 @@ class Command(Task[Any]):
             for text in value if isinstance(value, list) else [value]:
                 if isinstance(text, str):
                     check_text(name.strip("_").replace("_", "-"), text)
-        run.database = given.pop("database", None)
+        if self.connects:
+            run.database = given.pop("database", None)
         run.dry_run = given.pop("dry_run", False) or bool(context.config.run.dry)
         run.echo = given.pop("echo", False) or bool(context.config.run.echo)
         run.no_input = given.pop("no_input", False)
@@ -132,7 +142,7 @@ class Command(Task[Any]):
     def _execute(self, run: Run, own: Mapping[str, Any]) -> None:
         with ExitStack() as stack:
             if run.echo:
-                stack.enter_context(_echoing(run.output))
+                stack.enter_context(_echoing(run))
             if self.writes:
                 run.announce()
             self.body(run, **own)
@@ -148,23 +158,60 @@ def command(
     )
 
 
+def _write(run: Run, name: str, options: Mapping[str, Any]) -> str:
+    """Return how a command is typed here: by which program, mounted where, for this database."""
+    program = program_of(_getframe())
+    words, connects = ["inv"], True
+    if program is not None:
+        words = [program.binary_names[-1]]
+        for option in ("search-root", "collection"):
+            if option in program.args and program.args[option].value:
+                words += [f"--{option}", program.args[option].value]
+        for path in program.collection.task_names:
+            task = program.collection[path]
+            if isinstance(task, Command) and (task.binding, task.name) == (run.binding, name):
+                name, connects = path, task.connects
+                break
+    database = options.get("database") or run.database
+    usual = None
+    with suppress(DbtasksError):
+        usual = run.binding.settings(run.config, None).database if database else None
+    named = database if connects and database != usual else None
+    return write(f"{join(words)} {name}", {**options, "database": named})
+
+
 @contextmanager
-def reported(run: Run, *, show_traceback: bool) -> Iterator[None]:
+def reported(run: Run, name: str, *, show_traceback: bool) -> Iterator[None]:
     """Turn every error into its message and its exit code; no traceback unless wanted."""
-    try:
-        with _terminable():
+    with signals.command(name, lambda: _outcome(run)):
+        try:
             yield
-    except Exit:
-        raise
-    except BrokenPipeError as error:
-        run.output.abandon()
-        raise Exit(code=NOBODY_READS) from error
-    except KeyboardInterrupt as error:
-        raise _interrupted(run, error) from error
-    except Exception as error:
-        if show_traceback:
-            run.output.note(run.scrub(traceback.format_exc().rstrip()))
-        raise _failed(run, error) from error
+        except Exit:
+            raise
+        # The project's code may call sys.exit.
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            signals.end()
+            told = _said(run, error, show_traceback=show_traceback)
+            signals.end(told.code)
+            raise told from error
+        finally:
+            run.output.abandon()
+
+
+def _said(run: Run, error: BaseException, *, show_traceback: bool) -> Exit:
+    """Say what went wrong; the interrupt that led to an error goes before it."""
+    interrupt = error if isinstance(error, KeyboardInterrupt) else signals.swallowed
+    if interrupt is not None:
+        state = error.state if isinstance(error, DbtasksError) else _outcome(run)
+        run.output.note(f"\nerror: interrupted\nstate: {state}{_finished(run)}")
+        return Exit(code=TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED)
+    # rich ends the process where its reader is gone.
+    gone = error.__context__ if isinstance(error, SystemExit) else error
+    if isinstance(gone, BrokenPipeError):
+        return Exit(code=NOBODY_READS)
+    if show_traceback:
+        run.output.note(run.scrub(traceback.format_exc().rstrip()))
+    return _failed(run, error)
 
 
 def _outcome(run: Run) -> str:
@@ -175,25 +222,28 @@ def _outcome(run: Run) -> str:
 
 
 def _finished(run: Run) -> str:
-    """Name the databases that were done before, of --database all."""
-    return f"; done before: {', '.join(run.finished)}" if run.finished else ""
+    """Name what was done before: databases, of --database all, and commands of a chain."""
+    databases = f"; done before: {', '.join(run.finished)}" if run.finished else ""
+    return databases + signals.finished
 
 
-def _failed(run: Run, error: Exception) -> Exit:
+def _failed(run: Run, error: BaseException) -> Exit:
     if not isinstance(error, DbtasksError):
         error = _unforeseen(error, _outcome(run))
-    lines = [f"error: {error.message}"]
-    if error.hint:
-        lines.append(f"hint: {error.hint}")
-    lines.append(f"state: {error.state}{_finished(run)}")
-    run.output.note(run.scrub("\n".join(lines)))
+    if isinstance(error, NotInDatabase):
+        run.explain_missing(error)
+    run.output.note(run.scrub(describe(error, after=_finished(run))))
     return Exit(code=error.exit_code)
 
 
-def _unforeseen(error: Exception, state: str) -> DbtasksError:
+def _unforeseen(error: BaseException, state: str) -> DbtasksError:
+    if mistake := mistake_in_models(error, state=state):
+        return mistake
+    if place := place_in_project(error):
+        return project_raised(Path(place[0]).name, error, state=state)
     if isinstance(error, OSError):
         what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-        return LocalFailure(what, hint="mend that, and run the command again", state=state)
+        return LocalFailure(what, hint="fix that, and run the command again", state=state)
     return DbtasksError(
         f"{type(error).__name__}: {error}",
         hint="this is a bug; where it was raised: the same command with --traceback",
@@ -201,37 +251,24 @@ def _unforeseen(error: Exception, state: str) -> DbtasksError:
     )
 
 
-def _interrupted(run: Run, error: BaseException) -> Exit:
-    """Say what is left: the library notes it on the exception where it is not all or nothing."""
-    notes = getattr(error, "__notes__", None)
-    state = notes[-1] if notes else _outcome(run)
-    code = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
-    run.output.note(f"\nerror: interrupted\nstate: {state}{_finished(run)}")
-    return Exit(code=code)
+class _Scrubbed(logging.Formatter):
+    """Hide secrets in what is logged."""
+
+    def __init__(self, scrub: Callable[[str], str]) -> None:
+        super().__init__()
+        self.scrub = scrub
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message as it may be shown."""
+        return self.scrub(super().format(record))
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM unwind the command, where signals can be caught at all."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(number: int, frame: object) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _echoing(output: Output) -> Iterator[None]:
-    """Show the SQL on stderr."""
+def _echoing(run: Run) -> Iterator[None]:
+    """Show the SQL on stderr, without the secrets of a URL that a statement has."""
     logger = logging.getLogger("sqlalchemy.engine.Engine")
-    handler = logging.StreamHandler(output.stderr)
+    handler = logging.StreamHandler(run.output.stderr)
+    handler.setFormatter(_Scrubbed(run.scrub))
     logger.addHandler(handler)
     level = logger.level
     logger.setLevel(logging.INFO)

@@ -6,16 +6,25 @@ from random import randrange
 from typing import TYPE_CHECKING, Any
 
 from dbtasks.errors import Negative, UsageError
+from dbtasks.hints import command_line
+from dbtasks.tasks.confirmations import (
+    confirm_all,
+    confirm_dump,
+    confirm_emptying,
+    confirm_leaving,
+    confirm_load,
+    note_rows,
+    number_of_rows,
+)
 from dbtasks.tasks.edge import command
 from dbtasks.tasks.options import choice, names, positive, whole
 from dbtasks.tasks.records import check_first
 from dbtasks.tasks.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
-    from dbtasks import Project
-    from dbtasks.fixtures import Emptied, Flushed, Received
+    from dbtasks.fixtures import Emptied, Flushed, Received, SeedReport
 
 SEEDS = 1_000_000
 """Numbers that --random-seed is chosen from, if it is not given."""
@@ -38,27 +47,38 @@ def seed(
         _generate(run, model, count, random_seed)
         return
     if replant and not run.dry_run:
-        _confirm(run)
-    report = fixtures.seed(run.project, only=only, replant=replant, dry_run=run.dry_run)
+        confirm_all(run)
+    report = fixtures.seed(
+        run.project, only=only, replant=replant, dry_run=run.dry_run, on_wait=run.tell_waiting
+    )
     _show(run, report.emptied)
-    counts = ", ".join(f"{count} {name}" for name, count in report.added.items())
-    verb = "Would add" if run.dry_run else "Added"
-    run.output.line(f"{verb} {counts}." if counts else "Nothing to add.")
+    if run.dry_run or run.no_input:
+        run.warn_unknown(report.unknown, "not emptied")
+    _show_seeded(run, report)
 
 
 @command(writes=True, asks=True)
-def flush(run: Run, model: list[str] | None = None) -> None:
+def flush(run: Run, model: list[str] | None = None, exclude: list[str] | None = None) -> None:
     """Empty all tables, or those that --model names; the schema stays."""
     from dbtasks import fixtures
 
-    models = model or ()
+    models, left_out = model or None, exclude or ()
     if not run.dry_run:
-        _confirm(run, *models)
-    flushed = fixtures.flush(run.project, models, dry_run=run.dry_run)
+        confirm_all(run, models, exclude=left_out)
+    flushed = fixtures.flush(
+        run.project,
+        models,
+        exclude=left_out,
+        dry_run=run.dry_run,
+        on_wait=run.tell_waiting,
+        on_note=_noting(run),
+    )
     if run.dry_run:
         _preview(run, flushed)
     else:
         _show(run, flushed.tables)
+    if run.dry_run or run.no_input:  # otherwise it was shown before the question
+        run.warn_unknown(flushed.unknown, "not emptied")
 
 
 @command(previews=False, asks=True)
@@ -81,11 +101,11 @@ def dumpdata(
         choice(format_, "--format", ("jsonl", "csv", "parquet"))
     check_first(run, "--output")
     if not mask:
-        _confirm_dump(run)
+        confirm_dump(run)
     with run.output.progress() as tell:
         dumped = fixtures.dumpdata(
             run.project,
-            model or (),
+            model or None,
             exclude=exclude or (),
             where=where or (),
             sample=number,
@@ -96,7 +116,8 @@ def dumpdata(
             on_progress=tell,
         )
     for name, rows in dumped.tables.items():
-        run.output.note(f"Dumped {name}: {_number(rows)}.")
+        run.output.note(f"Dumped {name}: {number_of_rows(rows)}.")
+    run.warn_unknown(dumped.unknown, "not in the dump")
     for child, parent in dumped.left_out:
         run.output.note(
             f"Note: rows of {child} refer to {parent}, which is not in the dump: "
@@ -127,9 +148,13 @@ def loaddata(
     if source == "-":
         check_first(run, "stdin")
     empties = truncate and not resume
-    file: dict[str, Any] = {"model": model, "columns": names(columns), "header": header}
+    file: dict[str, Any] = {
+        "model": model,
+        "columns": names(columns, "--columns"),
+        "header": header,
+    }
     if (upsert or empties) and not run.dry_run:
-        _confirm_load(run, source, file, empties=empties)
+        confirm_load(run, source, file, empties=empties)
     with run.output.progress() as tell:
         received = fixtures.loaddata(
             run.project,
@@ -146,6 +171,7 @@ def loaddata(
             dry_run=run.dry_run,
             on_progress=tell,
             on_wait=run.tell_waiting,
+            on_note=_noting(run),
         )
     _show_received(run, received, "changed" if upsert else "left as they are")
 
@@ -170,17 +196,16 @@ def copydata(
     run.turn_to(_alias(to, "--to"))
     run.announce()
     if not run.dry_run:
-        _confirm_leaving(run, source)
+        confirm_leaving(run, source)
     if truncate and not (run.dry_run or resume):
-        left_out = fixtures.find_tables(run.project, exclude) if exclude else []
-        tables = fixtures.find_tables(run.project, model or ())
-        kept = [one.fullname for one in tables if one not in left_out]
-        _confirm_emptying(run, f"copying into {run.project.name}", kept)
+        tables = fixtures.find_tables(run.project, model or (), exclude or ())
+        names_ = [one.fullname for one in tables]
+        confirm_emptying(run, f"copying into {run.project.name}", names_)
     with run.output.progress() as tell:
         copied = fixtures.copydata(
             source,
             run.project,
-            model or (),
+            model or None,
             exclude=exclude or (),
             truncate=truncate,
             any_revision=any_revision,
@@ -189,20 +214,17 @@ def copydata(
             dry_run=run.dry_run,
             on_progress=tell,
             on_wait=run.tell_waiting,
+            on_note=_noting(run),
         )
     _show_received(run, copied.tables, "")
+    run.warn_unknown(copied.unknown, "not copied")
     for one in copied.misfits:
         run.output.line(f"{one.key}: {one.why}")
     if copied.misfits:
         raise Negative(
             f"{len(copied.misfits)} values do not fit {run.project.name}",
-            hint="mend them, or the columns",
+            hint="fix them, or the columns",
         )
-
-
-# Of other commands --model names one class, so that it is not among the lists of the edge.
-for one in (flush, dumpdata, copydata):
-    one.iterable = {*one.iterable, "model"}
 
 
 def _refuse_functions(only: str | None, *, replant: bool) -> None:
@@ -221,7 +243,8 @@ def _generate(run: Run, model: str | None, count: str | None, random_seed: str |
     if model is None or number is None:
         raise UsageError(
             "make up how many rows of which model?",
-            hint="seed --model Employee --count 1000, and --random-seed for the same ones again",
+            hint=f"as in: {command_line('seed', model='Employee', count=1000)}; and --random-seed "
+            "for the same ones again",
         )
     chosen = whole(random_seed, "--random-seed")
     if chosen is None:
@@ -235,10 +258,11 @@ def _generate(run: Run, model: str | None, count: str | None, random_seed: str |
             dry_run=run.dry_run,
             on_progress=tell,
             on_wait=run.tell_waiting,
+            on_note=_noting(run),
         )
     verb = "Would add" if run.dry_run else "Added"
     for one in made:
-        run.output.line(f"{verb} {_number(one.rows)} to {one.table}.")
+        run.output.line(f"{verb} {number_of_rows(one.rows)} to {one.table}.")
     run.output.note(f"the same rows again: --random-seed {chosen}")
 
 
@@ -261,104 +285,44 @@ def _alias(given: str | None, option: str) -> str:
     return given
 
 
-def _confirm_dump(run: Run) -> None:
-    """Ask before the rows of a production database leave it."""
-    from dbtasks import guards
-
-    if run.no_input or not guards.is_production(run.project):
-        return
-    action = f"dumping {run.project.name} with no --mask takes real data out of production"
-    if not run.terminal:
-        raise guards.refuse_without_terminal(action)
-    run.ask(action)
-
-
-def _confirm_leaving(run: Run, source: "Project") -> None:
-    """Ask before the rows of a production database go into another."""
-    from dbtasks import guards
-
-    if run.no_input or not guards.is_production(source):
-        return
-    action = (
-        f"copying {source.name}, which is production, into {run.project.name} "
-        "takes real data out of production"
-    )
-    if not run.terminal:
-        raise guards.refuse_without_terminal(action)
-    run.ask(action, source)
-
-
-def _confirm_load(run: Run, source: str, file: dict[str, Any], *, empties: bool) -> None:
-    """Show a person which tables a file empties, or changes rows of, and ask."""
-    from dbtasks import fixtures
-
-    run.allow(f"loading {source} {'empties tables first' if empties else 'changes rows'}")
-    if run.no_input:
-        return
-    found = fixtures.find_loaded(run.project, source, **file)
-    tables = [one.table for one in found]
-    if empties:
-        _confirm_emptying(run, f"loading {source}", tables)
-        return
-    for one in found:
-        run.output.note(f"{one.table}: {_number(one.rows)} in {source}" if one.rows else one.table)
-    run.ask(f"loading {source} changes rows of {', '.join(tables)} whose keys are there")
-
-
-def _confirm_emptying(run: Run, what: str, tables: "Sequence[str]") -> None:
-    """Show a person what goes before other rows come, and ask."""
-    from dbtasks import fixtures
-
-    action = f"{what} first deletes every row of {', '.join(tables)}"
-    run.allow(action)
-    if not run.no_input:
-        _note(run, fixtures.flush(run.project, tables, dry_run=True))
-        run.ask(action)
-
-
 def _show_received(run: Run, received: "Iterable[Received]", existing: str) -> None:
     verb = "Would load" if run.dry_run else "Loaded"
     for one in received:
         there = f", {one.existing} were there and {existing}" if one.existing else ""
-        run.output.line(f"{verb} {one.table}: {_number(one.rows)}{there}.")
+        run.output.line(f"{verb} {one.table}: {number_of_rows(one.rows)}{there}.")
 
 
-def _number(rows: int) -> str:
-    return "1 row" if rows == 1 else f"{rows} rows"
+def _show_seeded(run: Run, report: "SeedReport") -> None:
+    done = {
+        ("Added", "Would add"): report.added,
+        ("Added or updated", "Would add or update"): report.merged,
+        ("Updated", "Would update"): report.updated,
+        ("Deleted", "Would delete"): report.deleted,
+    }
+    for verbs, rows in done.items():
+        if rows:
+            counts = ", ".join(f"{count} {name}" for name, count in rows.items())
+            run.output.line(f"{verbs[run.dry_run]} {counts}.")
+    if not any(done.values()):
+        run.output.line("Nothing to add.")
+        if run.settings.metadata:
+            run.lacks_models()
 
 
-def _confirm(run: Run, *models: str) -> None:
-    """Show a person what will go, and ask."""
-    from dbtasks import fixtures
-
-    tables = fixtures.find_tables(run.project, models)
-    listed = ", ".join(one.fullname for one in tables) if models else f"all {len(tables)} tables"
-    action = f"emptying {listed} deletes every row"
-    run.allow(action)
-    if not run.no_input:
-        _note(run, fixtures.flush(run.project, models, dry_run=True))
-        run.ask(action)
+def _noting(run: Run) -> "Callable[[str], None]":
+    return lambda text: run.output.note(f"Note: {text}")
 
 
 def _preview(run: Run, flushed: "Flushed") -> None:
     for statement in flushed.statements:
         run.output.line(f"{statement};")
-    _note(run, flushed)
-
-
-def _note(run: Run, flushed: "Flushed") -> None:
-    for one in flushed.tables:
-        run.output.note(f"{one.table}: {_rows(one)}")
+    note_rows(run, flushed)
 
 
 def _show(run: Run, emptied: "tuple[Emptied, ...]") -> None:
     verb = "Would empty" if run.dry_run else "Emptied"
     for one in emptied:
-        run.output.line(f"{verb} {one.table}: {_rows(one)}.")
-
-
-def _rows(emptied: "Emptied") -> str:
-    return _number(emptied.rows)
+        run.output.line(f"{verb} {one.table}: {number_of_rows(one.rows)}.")
 
 
 COMMANDS = (seed, dumpdata, loaddata, copydata, flush)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbtasks.errors import UsageError
+from dbtasks.hints import command_line
 from dbtasks.output import Output
 from dbtasks.tasks.options import choice
 
@@ -28,7 +29,7 @@ def read_form(format_: str | None, *, plan: bool, graph: bool) -> str:
     if format_ in DRAWN[1:] and not graph:
         raise UsageError(
             f"--format {format_} is a form of --graph",
-            hint=f"inv showmigrations --graph --format {format_}",
+            hint=command_line("showmigrations", graph=True, format=format_),
         )
     return choice(format_, "--format", DRAWN if graph else LISTED)
 

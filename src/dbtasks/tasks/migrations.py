@@ -1,8 +1,10 @@
 """Migrations: the schema's history, written, applied, reverted and shown."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from dbtasks.errors import UsageError
+from dbtasks.hints import command_line
 from dbtasks.tasks.applying import (
     HEADS,
     NOTHING,
@@ -73,6 +75,7 @@ def migrate(
     elif to is None and not resume and is_current(run):
         run.output.line(NOTHING)
         run.mark_new()
+        run.tell_changed(edited=True)  # whoever applies nothing waits for no models
     else:
         reverts = confirm_reverts(run, to, resume=resume)
         apply(run, to, {**options, "reverts": reverts})
@@ -118,7 +121,9 @@ def resolve(
 
     options = read_options(wait=wait)
     if revision is None:
-        raise UsageError("no revision is named", hint="it stands in the error of: inv migrate")
+        raise UsageError(
+            "no revision is named", hint=f"it stands in the error of: {command_line('migrate')}"
+        )
     if undo + applied + rolled_back != 1:
         raise UsageError(
             "say how it is resolved", hint="add one of --undo, --applied and --rolled-back"
@@ -183,7 +188,9 @@ def sqlmigrate(
     from dbtasks import migrations
 
     if revision is None:
-        raise UsageError("no revision is named", hint="as in: inv sqlmigrate --revision 0002")
+        raise UsageError(
+            "no revision is named", hint=f"as in: {command_line('sqlmigrate', revision='0002')}"
+        )
     text = migrations.sqlmigrate(run.project, revision=revision, backwards=backwards)
     with run.output.into(output):
         show_text(run.output, text)
@@ -193,6 +200,7 @@ def sqlmigrate(
 def makemigrations(
     run: Run,
     name: str | None = None,
+    head: str | None = None,
     empty: bool = False,
     check: bool = False,
     update: bool = False,
@@ -210,6 +218,7 @@ def makemigrations(
 
     refuse_several(empty=empty, check=check, update=update, merge=merge, rebase=rebase is not None)
     refuse_beside("--name", name, update=update, check=check, rebase=rebase is not None)
+    refuse_beside("--head", head, check=check, merge=merge, rebase=rebase is not None)
     refuse_beside(
         "--from-database", from_database, empty=empty, merge=merge, rebase=rebase is not None
     )
@@ -219,24 +228,26 @@ def makemigrations(
         )
     answers = read_answers(run, rename, drop, default, default_sql)
     refuse_useless(answers, empty=empty, check=check, merge=merge, rebase=rebase is not None)
-    if merge:
-        _merge(run, name)
-    elif rebase is not None:
-        _rebase(run, rebase, not_applied_in or ())
-    elif check:
-        show_missing(run, migrations.missing(run.project, from_database=from_database))
-    else:
-        made = migrations.makemigrations(
-            run.project,
-            name=name,
-            empty=empty,
-            update=update,
-            not_applied_in=not_applied_in or (),
-            from_database=from_database,
-            answers=answers,
-            dry_run=run.dry_run,
-        )
-        show_made(run, made)
+    with _taking_turns(run, writes=not check):
+        if merge:
+            _merge(run, name)
+        elif rebase is not None:
+            _rebase(run, rebase, not_applied_in or ())
+        elif check:
+            show_missing(run, migrations.missing(run.project, from_database=from_database))
+        else:
+            made = migrations.makemigrations(
+                run.project,
+                name=name,
+                head=head,
+                empty=empty,
+                update=update,
+                not_applied_in=not_applied_in or (),
+                from_database=from_database,
+                answers=answers,
+                dry_run=run.dry_run,
+            )
+            show_made(run, made)
 
 
 @command(previews=True)
@@ -252,14 +263,24 @@ def squashmigrations(
 
     if from_ is None or to is None:
         raise UsageError(
-            "say which revisions", hint="as in: inv squashmigrations --from 0002 --to 0005"
+            "say which revisions",
+            hint=f"as in: {command_line('squashmigrations', from_='0002', to='0005')}",
         )
-    squashed = migrations.squashmigrations(
-        run.project, first=from_, last=to, name=name, optimize=optimize, dry_run=run.dry_run
-    )
+    with _taking_turns(run):
+        squashed = migrations.squashmigrations(
+            run.project, first=from_, last=to, name=name, optimize=optimize, dry_run=run.dry_run
+        )
     if optimize:
         show_folded(run.output, squashed)
     show_squashed(run.output, squashed, written=not run.dry_run)
+
+
+def _taking_turns(run: Run, *, writes: bool = True) -> AbstractContextManager[None]:
+    """Let no other command change the revisions from what is shown to what is written."""
+    from dbtasks import migrations
+
+    writes = writes and not run.dry_run
+    return migrations.taking_turns(run.project, writes=writes, on_wait=run.tell_waiting)
 
 
 def _merge(run: Run, name: str | None) -> None:

@@ -1,8 +1,16 @@
 """Options of the command line: their help, their short forms, and how their texts are read."""
 
+import re
 from collections.abc import Iterable
+from copy import copy
+from typing import Any
 
-from dbtasks.errors import UsageError
+from invoke.exceptions import Exit, ParseError
+from invoke.parser.argument import Argument
+from invoke.parser.context import ParserContext
+from invoke.parser.parser import ParseMachine
+
+from dbtasks.errors import DbtasksError, UsageError
 
 HELP = {
     "all": "Every record; without --where and --pk it must be said.",
@@ -35,6 +43,7 @@ HELP = {
     "from-database": "Compare the models with the database, and not with the history.",
     "from-file": "A file of records, JSON, JSON lines or CSV; - is stdin.",
     "graph": "Draw the history; --format mermaid or dot for documents.",
+    "head": "The head that the revision comes after, by its branch's label or its id.",
     "ignore-existing": "Leave a row as it is where its primary key is there already.",
     "input": "A dump, or a CSV or JSON file of one table; - is stdin.",
     "limit": "The highest number of records.",
@@ -57,6 +66,7 @@ HELP = {
     "plan": "Only what `migrate` would do now, in its order.",
     "random-seed": "A number; the same one makes up the same rows.",
     "rebase": "Put the side that has this revision after the other head.",
+    "remove": "Remove the marker of the database.",
     "rename": "OLD:NEW, as in employee.name:employee.full_name.",
     "replant": "Empty all tables first.",
     "resume": "Go on behind the rows that an interrupted load in batches has committed.",
@@ -92,13 +102,18 @@ PARTICULAR = {
     "makemigrations": {
         "check": "Exit 1 when the models have changes without a revision; write nothing.",
         "database": f"{REPLAYED_IN}, and which --update, --rebase and --from-database look at.",
-        "name": "The new revision's name, in place of what it does.",
+        "name": "Name of the revision (default: derived from the changes).",
     },
     "squashmigrations": {
         "database": f"{REPLAYED_IN}.",
         "from": "The first revision, its unique beginning, or `base`.",
         "name": "The new revision's name; its id is that of the last.",
         "to": "The last revision, its unique beginning, or `heads`.",
+    },
+    "init": {
+        "database": "The kind of database: sqlite (default), postgresql or mysql.",
+        "empty": "Without the models and rows of the example.",
+        "name": "The new project's folder and package; without it this folder.",
     },
     "sqlmigrate": {"database": "The database, by its alias, in whose SQL it is shown."},
     "seed": {
@@ -129,6 +144,10 @@ SHORT = {
     "output": ("o",),
     "no-input": ("y", "noinput"),
 }
+
+# Alembic and Flask-Migrate call a revision's name its message.
+ALSO = {("makemigrations", "name"): ("m", "message")}
+"""Other forms of an option on one command."""
 
 LONGEST_NUMBER = 15
 LONGEST_SECONDS = 2_000_000  # SQLite and the threads count milliseconds in 32 bits
@@ -169,9 +188,17 @@ def positive(text: str | None, option: str) -> int | None:
     return number
 
 
-def names(text: str | None) -> tuple[str, ...]:
+def names(text: str | None, option: str) -> tuple[str, ...]:
     """Read names with commas between them."""
-    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
+    if text is None:
+        return ()
+    found = tuple(name.strip() for name in text.split(","))
+    if not all(found):
+        raise UsageError(
+            f"{option} {text!r} has an empty name",
+            hint="write names with commas between them, as in id,name: is a variable unset?",
+        )
+    return found
 
 
 def choice(text: str | None, option: str, known: Iterable[str]) -> str:
@@ -185,12 +212,9 @@ def choice(text: str | None, option: str, known: Iterable[str]) -> str:
 
 
 def check_text(option: str, text: str) -> None:
-    """Refuse an option that was given empty, or whose bytes are not UTF-8."""
-    if not text:
-        raise UsageError(
-            f"--{option} is empty",
-            hint=f"give --{option} a value, or leave it out: is a variable unset?",
-        )
+    """Refuse an option that was given empty, or whose text no file and no database can store."""
+    if not text.strip():
+        raise _without_value(option)
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -198,3 +222,87 @@ def check_text(option: str, text: str) -> None:
             f"--{option} is not valid UTF-8, at character {error.start + 1}",
             hint="check the encoding of the terminal or of the script",
         ) from error
+    if "\0" in text:
+        raise UsageError(
+            f"--{option} has a NUL character, at character {text.index(chr(0)) + 1}",
+            hint="load such values from a file of records",
+        )
+
+
+def describe(error: DbtasksError, *, after: str = "") -> str:
+    """Return the lines of an error: what happened, what to type next, what state it left."""
+    lines = [f"error: {error.message}"]
+    if error.hint:
+        lines.append(f"hint: {error.hint}")
+    return "\n".join([*lines, f"state: {error.state}{after}"])
+
+
+def _without_value(option: str, instead: str = "") -> UsageError:
+    return UsageError(
+        f"--{option} needs a value" + (f", and {instead} looks like an option" if instead else ""),
+        hint=f"give --{option} a value, or leave it out: is a variable unset?",
+    )
+
+
+class Misuse(Exit, ParseError):
+    """Refuse the command line with exit 2; to Invoke's completion it is a parse error."""
+
+    def __init__(self, error: DbtasksError, context: ParserContext | None = None) -> None:
+        super().__init__(code=error.exit_code)
+        self.args = (describe(error),)
+        self.context = context
+
+
+OPTION = re.compile("--[a-z][a-z-]*(=.*)?", re.DOTALL)
+
+
+class Option(Argument):
+    """Refuse an empty value and a second one, before any command of the line runs."""
+
+    def __deepcopy__(self, memo: object) -> "Option":
+        """Copy it whole: Invoke copies all options twice at each start, and no value is shared."""
+        return copy(self)
+
+    def set_value(self, value: Any, cast: bool = True) -> None:
+        """Take a value. A text that looks like an option stands where a value is missing."""
+        if self.takes_value:
+            try:
+                self._check(value)
+            except UsageError as error:
+                raise Misuse(error) from error
+        super().set_value(value, cast)
+
+    def complete(self, context: ParserContext, *, got_value: bool) -> None:
+        """Raise Misuse when the command line goes on and this has no value."""
+        if not got_value:
+            raise Misuse(_without_value(self.names[0]), context)
+        self.raw_value = None  # Invoke passes a value on to `set_value` when this is None
+
+    def _check(self, value: str) -> None:
+        option = self.names[0]
+        if self.kind is not list and self._value is not None:
+            raise UsageError(f"--{option} is given twice", hint="leave one out")
+        check_text(option, value)
+        if OPTION.fullmatch(value):
+            raise _without_value(option, value.partition("=")[0])
+
+
+_complete_flag = ParseMachine.complete_flag
+
+
+def _complete_flag_or_option(machine: ParseMachine) -> None:
+    """Ask an option of ours whether it has a value, when the parser is done with it.
+
+    Only the parser knows which occurrence of an option got one: Invoke passes over a list
+    (`-w a=1 -w`), as its raw_value is not None, and exits 1 for the others. No method of
+    Argument is called for it, and users run Invoke's own Program: it has to be patched here.
+    """
+    option = machine.flag
+    if isinstance(option, Option) and option.takes_value:
+        option.complete(machine.context, got_value=machine.flag_got_value)
+        machine.flag = None
+    else:
+        _complete_flag(machine)
+
+
+ParseMachine.complete_flag = _complete_flag_or_option  # type: ignore[assignment] # a patch

@@ -35,7 +35,7 @@ class Progress:
             self._write("behind a lock, once more\n")
         self.line_is_open = step.seconds is None
         if step.seconds is None:
-            self._write(f"{verb} {step.revision.id} ... ")
+            self._write(f"{verb} {step.revision.title} ... ")
         else:
             self._write(f"{'FAKED' if step.faked else 'OK'} ({step.seconds:.2f}s)\n")
 

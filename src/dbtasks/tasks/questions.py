@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dbtasks.errors import Negative, UsageError
+from dbtasks.hints import command_line
 from dbtasks.tasks.history import show_text
 from dbtasks.tasks.run import Run
 
@@ -26,12 +27,13 @@ def read_answers(
     from dbtasks import migrations
 
     def ask(question: "Question") -> str | None:
-        for note in question.notes:
-            run.output.note(note)
         if question.old:
-            return _ask_whether(run, f"Was {question.old} renamed to {question.new}?")
+            asked = f"Was {question.old} renamed to {question.new}?"
+            return _ask_whether(run, f"{asked}{question.types}", question.notes)
         if question.kind is migrations.Kind.VALUES:
-            return _ask_whether(run, f"{question.new}: {question.kind.value}")
+            for note in question.notes:
+                run.output.note(note)
+            return _ask_whether(run, f"{question.new} loses its values. Continue?", ())
         return _ask_default(run, question)
 
     return migrations.Answers(
@@ -43,11 +45,17 @@ def read_answers(
     )
 
 
-def _ask_whether(run: Run, asked: str) -> str | None:
-    known = {"y": "yes", "yes": "yes", "n": "no", "no": "no"}
-    while answer := run.answer(f"{asked} [y/n] "):
+def _ask_whether(run: Run, asked: str, notes: "Sequence[str]") -> str | None:
+    """Return yes or no, which Enter means too; `?` shows what else is to be known.
+
+    None where the input ends.
+    """
+    known = {"y": "yes", "yes": "yes", "n": "no", "no": "no", "": "no"}
+    while (answer := run.typed(f"{asked} [y/N/?] ")) is not None:
         if answer.lower() in known:
             return known[answer.lower()]
+        for note in notes if answer == "?" else ("y = yes, n or Enter = no, ? = what it means",):
+            run.output.note(f"  {note}")
     return None
 
 
@@ -56,8 +64,8 @@ def _ask_default(run: Run, question: "Question") -> str | None:
     from dbtasks import migrations
 
     answer = run.answer(
-        f"{question.new}: {question.kind.value}\n"
-        "A value, '' for the empty text, sql:EXPRESSION, or nothing to stop: "
+        f"Existing rows need a value for the column {question.new}.\n"
+        "Value for existing rows ('' = empty string, sql:EXPR = SQL expression, Enter = cancel): "
     )
     if answer is not None and answer.startswith(SQL):
         return migrations.Expression(answer.removeprefix(SQL).strip())
@@ -105,13 +113,16 @@ def show_merge(run: Run, merge: "Merge") -> None:
 
 def show_made(run: Run, made: "Made") -> None:
     """Show the revision that was written, or would be."""
+    if made.draft.left_out:
+        tables = ", ".join(made.draft.left_out)
+        run.output.note(f"not compared, as target_metadata in env.py does not have them: {tables}")
     if made.revision is None and not made.draft.changes:
         run.output.line("No changes.")
         return
     for change in made.draft.changes:
         run.output.note(f"  {change}")
     if made.draft.fault:
-        run.output.note(f"its downgrade() was tried, and has to be mended: {made.draft.fault}")
+        run.output.note(f"its downgrade() was tried, and has to be fixed: {made.draft.fault}")
     if made.revision is not None:
         run.output.line(f"Wrote {made.revision.path}")
         return
@@ -125,5 +136,7 @@ def show_missing(run: Run, changes: "Sequence[str]") -> None:
     for change in changes:
         run.output.line(change)
     if changes:
-        raise Negative("the models have changes without a migration", hint="inv makemigrations")
+        raise Negative(
+            "the models have changes without a migration", hint=command_line("makemigrations")
+        )
     run.output.line("No changes.")

@@ -34,6 +34,8 @@ def query(
     chosen = choice(format_, "--format", FORMATS)
     if output is not None:
         check_first(run, "--output")
+    if model is None and table is None and run.lacks_models():
+        return
     found = records.query(
         run.project,
         model,
@@ -41,7 +43,7 @@ def query(
         name=name,
         where=where or (),
         order_by=order_by or (),
-        columns=names(columns),
+        columns=names(columns, "--columns"),
         limit=whole(limit, "--limit"),
         offset=whole(offset, "--offset"),
     )
@@ -55,6 +57,7 @@ def query(
             run.output.records(*found.explain(), chosen, "line")
         else:
             _show(run, found, chosen, plain=columns is not None)
+    run.tell_changed()
 
 
 @command()

@@ -2,15 +2,16 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
-from dbtasks.errors import NOTHING_CHANGED, DbtasksError, LocalFailure, Refused
+from dbtasks.errors import NOTHING_CHANGED, DbtasksError, LocalFailure, NotInDatabase, Refused
+from dbtasks.hints import command_line
 from dbtasks.output import Output
 from dbtasks.settings import Options, Settings, resolve
 from dbtasks.tasks import collector
@@ -35,7 +36,12 @@ class Binding:
     def settings(self, config: Mapping[str, Any], database: str | None) -> Settings:
         """Return the settings as they stand now."""
         return resolve(
-            self.options, self.root, environ=dict(os.environ), config=config, database=database
+            self.options,
+            self.root,
+            environ=dict(os.environ),
+            config=config,
+            config_key=self.config_key,
+            database=database,
         )
 
     def project(self, settings: Settings) -> "Project":
@@ -109,6 +115,17 @@ class Run:
         """Say whom the command waits for."""
         self.output.note(self.scrub(f"waiting for {holder}"))
 
+    def lacks_models(self) -> bool:
+        """Whether the project has no models yet; says where to add them."""
+        if self.project.mappers or any(one.tables for one in self.project.metadata):
+            return False
+        modules = " or ".join(one.partition(":")[0] for one in self.settings.metadata)
+        self.output.note(
+            f"There are no models yet: add a class to {modules}, then run "
+            f"{command_line('makemigrations')} and {command_line('migrate')}."
+        )
+        return True
+
     @property
     def terminal(self) -> bool:
         """Whether there is a person who can be asked."""
@@ -156,11 +173,16 @@ class Run:
         if self._answer(f"{action}? [y/N] ").strip().lower() not in ("y", "yes"):
             raise Refused("not confirmed", hint="answer y to go on", state=self.outcome)
 
-    def check_unattended(self) -> None:
+    def check_unattended(self, *, by_key: bool) -> None:
         """Refuse a change on a production database that nobody sees and nothing limits."""
         from dbtasks import guards
 
-        guards.check_limited(self.project)
+        guards.check_limited(self.project, by_key=by_key)
+
+    def typed(self, prompt: str) -> str | None:
+        """Ask for a line of text; None where the input ends."""
+        line = self._answer(prompt)
+        return line.strip() if line else None
 
     def answer(self, prompt: str) -> str | None:
         """Ask for a line of text; None where nothing is typed."""
@@ -197,13 +219,29 @@ class Run:
         from dbtasks import guards
 
         try:
-            guards.mark_new(self.project)
+            if marked := guards.mark_new(self.project):
+                self.output.note(
+                    f"{self.project.name} is now marked as {marked}, as DBTASKS_ENV says; "
+                    f"to undo that: {command_line('protect', remove=True)}"
+                )
         except DbtasksError as error:
             environment = self.settings.environment
             self.output.note(
                 self.scrub(f"warning: not marked as {environment}: {error.message}")
-                + f"\nhint: as a user who may make tables: inv protect --as {environment}"
+                + "\nhint: as a user who may make tables: "
+                + command_line("protect", as_=environment)
             )
+
+    def tell_changed(self, *, edited: bool = False) -> None:
+        """Say that the models have changed since the newest revision; it stands without it too."""
+        from dbtasks.migrations import fingerprint
+
+        with suppress(DbtasksError):
+            if newest := fingerprint.changed_since(self.project, edited=edited):
+                self.output.note(
+                    f"the models have changed since {newest}\n"
+                    f"hint: {command_line('makemigrations')}"
+                )
 
     def warn_of_lazy_load(self, relationship: str) -> None:
         """Say that a relationship is loaded one by one, which takes long."""
@@ -212,17 +250,44 @@ class Run:
             "which the eager loads are learned, does not read it"
         )
 
+    def warn_unknown(self, tables: Sequence[str], what: str) -> None:
+        """Name the tables that no model knows, and that the command passes over."""
+        if tables:
+            told = "1 table of the database has no model and is"
+            if len(tables) > 1:
+                told = f"{len(tables)} tables of the database have no model and are"
+            self.output.note(
+                f"warning: {told} {what}: {', '.join(tables)}\n"
+                "hint: to include a table, name the module of its model in metadata= in tasks.py"
+            )
+
     def warn_once(self, error: DbtasksError) -> None:
         """Say what is being waited for, without repeating it."""
         if not self._warned:
             self._warned = True
             self.output.note(self.scrub(f"waiting: {error.message}"))
 
+    def explain_missing(self, error: NotInDatabase) -> None:
+        """Point to makemigrations where all migrations are applied, and a table is missing."""
+        from dbtasks import migrations
+
+        with suppress(DbtasksError):  # the first error is the one to report
+            alias = error.database
+            project = self.other_project(alias) if alias else self.project
+            if all(one.applied for one in migrations.showmigrations(project)):
+                makes = "if the models have it, no migration makes it"
+                if error.tables:
+                    makes = f"none makes {', '.join(error.tables)}"
+                new = command_line("makemigrations")
+                error.hint = f"all migrations are applied; {makes}: {new}{error.instead}"
+
     def scrub(self, text: str) -> str:
         """Return a text without the passwords of the database."""
+        from dbtasks.engines import mask_text
+
         for project in self.binding.projects.values():
             text = project.scrub(text)
-        return text
+        return mask_text(text)
 
     @property
     def outcome(self) -> str:

@@ -5,33 +5,46 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import JSON
+from sqlalchemy import JSON, Interval
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dbtasks.engines import Backend
 from dbtasks.errors import UsageError
+from dbtasks.values.decorators import RoundTrip, decorated_value
+from dbtasks.values.documents import parts_of
 from dbtasks.values.limits import fit
 from dbtasks.values.reasons import Reason, require
-from dbtasks.values.texts import example_of, parse
+from dbtasks.values.texts import example_of, parse, refuse_surrogates
 
-__all__ = ["convert", "convert_stored"]
+__all__ = ["check_document", "convert", "convert_stored"]
 
 LARGEST = 2**63
 SHOWN = 60
 
 
-def convert(text: str, kind: TypeEngine[Any], field: str, *, infinity: bool = True) -> Any:
+def convert(
+    text: str,
+    kind: TypeEngine[Any],
+    field: str,
+    backend: Backend | None = None,
+) -> Any:
     """Return the value that a text stands for, to be compared with a column of this type.
 
-    A date and time for a column with a time zone is UTC where it has no offset; `infinity` says
-    that the database knows it. Raises UsageError that names the field, the type and the value.
+    A date and time for a column with a time zone is UTC where it has no offset. Without a backend
+    nothing is known of the database. Raises UsageError that names the field, the type and the
+    value.
     """
 
     def comparable() -> Any:
-        value = parse(text, kind, from_json=False)
-        if isinstance(value, (float, Decimal)) and not infinity:
+        if backend is None:
+            return _comparable(parse(text, kind, from_json=False), kind)
+        value = _parsed(text, kind, backend, from_json=False)
+        if isinstance(value, (float, Decimal)) and not backend.stores_infinity:
             require(not Decimal(value).is_infinite(), "the database knows no infinity")
-        return _comparable(value, kind)
+        if isinstance(kind, TypeDecorator) and not isinstance(kind, Interval):
+            RoundTrip(kind, backend).require_steady(value)
+        # A text may have an offset that its column does not know.
+        return _comparable(value, kind, offset=not backend.typed_columns)
 
     return _refusing(text, kind, field, comparable)
 
@@ -54,9 +67,29 @@ def convert_stored(
         if value is None:
             return _null(kind)
         here = backend.resolve_type(kind)
-        return fit(parse(value, here, from_json=from_json), here, backend)
+        return fit(_parsed(value, here, backend, from_json=from_json), here, backend)
 
     return _refusing(value, kind, field, stored)
+
+
+def check_document(text: str, kind: TypeEngine[Any], field: str, backend: Backend) -> None:
+    """Raise UsageError for the text of a JSON document that a column would not give back.
+
+    Of a large one no value is made as a whole.
+    """
+
+    def check() -> None:
+        for part in parts_of(text):
+            fit(_parsed(part, kind, backend, from_json=True), kind, backend)
+
+    _refusing(text, kind, field, check)
+
+
+def _parsed(value: object, kind: TypeEngine[Any], backend: Backend, *, from_json: bool) -> Any:
+    if isinstance(kind, TypeDecorator):
+        refuse_surrogates(value)
+        return decorated_value(value, kind, backend, from_json=from_json)
+    return parse(value, kind, from_json=from_json)
 
 
 def _null(kind: TypeEngine[Any]) -> Any:
@@ -64,18 +97,21 @@ def _null(kind: TypeEngine[Any]) -> Any:
     return JSON.NULL if isinstance(kind, JSON) and not kind.none_as_null else None
 
 
-def _comparable(value: Any, kind: TypeEngine[Any]) -> Any:
+def _comparable(value: Any, kind: TypeEngine[Any], *, offset: bool = False) -> Any:
     if isinstance(value, (float, Decimal)):
         # A signalling NaN raises when compared.
         require(not Decimal(value).is_nan(), "nothing equals NaN")
     elif isinstance(value, int):
         require(-LARGEST <= value < LARGEST, "it does not fit 64 bits")
     elif isinstance(value, dt.datetime) and not isinstance(kind, TypeDecorator):
-        return _comparable_instant(value, bool(getattr(kind, "timezone", False)))
+        timezone = bool(getattr(kind, "timezone", False))
+        return _comparable_instant(value, timezone=timezone, offset=offset)
     return value
 
 
-def _comparable_instant(value: dt.datetime, timezone: bool) -> dt.datetime:
+def _comparable_instant(value: dt.datetime, *, timezone: bool, offset: bool) -> dt.datetime:
+    if offset:  # it is compared by a key of ours
+        return value
     if not timezone:
         require(value.tzinfo is None, "it has an offset, the column has no time zone")
         return value
@@ -87,11 +123,11 @@ def _refusing(value: object, kind: TypeEngine[Any], field: str, make: Callable[[
     try:
         return make()
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        reason = str(error) if isinstance(error, Reason) else ""
+        reason, hint = (str(error), error.hint) if isinstance(error, Reason) else ("", None)
         raise UsageError(
             f"{field}={_shown(value)} is not a value of type {type(kind).__name__}"
             + (f": {reason}" if reason else ""),
-            hint=example_of(kind),
+            hint=hint or example_of(kind),
         ) from error
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import ARRAY, JSON, Enum, Float, Integer, Interval, Numeric
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dbtasks.engines import Backend
-from dbtasks.engines.copying.singles import nearest_single, shortest_single
-from dbtasks.engines.copying.wire import BinaryNumeric, Document
+from dbtasks.engines.base.singles import nearest_single, shortest_single
+from dbtasks.engines.base.wire import BinaryNumeric, Document
 from dbtasks.values.reasons import Reason, require
 from dbtasks.values.texts import texts_in
 

@@ -2,7 +2,12 @@
 
 
 class Reason(ValueError):
-    """Carry a reason that a person understands; other ValueErrors speak of Python."""
+    """Carry a reason that a person understands; other ValueErrors speak of Python.
+
+    `hint` says what to write, where an example of the column's type does not.
+    """
+
+    hint: str | None = None
 
 
 def require(condition: object, reason: str) -> None:

@@ -14,7 +14,8 @@ from uuid import UUID
 from sqlalchemy import ARRAY, JSON, Enum, Float, Integer, Interval, Numeric, PickleType, Uuid
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from dbtasks.engines.copying.wire import Document
+from dbtasks.engines.base.wire import Document
+from dbtasks.values.documents import refuse_constant
 from dbtasks.values.instants import date_of, datetime_of, duration_of, time_of
 from dbtasks.values.reasons import Reason, require
 
@@ -25,6 +26,8 @@ LONGEST_NUMBER = 200_000
 """No column has more digits, and Python would take long to write them."""
 
 LONGEST_INTEGER = 30
+
+HALF = re.compile("[\ud800-\udfff]")
 
 NOT_ZERO = re.compile(r"[^e]*[1-9]")
 
@@ -65,7 +68,7 @@ def python_type(kind: TypeEngine[Any]) -> type:
 def refuse_surrogates(value: object) -> None:
     """Raise Reason for half of a character, which no database stores, at any depth."""
     for text in texts_in(value):
-        require(not any("\ud800" <= char <= "\udfff" for char in text), "half a character in it")
+        require(HALF.search(text) is None, "half a character in it")
 
 
 def texts_in(value: object) -> list[str]:
@@ -82,7 +85,7 @@ def texts_in(value: object) -> list[str]:
 def document_of(value: object, *, from_json: bool) -> Any:
     """Return a JSON document; its null is JSON's, not the column's NULL."""
     if isinstance(value, str) and not from_json:
-        value = json.loads(value, parse_constant=_refuse_constant)
+        value = json.loads(value, parse_constant=refuse_constant)
         refuse_surrogates(value)
     json.dumps(value, allow_nan=False)
     return JSON.NULL if value is None else value
@@ -98,7 +101,7 @@ def array_of(value: object, kind: ARRAY[Any]) -> Any:
     """Return a list, each item by the type of the items."""
     if isinstance(value, str):
         as_is = float if isinstance(kind.item_type, (JSON, Document)) else Decimal
-        value = json.loads(value, parse_float=as_is, parse_constant=_refuse_constant)
+        value = json.loads(value, parse_float=as_is, parse_constant=refuse_constant)
     require(isinstance(value, list), "it is no list")
     depth = kind.dimensions or _depth(value, kind.item_type)
     return _items(value, depth, kind.item_type)
@@ -226,10 +229,6 @@ def _is_number(value: object) -> bool:
 def repr_of(number: object) -> str:
     """Return a number's digits, a float's as short as they can be."""
     return repr(number) if isinstance(number, float) else str(number)
-
-
-def _refuse_constant(constant: str) -> None:
-    raise Reason(f"JSON has no {constant}")
 
 
 BY_CLASS: dict[type, Parser] = {

@@ -5,18 +5,19 @@ from io import StringIO
 from alembic.operations import Operations, ops
 from alembic.runtime.migration import MigrationContext
 
-from dbtasks.migrations.making.reflection import Reflection, escape
-from dbtasks.migrations.making.uses import place, quote
+from dbtasks.engines.sql.quoting import escape
+from dbtasks.migrations.making.reflection import Reflection
 
 
 def render(context: MigrationContext, operation: ops.MigrateOperation) -> list[str]:
     """Return the code of an alteration with the check in it; nothing where it loses none."""
     if not isinstance(operation, ops.AlterColumnOp):
         return []
-    where = place(context.dialect, operation.schema, operation.table_name)
+    is_own = operation.schema == context.dialect.default_schema_name
+    where = (None if is_own else operation.schema, operation.table_name)
     reflection = Reflection(context)
     checks = reflection.column_checks(where) if where in reflection.tables else {}
-    quoted = quote(context.dialect, where)
+    quoted = reflection.backend.schema_operations(context.dialect).quoted(*where)
     old, new = operation.column_name, operation.modify_name or operation.column_name
     check = checks.get(old) or checks.get(new)
     if check is None:

@@ -1,4 +1,4 @@
-"""What the models have and a database has not: Alembic's comparison, and what it leaves out."""
+"""Operations of Alembic, one by one or table by table."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -6,54 +6,9 @@ from itertools import groupby
 from typing import Any
 from warnings import catch_warnings, filterwarnings
 
-from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
-from alembic.runtime.migration import MigrationContext
-
-from dbtasks.errors import UsageError
-from dbtasks.migrations.making import (
-    alterations,
-    checks,
-    column_checks,
-    computed,
-    defaults,
-    indexes,
-    renamed,
-    signs,
-    types,
-    unreflected,
-)
-from dbtasks.migrations.making.ordering import drops_last, keys_outermost, ordered, tables_in_place
-from dbtasks.migrations.making.reflection import Reflection, tables_of
 
 Operation = ops.MigrateOperation
-
-
-def compare(context: MigrationContext) -> list[Operation]:
-    """Return the operations that bring the database to the models, in their order."""
-    metadata = context.opts["target_metadata"]
-    if metadata is None:
-        raise UsageError(
-            "env.py has no target_metadata, and nothing to compare with",
-            hint="give it the metadata of the models: target_metadata=Base.metadata",
-        )
-    with quiet():
-        with defaults.compared(context), signs.compared(context):
-            found = produce_migrations(context, metadata).upgrade_ops
-        assert found is not None
-        reflection = Reflection(context)
-        tables = list(tables_of(metadata))
-        anew = reflection.backend.batch_migrations  # a table, once, for all that concerns it
-        operations = drops_last(found.ops) if anew else tables_in_place(found.ops)
-        steps = (checks, indexes, computed, renamed, column_checks, types, alterations, unreflected)
-        for each in steps:
-            operations = each.add(context, reflection, tables, operations)
-    for one in operations:
-        if isinstance(one, ops.ModifyTableOps):
-            one.ops = ordered(one.ops)
-    if not anew:
-        operations = keys_outermost(operations)
-    return [one for one in operations if not (isinstance(one, ops.ModifyTableOps) and not one.ops)]
 
 
 def single(operations: Iterable[Operation]) -> Iterator[Operation]:

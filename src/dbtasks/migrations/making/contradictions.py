@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from dbtasks.errors import UsageError
+from dbtasks.hints import command_line
 from dbtasks.migrations.making.questions import Answers, rename_flags
 
 
@@ -37,7 +38,7 @@ def _check_free(renames: Mapping[str, str]) -> None:
     taken = {new for old, new in renames.items() if new in renames and new != old}
     if taken:
         chain = {old: new for old, new in renames.items() if old in taken or new in taken}
-        steps = (f"inv makemigrations {rename_flags(*one)[0]}" for one in _in_turn(chain))
+        steps = (command_line("makemigrations", rename=":".join(one)) for one in _in_turn(chain))
         raise UsageError(
             f"what takes the name of another, here {', '.join(sorted(taken))}, cannot be renamed "
             "in one revision",

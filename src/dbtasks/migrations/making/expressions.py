@@ -4,7 +4,7 @@ import ast
 
 from alembic.runtime.migration import MigrationContext
 
-from dbtasks.migrations.making.reflection import escape
+from dbtasks.engines.sql.quoting import escape
 
 
 def as_meant(context: MigrationContext, line: str) -> str:

@@ -18,13 +18,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeEngine
 
+from dbtasks.engines.base.schema import Statements
+from dbtasks.engines.postgresql.types import array_of
+from dbtasks.engines.sql.quoting import escape
 from dbtasks.errors import UsageError
 from dbtasks.migrations.making.comparing import Operation, full_name
 from dbtasks.migrations.making.questions import Answers, Kind, Question
-from dbtasks.migrations.making.reflection import escape
-from dbtasks.migrations.making.statements import Statements
 from dbtasks.migrations.making.types import removed_values, with_both
-from dbtasks.migrations.making.uses import array_of, quote
 from dbtasks.project import Project
 from dbtasks.values import convert_stored
 
@@ -119,7 +119,8 @@ class Filling:
         )
 
     def _quoted(self, table: ops.ModifyTableOps) -> str:
-        return quote(self.dialect, (table.schema, table.table_name))
+        operations = self.project.backend.schema_operations(self.dialect)
+        return operations.quoted(table.schema, table.table_name)
 
     def _replaced(
         self, table: ops.ModifyTableOps, column: Column[Any], values: Sequence[str]

@@ -1,6 +1,5 @@
 """Indexes that a foreign key needs, as on MySQL: the key is off while one of them is dropped."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column
 
+from dbtasks.engines.sql.lexer import STANDARD
 from dbtasks.migrations.making.comparing import single
 from dbtasks.migrations.making.reflection import Place, Reflection, backend_of
 
@@ -131,5 +131,5 @@ def _column(part: Any) -> str:
     """Return the column of a part of an index, which may have a length or an order."""
     if isinstance(part, Column):
         return part.name
-    found = re.match(r"`((?:[^`]|``)+)`|(\w+)", str(part))
-    return (found[1] or found[2]).replace("``", "`") if found else ""
+    tokens = STANDARD.code(str(part))
+    return tokens[0].value if tokens else ""

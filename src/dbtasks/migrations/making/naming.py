@@ -1,37 +1,59 @@
 """What a new revision is called: a number and what it does, or as the project's others are."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from alembic.operations import ops
 from alembic.script import ScriptDirectory
 from alembic.util import rev_id
 
+from dbtasks.engines.base.schema import Statements
 from dbtasks.migrations.making.comparing import Operation, single
-from dbtasks.migrations.making.statements import Statements
+from dbtasks.migrations.template import DEFAULT_TEMPLATE
 
 LONGEST = 32
 """Characters that Alembic's version table takes."""
+
+LONGEST_NAME = LONGEST - len("0001_")
+
+INITIAL = "initial"
+"""The name of a history's first revision, as in Django."""
+
+TEMPLATES = ("%(rev)s", DEFAULT_TEMPLATE)
+"""Templates of files whose names begin with the id."""
 
 NUMBERED = re.compile(r"(\d+)(_|$)")
 
 
 def describe(operations: Sequence[Operation]) -> str:
-    """Return what operations do, in a few words, as employee_email."""
+    """Return what operations do, in a few words, as employee_email; never cut within them."""
     told = [tell(one) for one in single(operations) if not isinstance(one, ops.ExecuteSQLOp)]
     words = [re.sub(r"^(create table|add column|create index) ", "", one) for one in told]
-    more = f" and {len({*words}) - 1} more" if len({*words}) > 1 else ""
-    return slug(f"{words[0]}{more}" if words else "change")
+    names = (slug(name) for name in _names([*dict.fromkeys(words)]))
+    return next((name for name in names if len(name) <= LONGEST_NAME), "changes")
+
+
+def _names(words: Sequence[str]) -> Iterator[str]:
+    """Yield names for what is done, each one shorter and less exact than the one before."""
+    if not words:
+        return
+    first, more = words[0], len(words) - 1
+    table = next((one.partition(".")[0] for one in first.split() if "." in one), "schema")
+    if more <= 1:
+        yield " and ".join(words)
+    counted = f" and {more} more" if more else ""
+    yield f"{first}{counted}"
+    yield f"{table}{counted}" if more else f"change {table}"
 
 
 def new_id(scripts: ScriptDirectory, name: str, *, number: int | None = None) -> str:
     """Return the id of a new revision: a number and its name, where the others have numbers.
 
-    The first one has none if its file has the name besides, as Alembic's own template has it.
+    The first one has none if the project's own template makes other names of files.
     """
     numbers = [NUMBERED.match(one.revision) for one in scripts.walk_revisions()]
-    if not all(numbers) or (not numbers and "slug" in scripts.file_template):
+    if not all(numbers) or (not numbers and scripts.file_template not in TEMPLATES):
         return str(rev_id())
     width = max((len(one[1]) for one in numbers if one), default=4)
     highest = max((int(one[1]) for one in numbers if one), default=0)
@@ -57,7 +79,7 @@ def _shortened(name: str, most: int) -> str:
     """Return a name without the words that are too many: one that is too long is cut."""
     if len(name) <= most:
         return name
-    return name[: most + 1].rpartition("_")[0] or name[:most]
+    return (name[: most + 1].rpartition("_")[0] or name[:most]).rstrip("_")
 
 
 def slug(name: str) -> str:

@@ -6,6 +6,7 @@ from enum import Enum
 from shlex import quote
 
 from dbtasks.errors import Refused, UsageError
+from dbtasks.hints import command_line
 
 
 class Kind(Enum):
@@ -13,8 +14,8 @@ class Kind(Enum):
 
     COLUMN = "was the column renamed?"
     TABLE = "was the table renamed?"
-    VALUES = "is it right that its values go?"
-    DEFAULT = "what do the rows get that are there?"
+    VALUES = "its values are lost"
+    DEFAULT = "existing rows need a value"
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Question:
     """Ask whether `old` became `new`, if `new` may lose its values, or which ones its rows get.
 
     `flags` answer it for a script; of a rename the first says yes, another no. `notes` are what
-    else a person should know.
+    else a person should know, and `types` those of the two columns.
     """
 
     kind: Kind
@@ -30,6 +31,7 @@ class Question:
     flags: tuple[str, ...]
     old: str = ""
     notes: tuple[str, ...] = ()
+    types: str = ""
 
 
 class Expression(str):
@@ -145,7 +147,7 @@ class Answers:
         for name in sorted({*given} - self.used):
             raise UsageError(
                 f"nothing is asked about {name}",
-                hint="see what has changed with: inv makemigrations --dry-run",
+                hint="see what has changed with: " + command_line("makemigrations", dry_run=True),
             )
 
     def _answer(self, question: Question, unknown: str = UNKNOWN) -> str:

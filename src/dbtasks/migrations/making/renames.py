@@ -1,6 +1,7 @@
 """What was renamed, of what looks dropped and added: asked, and applied before all else."""
 
 from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from alembic.operations import ops
@@ -9,6 +10,7 @@ from sqlalchemy import Column, Table
 from sqlalchemy.types import NullType
 
 from dbtasks.errors import UsageError
+from dbtasks.hints import command_line
 from dbtasks.migrations.making.comparing import Operation, full_name
 from dbtasks.migrations.making.questions import Answers, Kind, Question, rename_flags
 
@@ -29,7 +31,8 @@ def find_rename(
         if answers.renamed(question):
             raise UsageError(
                 f"{question.old} goes to another schema, which is written by hand",
-                hint="inv makemigrations --empty --name NAME, as ALTER TABLE … SET SCHEMA …",
+                hint=f"{command_line('makemigrations', empty=True, name='NAME')}, as ALTER TABLE … "
+                "SET SCHEMA …",
             )
     tables = [*_tables(operations, answers)]
     for question, pair in [*tables, *_columns(context, operations)]:
@@ -140,14 +143,25 @@ def _columns(
         # Alembic compares sets of columns, whose order is another in each process.
         for old, one in sorted(pairs, key=lambda pair: _order(context, *pair)):
             notes = _notes(context, old, one)
-            question = _question(Kind.COLUMN, name(old.name), name(one.name), notes)
+            types = _types(context, old, one)
+            asked = (name(old.name), name(one.name))
+            question = _question(Kind.COLUMN, *asked, notes, types)
             yield question, _renamed(table, old, one.name)
 
 
 def _order(
     context: MigrationContext, old: Column[object], new: Column[object]
-) -> tuple[bool, str, str]:
-    return not _is_kin(context, old, new), new.name, old.name
+) -> tuple[bool, bool, bool, float, str, str]:
+    """Return the place of a pair among all: the likeliest first."""
+    alike = SequenceMatcher(None, old.name, new.name).ratio()
+    return (
+        not _is_kin(context, old, new),
+        isinstance(old.type, NullType) or bool(context.impl.compare_type(old, new)),
+        old.nullable != new.nullable,
+        -alike,
+        new.name,
+        old.name,
+    )
 
 
 def _is_kin(context: MigrationContext, old: Column[object], new: Column[object]) -> bool:
@@ -180,8 +194,17 @@ def _renamed(
     return rename(old.name, new), rename(new, old.name)
 
 
-def _question(kind: Kind, old: str, new: str, notes: tuple[str, ...]) -> Question:
-    return Question(kind, new, rename_flags(old, new), old, notes)
+def _question(kind: Kind, old: str, new: str, notes: tuple[str, ...], types: str = "") -> Question:
+    return Question(kind, new, rename_flags(old, new), old, notes, types)
+
+
+def _types(context: MigrationContext, old: Column[object], new: Column[object]) -> str:
+    """Return the types of both columns, as a question shows them."""
+    types = [
+        "?" if isinstance(one.type, NullType) else one.type.compile(context.dialect)
+        for one in (old, new)
+    ]
+    return f" ({types[0]})" if types[0] == types[1] else f" ({' → '.join(types)})"
 
 
 def _notes(context: MigrationContext, old: Column[object], new: Column[object]) -> tuple[str, ...]:
@@ -190,7 +213,7 @@ def _notes(context: MigrationContext, old: Column[object], new: Column[object]) 
         keeps = f'{new.name} = mapped_column("{old.name}", …) leaves the column as it is'
         return f"without a migration: {keeps}", breaks
     if isinstance(old.type, NullType):
-        return "SQLAlchemy does not know its type, so that one stays", breaks
+        return f"its type changes too, to {new.type.compile(context.dialect)}", breaks
     types = (one.type.compile(context.dialect) for one in (old, new))
     return f"its type changes too, from {' to '.join(types)}", breaks
 

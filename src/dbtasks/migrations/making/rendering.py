@@ -1,14 +1,14 @@
 """The Python of operations, as it stands in a revision, and what runs it."""
 
 import ast
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy
 from alembic.autogenerate.api import AutogenContext
-from alembic.autogenerate.render import _render_column, render_op, renderers
+from alembic.autogenerate.render import _render_column, render_op
+from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import Operations, ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import (
@@ -24,28 +24,31 @@ from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import ARRAY
 
+from dbtasks.engines.postgresql.types import enum_of
+from dbtasks.engines.sql.expressions import is_constant, is_list
+from dbtasks.engines.sql.quoting import escape
 from dbtasks.migrations.making import alterations, checked_columns
 from dbtasks.migrations.making.checks import checks_of, final_name, has_check
 from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.expressions import as_meant
 from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.layout import lay_out
-from dbtasks.migrations.making.reflection import Place, Reflection, escape, sql_of
+from dbtasks.migrations.making.reflection import Place, Reflection, backend_of, sql_of
 from dbtasks.migrations.making.retyped import around_types
-from dbtasks.migrations.making.uses import enum_of
-from dbtasks.migrations.making.words import is_list
 
 PLAIN = (ops.CreateIndexOp, ops.DropIndexOp, ops.CreateTableCommentOp, ops.DropTableCommentOp)
 """What changes a table without making it anew, also where ALTER can do little else."""
 
 CONVENTION = {
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
 }
 """How constraints without a name are called while their table is made anew."""
 
-CONSTANT = re.compile(r"\(?(-?[\d.]+|'([^']|'')*'|true|false|null)\)?", re.IGNORECASE)
 """A default that a column can be added with, where it has to be the same for all rows."""
+
+PRIMARY_KEY = {"pk": "pk_%(table_name)s_%(column_0_N_name)s"}
+"""How the primary key is, where it is another."""
 
 KINDS: Mapping[type[Constraint], str] = {
     ForeignKeyConstraint: "fk",
@@ -61,12 +64,6 @@ class Code:
 
     text: str
     imports: frozenset[str] = frozenset()
-
-
-@renderers.dispatch_for(ops.RenameTableOp)
-def _rename_table(context: AutogenContext, operation: ops.RenameTableOp) -> str:
-    schema = f", schema={operation.schema!r}" if operation.schema else ""
-    return f"op.rename_table({operation.table_name!r}, {operation.new_table_name!r}{schema})"
 
 
 def render(context: MigrationContext, operations: Sequence[Operation], *, batch: bool) -> Code:
@@ -90,7 +87,7 @@ def _each(
     tables = [*_with_their_tables(operations)]
     if not batch:  # what follows knows foreign keys by their names
         for one in tables:
-            name_constraints(one)
+            name_constraints(context, one)
     rest = [*around_types(context, tables)]
     for one in around_drops(context, rest):
         imports: set[str] = set()
@@ -145,7 +142,7 @@ def _render_anew(
     `made` are those that have their own operation, now or later.
     """
     operation, drops, creates = _without_indexes(operation)
-    unnamed = name_constraints(operation)
+    unnamed = name_constraints(context, operation)
     head, *body = render_op(_rendering(context, imports, batch=True), operation)
     keywords = {}
     reflection = Reflection(context)
@@ -156,7 +153,8 @@ def _render_anew(
     if checks:
         keywords["table_args"] = f"[{', '.join(checks)}]"
     if unnamed:
-        keywords["naming_convention"] = repr(CONVENTION)
+        primary = any(getattr(one, "constraint_type", "") == "primary" for one in operation.ops)
+        keywords["naming_convention"] = repr(CONVENTION | (PRIMARY_KEY if primary else {}))
     given = "".join(f", {name}={value}" for name, value in keywords.items())
     head = head.replace(", schema=None", "").replace(") as batch_op:", f"{given}) as batch_op:")
     own = {*made, *(getattr(one, "index_name", None) for one in drops)}
@@ -210,7 +208,7 @@ def _checks(reflection: Reflection, operation: ops.ModifyTableOps) -> Sequence[t
         for one in operation.ops
         if isinstance(one, ops.AlterColumnOp) and one.modify_type is not None
     ]
-    lists = [one for one in there if is_list(one)]
+    lists = [one for one in there if is_list(reflection.backend.syntax.lexer, one)]
     with_type = [one for one in lists if any(reflection.mentions(one, name) for name in typed)]
     both = (*made, *dropped)
     stay = [
@@ -251,10 +249,21 @@ def _rendering(context: MigrationContext, imports: set[str], *, batch: bool) -> 
             imports.add(f"import {module}")
         return found
 
+    _know_postgresql(context)
     opts = {**context.opts, "render_as_batch": batch, "render_item": render_item}
     rendering = AutogenContext(context, opts=opts)
     rendering.imports = imports
     return rendering
+
+
+def _know_postgresql(context: MigrationContext) -> None:
+    """Let Alembic render types of PostgreSQL everywhere: they may be variants of others.
+
+    Only its PostgreSQL knows that the Text() in JSONB(astext_type=Text()) is sa.Text().
+    """
+    if not isinstance(context.impl, PostgresqlImpl):
+        theirs = PostgresqlImpl.__new__(PostgresqlImpl)  # it renders without a connection
+        context.impl.render_type = theirs.render_type  # type: ignore[assignment]  # for this one
 
 
 def _render_check(context: MigrationContext, check: CheckConstraint) -> Any:
@@ -295,23 +304,30 @@ def is_plain(context: MigrationContext, operation: ops.ModifyTableOps) -> bool:
     return all(isinstance(one, PLAIN) or _is_plain_column(context, one) for one in operation.ops)
 
 
-def name_constraints(operation: Operation) -> bool:
+def name_constraints(context: MigrationContext, operation: Operation) -> bool:
     """Name the constraints that are made or dropped; return whether some had no name there."""
     found = False
     for one in operation.ops if isinstance(operation, ops.ModifyTableOps) else ():
         if isinstance(one, (ops.AddConstraintOp, ops.DropConstraintOp)):
             if getattr(one, "constraint_name", "") is None:
-                one.constraint_name = _name_of(one)  # type: ignore[union-attr]
+                one.constraint_name = _name_of(context, one)  # type: ignore[union-attr]
             back = getattr(one, "_reverse", None)
             found |= back is not None and back.constraint_name is None
     return found
 
 
-def _name_of(operation: ops.AddConstraintOp | ops.DropConstraintOp) -> str:
+def _name_of(
+    context: MigrationContext, operation: ops.AddConstraintOp | ops.DropConstraintOp
+) -> str:
     constraint = operation.to_constraint()
     columns = "_".join(one.name for one in getattr(constraint, "columns", ()))
     kind = next(short for known, short in KINDS.items() if isinstance(constraint, known))
-    return f"{kind}_{constraint.table.name}_{columns}"
+    referred = ""
+    if isinstance(constraint, ForeignKeyConstraint):
+        referred = f"_{constraint.elements[0].target_fullname.split('.')[-2]}"
+    name = conv(f"{kind}_{constraint.table.name}_{columns}{referred}")
+    preparer = context.dialect.identifier_preparer
+    return preparer.truncate_and_render_constraint_name(name, _alembic_quote=False)
 
 
 def _is_plain_column(context: MigrationContext, operation: Operation) -> bool:
@@ -324,10 +340,8 @@ def _is_plain_column(context: MigrationContext, operation: Operation) -> bool:
             return not column.computed.persisted
         default = column.server_default
         if isinstance(default, DefaultClause):
-            constant = isinstance(default.arg, str) or CONSTANT.fullmatch(
-                sql_of(context, default.arg)
-            )
-            return bool(constant)
+            lexer = backend_of(context).syntax.lexer
+            return isinstance(default.arg, str) or is_constant(lexer, sql_of(context, default.arg))
         return bool(column.nullable)
     return (
         isinstance(operation, ops.AlterColumnOp)

@@ -9,13 +9,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from dbtasks.engines import Backend
 from dbtasks.errors import NOTHING_CHANGED, Refused, Rejected
+from dbtasks.hints import command_line
 from dbtasks.migrations.making.reflection import Reflection
-
-HINT = (
-    "the history brings these rows: give them other values (--default, --default-sql), or change "
-    "them in a revision before: inv makemigrations --empty --name NAME"
-)
-OTHERWISE = f"mend the models; or, if it is for rows, {HINT}"
 
 
 def delete(context: MigrationContext) -> None:
@@ -45,13 +40,25 @@ def tried(backend: Backend, connection: Connection) -> Iterator[None]:
             yield
         except DBAPIError as error:
             message = backend.message_of(error)
+            statement = (error.statement or "").strip().partition("\n")[0].rstrip(" (")
             raise Rejected(
-                f"the change cannot be made in the scratch database: {message}",
-                hint=HINT if isinstance(error, IntegrityError) else OTHERWISE,
+                f"the change cannot be made in the scratch database: {message}, by {statement}",
+                hint=_hint(error),
                 state=NOTHING_CHANGED,
             ) from error
         try:
             stack.close()
         except Refused as refused:
-            refused.hint, refused.state = HINT, NOTHING_CHANGED
+            refused.hint, refused.state = _hint(), NOTHING_CHANGED
             raise
+
+
+def _hint(error: DBAPIError | None = None) -> str:
+    by_hand = command_line("makemigrations", empty=True, name="NAME")
+    hint = (
+        "the history brings these rows: give them other values (--default, --default-sql), or "
+        f"change them in a revision before: {by_hand}"
+    )
+    if error is None or isinstance(error, IntegrityError):
+        return hint
+    return f"fix the models; or, if it is for rows, {hint}"

@@ -1,74 +1,204 @@
-"""Operations tried on a scratch database: what they leave undone was never a change."""
+"""The models compared with a database that has the history, on which a revision is tried."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
 
-from dbtasks.migrations.making import rows
-from dbtasks.migrations.making.comparing import Operation, compare, grouped, quiet, single
-from dbtasks.migrations.making.reflection import Reflection, backend_of
+from dbtasks.engines.base.definitions import (
+    COLUMN,
+    DOMAIN,
+    FUNCTION,
+    SCHEMA,
+    SEQUENCE,
+    TABLE,
+    TRIGGER,
+    TYPE,
+    VIEW,
+    Change,
+    Definition,
+)
+from dbtasks.errors import Refused, UsageError
+from dbtasks.hints import command_line
+from dbtasks.migrations.making import filters, rows
+from dbtasks.migrations.making.comparing import Operation, quiet
+from dbtasks.migrations.making.reflection import backend_of, tables_of
 from dbtasks.migrations.making.rendering import Code, execute, render, run
+from dbtasks.schema.builder import Builder
+from dbtasks.schema.difference import difference
+from dbtasks.schema.models import taken_within
+from dbtasks.schema.snapshot import Snapshot, take
+from dbtasks.schema.tables import Models, State, Stored
 
-Change = Callable[[Sequence[Operation]], Sequence[Operation]]
+Fill = Callable[[Sequence[Operation]], list[Operation]]
+
+NEVER_OURS = frozenset((VIEW, TRIGGER, FUNCTION))
+"""What models do not make, and the history may have made beside them."""
+
+SHARED = frozenset((TYPE, DOMAIN, SEQUENCE))
+"""What goes when no column uses it any more, and stays where none ever did."""
 
 
 class Trial:
-    """Compare the models with a database, and change it as a revision would."""
+    """Compare the models with a database, and change it as a revision would.
 
-    def __init__(self, context: MigrationContext, *, batch: bool) -> None:
-        self.context = context
-        self.batch = batch
+    The connection of the context is in a transaction on a database that has the history.
+    """
+
+    def __init__(self, context: MigrationContext, wanted: Snapshot | None = None) -> None:
+        assert context.connection is not None
+        self.context, self.connection = context, context.connection
+        self.backend = backend_of(context)
+        self.without = (context.version_table,)
+        self.metadatas = metadatas_of(context)
+        with quiet():
+            self.now = self.take()
+            self.changes: list[Change] = []
+            if wanted is None:
+                wanted = taken_within(
+                    self.backend, self.connection, self.metadatas, self.now, without=self.without
+                )
+            self.models = Models(context.dialect, self.metadatas, wanted)
+
+    def take(self) -> Snapshot:
+        """Read what the database has now."""
+        return take(self.backend, self.connection, without=self.without)
 
     def compare(self) -> list[Operation]:
-        """Return what the models have and the database has not."""
-        return compare(self.context)
+        """Return what brings the database to the models."""
+        self.now = self.take()
+        self.changes = []
+        if not self._builder(State(self.now), self.models).changes():
+            return []
+        with quiet():
+            source = Stored(self.backend, self.connection, self.now)
+            builder = self._builder(source, self.models)
+            self.changes = [*self._ours(source, builder.changes())]
+            _check_filled(self.metadatas, self.changes)
+            return builder.operations(self.changes)
+
+    def follow(self, fill: Fill) -> list[Operation]:
+        """Bring the database to the models, and return what did it.
+
+        What one operation makes of a table may ask for another, as a character set of MySQL that
+        columns take over. Raises Refused for what remains different whatever is done.
+        """
+        done: list[Operation] = []
+        words: list[str] = []
+        while operations := fill(self.compare()):
+            told, words = words, [*map(str, self.changes)]
+            if told == words:
+                raise Refused(
+                    f"no operation makes what the models have: {'; '.join(words)}",
+                    hint="write it by hand: "
+                    + command_line("makemigrations", empty=True, name="NAME"),
+                )
+            self.run(operations)
+            done += operations
+        return done
+
+    def back_to(self, before: Stored) -> list[Operation]:
+        """Return what brings the database back to what it was."""
+        self.now = self.take()
+        with quiet():
+            builder = self._builder(Stored(self.backend, self.connection, self.now), before)
+            return builder.operations([*_but(builder.changes(), NEVER_OURS)])
+
+    def stored(self) -> Stored:
+        """Return what the database has now, with its tables."""
+        with quiet():
+            return Stored(self.backend, self.connection, self.take())
+
+    def _builder(self, source: State, target: State) -> Builder:
+        return Builder(self.backend, self.context.dialect, source, target)
+
+    def _ours(self, source: State, changes: Sequence[Change]) -> Iterator[Change]:
+        """Yield the changes that the models ask for, and nobody has excluded."""
+        wanted = filters.Filters(self.context, source, self.models)
+        for change in _but(changes, NEVER_OURS):
+            if change.after is None and change.key.kind in SHARED and not self._is_left(change):
+                continue
+            if change.after is None and change.before and "bound" in change.before.attributes:
+                continue  # a part of a table, which is the history's own
+            if wanted.includes(change) and (rest := wanted.without_ignored(change)):
+                yield rest
+
+    def _is_left(self, change: Change) -> bool:
+        """Whether a column was of a type, or counted by a sequence, and none is in the models."""
+
+        def used(snapshot: Snapshot) -> bool:
+            return any(key.kind == COLUMN and _uses(item, change) for key, item in snapshot.items())
+
+        return used(self.now) and not used(self.models.snapshot)
 
     def code(self, operations: Sequence[Operation]) -> Code:
         """Return the code of operations."""
-        return render(self.context, operations, batch=self.batch)
+        return render(self.context, operations, batch=self.backend.batch_migrations)
 
     def run(self, operations: Sequence[Operation]) -> None:
         """Run operations, by the code that would stand in the revision."""
-        run(self.context, operations, batch=self.batch)
+        run(self.context, operations, batch=self.backend.batch_migrations)
 
-    def rehearse(self, code: Code) -> str:
-        """Run code where no table has a row, and return what is said against it, if anything."""
+    def rehearse(self, code: Code, before: Stored) -> tuple[Code, str]:
+        """Run the code of a way back where no table has a row.
+
+        Returns it with what else it takes, and what is said against it, if anything.
+        """
+        left: list[str] = []
         try:
             rows.delete(self.context)
             execute(self.context, code)
+            while words := self._left(before):
+                if words == left:
+                    return code, "; ".join(words)
+                left = words
+                more = self.code(self.back_to(before))
+                execute(self.context, more)
+                code = Code(f"{code.text}\n    {more.text}", code.imports | more.imports)
         except DBAPIError as error:
-            return backend_of(self.context).message_of(error)
+            return code, self.backend.message_of(error)
         except Exception as error:  # Alembic's own, of many kinds, or that of a type's code
-            return " ".join(f"{type(error).__name__}: {error}".split())
-        return ""
+            return code, " ".join(f"{type(error).__name__}: {error}".split())
+        return code, ""
 
-    def real(self, operations: list[Operation], change: Change = list) -> list[Operation]:
-        """Run operations, and return them without those that are asked for again afterwards.
+    def _left(self, before: Stored) -> list[str]:
+        changes = difference(self.take(), before.snapshot)
+        return [*map(str, _but(changes, {SCHEMA}))]
 
-        Such a one is no change where it has left the thing as it was: the database tells a type
-        or a default otherwise than the models. `change` adds what rows need.
-        """
-        if not operations:
-            return []
-        before = self._subjects(operations)
-        self.run(change(operations))
-        again = {self._text(one) for one in single(self.compare())}
-        after = self._subjects(operations)
-        kept = [
-            one
-            for one, old, new in zip(single(operations), before, after, strict=True)
-            if old != new or self._text(one) not in again
-        ]
-        return [*grouped(kept)]
 
-    def _subjects(self, operations: list[Operation]) -> list[object]:
-        reflection = Reflection(self.context)
-        with quiet():
-            return [reflection.subject(one) for one in single(operations)]
+def _uses(column: Definition, change: Change) -> bool:
+    key = change.key
+    names = {key.name, f"{key.schema}.{key.name}"} - {f"None.{key.name}"}
+    if key.kind == SEQUENCE:
+        return any(name in str(column.parts.get("default", "")) for name in names)
+    kind = column.attributes.get("type", "").removesuffix("[]").replace('"', "")
+    return kind in names
 
-    def _text(self, operation: Operation) -> str:
-        if isinstance(operation, ops.DropIndexOp):  # whose code has the WHERE as it is told now
-            return repr((operation.schema, operation.table_name, operation.index_name))
-        return self.code([*grouped([operation])]).text
+
+def _but(changes: Sequence[Change], kinds: Any) -> Iterator[Change]:
+    return (change for change in changes if change.key.kind not in kinds)
+
+
+def metadatas_of(context: MigrationContext) -> list[MetaData]:
+    """Return the models of env.py. Raises UsageError where it has none."""
+    metadata = context.opts["target_metadata"]
+    if metadata is None:
+        raise UsageError(
+            "env.py has no target_metadata, and nothing to compare with",
+            hint='name the models: metadata="module:Base" in collection(...) in tasks.py',
+        )
+    return [metadata] if isinstance(metadata, MetaData) else [*metadata]
+
+
+def _check_filled(metadatas: Sequence[MetaData], changes: Sequence[Change]) -> None:
+    """Refuse to drop all tables for metadata that nobody filled."""
+    dropped = [one.key.table for one in changes if one.key.kind == TABLE and one.after is None]
+    if dropped and not any(True for _ in tables_of(metadatas)):
+        raise UsageError(
+            f"the models have no tables, and the history has {', '.join(sorted(dropped))}",
+            hint="let migrations/env.py import the modules that define the models; "
+            f"if all are to be dropped: {command_line('makemigrations', empty=True)}, and write "
+            "op.drop_table",
+        )

@@ -1,14 +1,14 @@
 """The files of a squash: one put in the place of several, with no gap that anybody runs across."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from shutil import copyfile
 
 from alembic.script import ScriptDirectory
 
-from dbtasks.errors import LocalFailure, Refused
+from dbtasks import files
+from dbtasks.errors import DbtasksError, LocalFailure, Refused
+from dbtasks.interrupts import clean_up
 from dbtasks.migrations.files import read_file
 from dbtasks.migrations.gaps import ASIDE, DRAFT, find_left
 from dbtasks.migrations.scripts import folders_of, load_files
@@ -24,8 +24,8 @@ def replace_files(old: Sequence[Path], new: Path, text: str, check: Callable[[],
     """
     *others, last = old
     try:
-        _write(_beside(last, DRAFT), text)
-        copyfile(last, _beside(last, ASIDE))
+        files.write(_beside(last, DRAFT), text.encode(), like=last)
+        files.write(_beside(last, ASIDE), last.read_bytes(), like=last)
         for path in others:
             path.rename(_beside(path, ASIDE))
         _beside(last, DRAFT).replace(last)
@@ -33,23 +33,27 @@ def replace_files(old: Sequence[Path], new: Path, text: str, check: Callable[[],
             last.rename(new)
         check()
     except OSError as error:
-        _take_back(others, last, new)
-        raise LocalFailure(
-            f"cannot write {new}: {error.strerror or error}", hint="mend that first"
-        ) from error
-    except BaseException:
-        _take_back(others, last, new)
+        failed = LocalFailure(
+            f"cannot write {new}: {error.strerror or error}", hint="fix that first"
+        )
+        _undo(old, new, failed)
+        raise failed from error
+    except BaseException as error:
+        _undo(old, new, error)
         raise
     for path in old:
         with suppress(OSError):  # it is no revision any more
             _beside(path, ASIDE).unlink()
 
 
-def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+def _undo(old: Sequence[Path], new: Path, error: BaseException) -> None:
+    """Take back what was done before an error, which stays the one to report."""
+    *others, last = old
+    clean_up(lambda: _take_back(others, last, new), error)
+    left = any(_beside(one, ending).exists() for one in old for ending in (ASIDE, DRAFT))
+    if left and isinstance(error, DbtasksError):
+        error.state = "some revisions are put aside"
+        error.hint = "fix that, and run the same command again"
 
 
 def _take_back(others: Sequence[Path], last: Path, new: Path) -> None:

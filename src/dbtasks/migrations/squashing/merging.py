@@ -13,6 +13,7 @@ from dbtasks.errors import Refused
 from dbtasks.migrations.files import NAMES
 from dbtasks.migrations.squashing.names import Use
 from dbtasks.migrations.squashing.sources import FUNCTIONS, Source
+from dbtasks.migrations.template import docstring
 
 WIDTH = 100
 INDENT = "    "
@@ -107,9 +108,8 @@ def _is_definition(node: ast.stmt) -> bool:
 
 
 def _docstring(message: str, head: Head) -> str:
-    title = message.replace("\\", "\\\\").replace('"""', "'''")
     after = f"After: {', '.join(to_tuple(head.down_revision, default=()))}".rstrip()
-    return f'"""{title}\n\nRevision: {head.revision}\n{after}\n"""'
+    return docstring(f"{message}\n\nRevision: {head.revision}\n{after}\n")
 
 
 def _head(head: Head) -> str:

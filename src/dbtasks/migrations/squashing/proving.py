@@ -6,7 +6,7 @@ from types import ModuleType
 from alembic.runtime.migration import RevisionStep
 from alembic.script import Script, ScriptDirectory
 
-from dbtasks.errors import DbtasksError, Refused, UsageError
+from dbtasks.errors import DbtasksError, ProjectFailed, Refused, UsageError
 from dbtasks.migrations.replay import play, replayed
 from dbtasks.migrations.scripts import Amend
 from dbtasks.migrations.squashing.ranges import Range
@@ -56,9 +56,9 @@ def prove(project: Project, inside: Range, text: str, path: str, *, reversible: 
     try:
         amend = amend_with(text, path, inside)
         new = [*_observe(project, ids[-1:], amend, reversible=reversible)]
-    except UsageError:
-        raise
     except DbtasksError as error:
+        if isinstance(error, UsageError) and not isinstance(error, ProjectFailed):
+            raise
         raise Refused(
             f"the squashed history fails where the present one runs: {error.message}",
             hint=_hint(error),

@@ -7,6 +7,7 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import to_tuple
 
 from dbtasks.errors import Refused, UsageError
+from dbtasks.hints import command_line
 from dbtasks.migrations.scripts import our_errors
 from dbtasks.migrations.targets import BASE, HEADS, find_revision, replaced_by
 
@@ -67,12 +68,14 @@ def find_range(scripts: ScriptDirectory, first: str, last: str) -> Range:
     if oldest is newest:
         raise UsageError(
             f"{oldest.revision} is one revision, and nothing to squash",
-            hint="--from names the older one of two, --to the newer; see inv showmigrations",
+            hint="--from names the older one of two, --to the newer; see "
+            + command_line("showmigrations"),
         )
     if newest.revision not in inside:
         raise UsageError(
             f"{newest.revision} does not come after {oldest.revision}",
-            hint="--from names the older one, --to the newer; see inv showmigrations --graph",
+            hint="--from names the older one, --to the newer; see "
+            + command_line("showmigrations", graph=True),
         )
     _check_outside(inside, oldest)
     _check_hanging(inside, known.values(), newest)
@@ -88,7 +91,9 @@ def _end(
     if len(ends) != 1:
         raise UsageError(
             f"{option} {name} is one of {len(ends)} revisions: {', '.join(sorted(ends)) or 'none'}",
-            hint=f"name it, as in {option} {ends[0]}" if ends else "see: inv showmigrations",
+            hint=f"name it, as in {option} {ends[0]}"
+            if ends
+            else f"see: {command_line('showmigrations')}",
         )
     return find_revision(scripts, ends[0])
 

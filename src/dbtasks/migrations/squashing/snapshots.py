@@ -1,13 +1,16 @@
 """What stands in a scratch database: its schema and its rows, to compare two histories by."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from warnings import catch_warnings, filterwarnings
 
-from sqlalchemy import ColumnClause, Connection, Inspector, column, inspect, select, table
+from sqlalchemy import ColumnClause, Connection, column, inspect, select, table
 
+from dbtasks.engines.base.definitions import COLUMN
 from dbtasks.project import Project
+from dbtasks.schema import snapshot
 
 
 @dataclass(frozen=True)
@@ -34,42 +37,26 @@ def take(project: Project) -> Snapshot:
     """Return what stands in a database."""
     with project.connect() as connection, catch_warnings():
         filterwarnings("ignore")  # reflection warns of what it cannot tell
+        schema = snapshot.take(project.backend, connection)
         look = inspect(connection)
-        assert isinstance(look, Inspector)
-        scratch = project.backend.scratch(project.backend)
-        parts = {f"the {kind} {name}": text for kind, name, text in scratch.programs(connection)}
-        rows: dict[str, Counter[str]] = {}
-        for schema in scratch.schemas(connection):
-            for name in look.get_view_names(schema):
-                parts[f"the view {_full(schema, name)}"] = str(
-                    look.get_view_definition(name, schema)
-                )
-            for name in look.get_table_names(schema):
-                full = _full(schema, name)
-                parts |= {f"{what} of {full}": text for what, text in _describe(look, name, schema)}
-                rows[full] = _rows(connection, look, name, schema)
-    return Snapshot(parts, rows)
+        rows = {
+            _full(*place): _rows(connection, look, place.table, place.schema)
+            for place in sorted(schema.tables, key=str)
+        }
+    return Snapshot(_parts(schema), rows)
 
 
-def _describe(look: Inspector, name: str, schema: str | None) -> Iterator[tuple[str, str]]:
-    """Yield what a table has, part by part."""
-    listed = look.get_columns(name, schema)
-    yield "the order of the columns", ", ".join(one["name"] for one in listed)
-    for one in listed:
-        yield f"the column {one['name']}", _text({**one, "type": repr(one["type"])})
-    yield "the primary key", _text(look.get_pk_constraint(name, schema))
-    for what, found in (
-        ("foreign keys", look.get_foreign_keys(name, schema)),
-        ("unique constraints", look.get_unique_constraints(name, schema)),
-        ("checks", look.get_check_constraints(name, schema)),
-        ("indexes", look.get_indexes(name, schema)),
-    ):
-        yield f"the {what}", "; ".join(sorted(map(_text, found)))
-    if look.dialect.supports_comments:
-        yield "the comment", str(look.get_table_comment(name, schema)["text"])
+def _parts(schema: snapshot.Snapshot) -> dict[str, str]:
+    """Return what each object is in words; those without a name of a table, together."""
+    parts: dict[str, list[str]] = defaultdict(list)
+    for key, definition in schema.items():
+        parts[f"the {key}"].append(_text(definition.attributes))
+        if key.kind == COLUMN:
+            parts[f"the order of the columns of {_full(*key.place)}"].append(key.name)
+    return {name: "; ".join(told) for name, told in parts.items()}
 
 
-def _rows(connection: Connection, look: Inspector, name: str, schema: str | None) -> Counter[str]:
+def _rows(connection: Connection, look: Any, name: str, schema: str | None) -> Counter[str]:
     columns: list[ColumnClause[object]] = [
         column(one["name"]) for one in look.get_columns(name, schema)
     ]

@@ -12,6 +12,7 @@ from alembic.script import Script
 
 from dbtasks.errors import Refused
 from dbtasks.migrations.files import NAMES, WAYS_AROUND
+from dbtasks.migrations.fingerprint import LINE
 from dbtasks.migrations.squashing.mapped import find_in_texts
 from dbtasks.migrations.squashing.names import Places, Use, bound, bound_by
 
@@ -116,7 +117,7 @@ def read_source(script: Script) -> Source:
     path = Path(script.path)
     try:
         with tokenize.open(path) as file:
-            text = file.read()
+            text = LINE.sub("", file.read())  # one alone says what the models are
         tree = ast.parse(text)
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable(script, f"{path.name} cannot be read: {error}") from error

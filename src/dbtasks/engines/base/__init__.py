@@ -1,0 +1,1 @@
+"""What is the same on every database, and what a database overrides."""

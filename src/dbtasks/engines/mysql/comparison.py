@@ -1,0 +1,93 @@
+"""Numbers, truths and documents of MySQL compared and sorted by their values."""
+
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    ColumnElement,
+    Float,
+    and_,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    type_coerce,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
+
+from dbtasks.engines.base.comparison import OPERATORS, Comparison, Condition, between
+
+SHOWN_DIGITS = 1e-5
+"""How far a FLOAT of MySQL is from the six digits that are shown of it, for its size."""
+
+KEPT_ESCAPES = r'\\\\|\\(?=["bfnrt]|u00(?:[01]|22|5[cC]))'
+"""What begins an escape without which a text is no JSON: of a quote, a backslash or a control."""
+DOUBLED = r"\0\0"
+QUOTE = r"\""  # as it stands in a string of JSON
+
+
+class MySQLComparison(Comparison):
+    """Compare numbers of single precision as they are shown, and any number as a truth."""
+
+    def compare(self, column: ColumnElement[Any], lookup: str, value: Any) -> Condition:
+        """Compare a truth, a document or a FLOAT by its value."""
+        kind = column.type
+        if isinstance(kind, JSON):
+            spelled = map(literal, (KEPT_ESCAPES, DOUBLED, QUOTE))
+            return equal_documents(column, literal(value, kind), *spelled)
+        if isinstance(kind, Boolean):
+            truths = [one for one in (False, True) if OPERATORS[lookup](one, bool(value))]
+            number = type_coerce(column, NullType())
+            return or_(false(), *((number != 0) if one else (number == 0) for one in truths))
+        if not self.single_precision(kind) or not isinstance(value, (int, float, Decimal)):
+            return super().compare(column, lookup, value)
+        shown = func.concat(column, type_=Float()) + literal_column("0e0", Float())
+        given = literal(float(value), Float(53))
+        slack = abs(float(value)) * SHOWN_DIGITS
+        close = between(type_coerce(column, Float(53)), lookup, float(value), slack)
+        return and_(close, OPERATORS[lookup](shown, given))
+
+    def sortable(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Sort any number but 0 as true."""
+        column = self._undecorated(column)
+        if isinstance(column.type, Boolean):
+            return type_coerce(column, NullType()) != 0
+        return super().sortable(column)
+
+
+class equal_documents(FunctionElement[bool]):  # noqa: N801 - named as a function, as SQLAlchemy does
+    """Compare two JSON documents by their values on MySQL or MariaDB."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(equal_documents)
+def _compile_equal_documents(element: Any, compiler: Any, **options: Any) -> str:
+    """MariaDB's JSON is a text, and MySQL's is a type of its own that compares by value."""
+    one, other, *spelled = element.clauses
+    if not getattr(compiler.dialect, "is_mariadb", False):
+        one, other = (compiler.process(clause, **options) for clause in (one, other))
+        return f"({one} = CAST({other} AS JSON))"
+    one, other = (_unescaped(clause, spelled, compiler, options) for clause in (one, other))
+    if (compiler.dialect.server_version_info or (99,)) < (10, 7):
+        return f"(JSON_COMPACT({one}) = JSON_COMPACT({other}))"
+    return f"(JSON_EQUALS({one}, {other}) = 1)"
+
+
+def _unescaped(clause: Any, spelled: Any, compiler: Any, options: Any) -> str:
+    """Spell all characters as themselves: to MariaDB the JSON texts "\\u00e9" and "é" differ.
+
+    The whole document is made the content of a string, in which the escapes that it needs are
+    escaped once more, and read. What is too large for that stays as it is.
+    """
+    kept, doubled, quote = (compiler.process(one, **options) for one in spelled)
+    document = compiler.process(clause, **options)
+    content = f"REPLACE(REGEXP_REPLACE({document}, {kept}, {doubled}), '\"', {quote})"
+    read = f"JSON_UNQUOTE(CONCAT('\"', {content}, '\"'))"
+    return f"COALESCE({read}, {compiler.process(clause, **options)})"

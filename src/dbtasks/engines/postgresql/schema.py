@@ -1,0 +1,325 @@
+"""What PostgreSQL needs around Alembic's operations: types with a name, sequences and casts."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from alembic.operations import ops
+from sqlalchemy import Column, DefaultClause
+from sqlalchemy.engine import Dialect
+
+from dbtasks.engines.base import schema as base
+from dbtasks.engines.base.definitions import COLUMN, INDEX, SEQUENCE, Change, Key
+from dbtasks.engines.base.schema import Definitions, Operation, Statements
+from dbtasks.engines.postgresql.types import enum_of
+
+
+class Use(NamedTuple):
+    """Say which column is of a type, as it stands in SQL."""
+
+    name: str
+    table: str
+    column: str
+    brackets: str
+    default: str | None
+
+
+class SchemaOperations(base.SchemaOperations):
+    """Know types with a name, sequences of columns, and casts."""
+
+    computed_hold_types = True
+
+    def rename(self, old: Key, new: Key) -> str | None:
+        """Return it; an index is in a schema, a constraint in its table."""
+        quote = self.dialect.identifier_preparer.quote
+        if old.kind == INDEX:
+            return f"ALTER INDEX {self.quoted(old.schema, old.name)} RENAME TO {quote(new.name)}"
+        table = self.quoted(*old.place)
+        return f"ALTER TABLE {table} RENAME CONSTRAINT {quote(old.name)} TO {quote(new.name)}"
+
+    def beside_tables(
+        self, before: Definitions, after: Definitions, changes: Sequence[Change]
+    ) -> tuple[list[Operation], list[Operation]]:
+        """Return those on schemas, types, domains and sequences."""
+        types = Types(self, before, after)
+        types.add(changes)
+        return types.first, types.last
+
+    def alter_column(
+        self, change: Change, alter: ops.AlterColumnOp, column: Column[Any]
+    ) -> list[Operation]:
+        """Return it with the default off while the type changes, and the sequence around it."""
+        off, on = _sequence_operations(self.dialect, change, alter)
+        parts = _by_steps(alter, column) if _is_cast(self.dialect, alter) else [alter]
+        return [*off, *(part for part in parts if part.has_changes()), *on]
+
+    def cast(self, alter: ops.AlterColumnOp) -> str | None:
+        """Return the expression that makes values of the new type of the old."""
+        if not _is_cast(self.dialect, alter):
+            return None
+        old, new = alter.existing_type, alter.modify_type
+        assert new is not None
+        column = self.dialect.identifier_preparer.quote(alter.column_name)
+        kind = new.dialect_impl(self.dialect).compile(dialect=self.dialect)
+        by_text = enum_of(old, self.dialect) or enum_of(new, self.dialect)
+        return f"{column}::text::{kind}" if by_text else f"{column}::{kind}"
+
+    def alter_table(self, change: Change) -> list[str]:
+        """Return what changes how a table is stored, and from which others it inherits."""
+        assert change.before is not None
+        assert change.after is not None
+        old, new = change.before.attributes, change.after.attributes
+        alter = f"ALTER TABLE {self.quoted(*change.key.place)}"
+        sql = []
+        for name in sorted(change.attributes):
+            match name:
+                case "persistence":
+                    sql.append(f"SET {new.get(name, 'LOGGED')}")
+                case "tablespace":
+                    sql.append(f"SET TABLESPACE {new.get(name, 'pg_default')}")
+                case "method":
+                    sql.append(f"SET ACCESS METHOD {new.get(name, 'heap')}")
+                case "options":
+                    was, is_now = (_listed(told.get(name, "")) for told in (old, new))
+                    gone = sorted(was.keys() - is_now.keys())
+                    sql += [f"RESET ({', '.join(gone)})"] if gone else []
+                    sql += [f"SET ({new[name]})"] if is_now else []
+                case "parents":
+                    was, is_now = (_listed(told.get(name, "")) for told in (old, new))
+                    sql += [f"NO INHERIT {parent}" for parent in was if parent not in is_now]
+                    sql += [f"INHERIT {parent}" for parent in is_now if parent not in was]
+        return [f"{alter} {action}" for action in sql]
+
+    def comment_on(self, key: Key, comment: str) -> str | None:
+        """Return it for a constraint; an index has none from SQLAlchemy."""
+        if key.kind == INDEX:
+            return None
+        told = _literal(comment) if comment else "NULL"
+        name = self.dialect.identifier_preparer.quote(key.name)
+        return f"COMMENT ON CONSTRAINT {name} ON {self.quoted(*key.place)} IS {told}"
+
+
+def _listed(told: str) -> dict[str, str]:
+    """Return what is told with commas: values by their names, where they have any."""
+    parts = (part.partition("=") for part in told.split(", ") if part)
+    return {name: value for name, _, value in parts}
+
+
+class Types:
+    """Make, change and drop the types, domains, sequences and schemas of a database.
+
+    Labels of an enum come before the operations on tables, which may use them, and go after
+    them, when rows and defaults have others.
+    """
+
+    def __init__(
+        self, operations: base.SchemaOperations, before: Definitions, after: Definitions
+    ) -> None:
+        self.operations, self.preparer = operations, operations.dialect.identifier_preparer
+        self.before, self.after = before, after
+        self.first: list[Operation] = []
+        self.last: list[Operation] = []
+
+    def add(self, changes: Sequence[Change]) -> None:
+        """Take in the changes of schemas, and of what is in them beside tables."""
+        for change in changes:
+            match change.key.kind:
+                case "schema":
+                    name = str(change.key.schema)
+                    sql = f"CREATE SCHEMA IF NOT EXISTS {self.preparer.quote_schema(name)}"
+                    self.first.append(Statements(f"create schema {name}", [sql]))
+                case "type" if _is_enum(change):
+                    self._enum(change)
+                case "domain" | "sequence" | "type":
+                    self._other(change)
+
+    def _enum(self, change: Change) -> None:
+        key, quoted = change.key, self._quoted(change.key)
+        old, new = (
+            [*map(str, definition.parts["labels"])] if definition else []  # type: ignore[call-overload]  # the reader's tuple of texts
+            for definition in (change.before, change.after)
+        )
+        if change.before is None:
+            self.first.append(Statements(f"create type {key.name}", [_create(quoted, new)]))
+        elif change.after is None:
+            self.last.append(Statements(f"drop type {key.name}", [f"DROP TYPE {quoted}"]))
+        else:
+            self._change(key, old, new)
+
+    def _change(self, key: Key, old: Sequence[str], new: Sequence[str]) -> None:
+        words, quoted = f"change type {key.name}", self._quoted(key)
+        gone = [label for label in old if label not in new]
+        more = [label for label in new if label not in old]
+        now, later = [*self._uses(self.before, quoted)], [*self._uses(self.after, quoted)]
+        if more:
+            # A label cannot be used in the transaction that adds it to a type that was there.
+            in_use = [use for use in later if use not in now]
+            if [label for label in new if label in old] == [*old] and not in_use:
+                self.first.append(Statements(words, [*_add_labels(quoted, old, new)]))
+            else:
+                labels = [*old, *more] if gone else new
+                self.first.append(Statements(words, [*self._make_again(key, labels, now, ())]))
+        if gone or not more:
+            known = {use.name for use in now}
+            removed = {use.name: gone for use in later if gone and use.name in known}
+            sql = [*self._make_again(key, new, later, gone)]
+            self.last.append(Statements(words, sql, removed))
+
+    def _uses(self, definitions: Definitions, quoted: str) -> Iterator[Use]:
+        for key, definition in definitions.items():
+            kind = definition.attributes.get("type", "")
+            if key.kind == COLUMN and kind.removesuffix("[]") == quoted:
+                default: Any = definition.parts.get("default")
+                yield Use(
+                    ".".join((*filter(None, key.place), key.name)),
+                    self._quoted(key._replace(name=key.table)),
+                    self.preparer.quote(key.name),
+                    "[]" if kind.endswith("[]") else "",
+                    default,
+                )
+
+    def _make_again(
+        self, key: Key, labels: Sequence[str], uses: Sequence[Use], gone: Sequence[str]
+    ) -> Iterator[str]:
+        """Yield what makes a type beside the old one, and lets the columns change over."""
+        quoted, old = self._quoted(key), key._replace(name=f"{key.name}_before")
+        yield f"ALTER TYPE {quoted} RENAME TO {self.preparer.quote(old.name)}"
+        yield _create(quoted, labels)
+        for _, table, column, brackets, default in uses:
+            alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
+            if default:
+                yield f"{alter} DROP DEFAULT"
+            using = f"{column}::text{brackets}::{quoted}{brackets}"
+            yield f"{alter} TYPE {quoted}{brackets} USING {using}"
+            if default and not any(_has_label(default, label) for label in gone):
+                yield f"{alter} SET DEFAULT {default}"
+        yield f"DROP TYPE {self._quoted(old)}"
+
+    def _other(self, change: Change) -> None:
+        key = change.key
+        kind, quoted = key.kind.upper(), self._quoted(key)
+        if change.before is not None and change.after is not None and change.key.kind == SEQUENCE:
+            sql = f"ALTER SEQUENCE {quoted} AS {_counting(change.after.sql)}"
+            self.first.append(Statements(f"change {key.kind} {key.name}", [sql]))
+            return
+        if change.after is None:
+            self.last.append(Statements(f"drop {key.kind} {key.name}", [f"DROP {kind} {quoted}"]))
+        elif change.before is None:
+            sql = f"CREATE {kind} {quoted} AS {_counting(change.after.sql)}"
+            self.first.append(Statements(f"create {key.kind} {key.name}", [sql]))
+
+    def _quoted(self, key: Key) -> str:
+        return self.operations.quoted(key.schema, key.name)
+
+
+def _by_steps(alter: ops.AlterColumnOp, column: Column[Any]) -> list[ops.AlterColumnOp]:
+    before, after = alter.existing_server_default, alter.modify_server_default
+    if after is False:
+        after = column.server_default
+    if not any(isinstance(default, DefaultClause) for default in (before, after)):
+        return [alter]
+    off, on = _default(alter, before, None), _default(alter, None, after)
+    on.existing_type = alter.modify_type
+    alter.existing_server_default = None
+    alter.modify_server_default = False
+    return [*([off] if before else []), alter, *([on] if after else [])]
+
+
+def _default(alter: ops.AlterColumnOp, before: Any, after: Any) -> ops.AlterColumnOp:
+    """Return what gives a column another default; None is none."""
+    return ops.AlterColumnOp(
+        alter.table_name,
+        alter.column_name,
+        schema=alter.schema,
+        existing_type=alter.existing_type,
+        existing_server_default=before,
+        modify_server_default=after,
+    )
+
+
+def _is_cast(dialect: Dialect, alter: ops.AlterColumnOp) -> bool:
+    """Whether rows need a cast that PostgreSQL does not do by itself."""
+    old, new = alter.existing_type, alter.modify_type
+    if old is None or new is None:
+        return False
+    enums = enum_of(old, dialect), enum_of(new, dialect)
+    return any(enums) or old._type_affinity is not new._type_affinity
+
+
+def _sequence_operations(
+    dialect: Dialect, change: Change, alter: ops.AlterColumnOp
+) -> tuple[list[Operation], list[Operation]]:
+    """Return what takes the sequence of a serial off before an alteration, and puts one on."""
+    assert change.before is not None
+    assert change.after is not None
+    quote = dialect.identifier_preparer.quote
+    schema = f"{quote(change.key.schema)}." if change.key.schema else ""
+    table, column = f"{schema}{quote(change.key.table)}", quote(change.key.name)
+    base = f"ALTER TABLE {table} ALTER COLUMN {column}"
+    go_on = f"(SELECT COALESCE(MAX({column}), 0) + 1 FROM {table})"
+    words = f"let {change.key.table}.{change.key.name} count"
+    was, is_now = (
+        definition.attributes.get("default") == "serial"
+        for definition in (change.before, change.after)
+    )
+    old, new = change.before.parts, change.after.parts
+    off: list[Operation] = []
+    on: list[Operation] = []
+    if was and not is_now:
+        off = [Statements(words, [f"{base} DROP DEFAULT", f"DROP SEQUENCE {old['sequence']}"])]
+        alter.existing_server_default = False
+        alter.kw.pop("autoincrement", None)
+        if "identity" in change.after.attributes:
+            start = change.after.attributes["identity"].split(" START ")[1].split()[0]
+            own = f"pg_get_serial_sequence({_literal(table)}, {_literal(change.key.name)})"
+            sql = f"SELECT setval({own}, GREATEST({go_on}, {start}), false)"
+            on = [Statements(words, [sql])]
+    elif is_now and not was:
+        had_one = {"identity", "default"} & {*change.before.attributes}
+        alter.modify_server_default = None if had_one else False
+        on = [
+            Statements(
+                words,
+                [
+                    f"CREATE SEQUENCE {new['sequence']} AS {new['sequence_type']}"
+                    f" OWNED BY {table}.{column}",
+                    f"SELECT setval({_literal(str(new['sequence']))}, {go_on}, false)",
+                    f"{base} SET DEFAULT {new['default']}",
+                ],
+            )
+        ]
+    elif was and "sequence" in change.attributes:
+        sql = (
+            f"ALTER SEQUENCE {old['sequence']} AS {_counting(change.after.attributes['sequence'])}"
+        )
+        on = [Statements(words, [sql])]
+    return off, on
+
+
+def _counting(counts: str) -> str:
+    """Return what a sequence counts, complete: without CYCLE it ends."""
+    return counts if counts.endswith(" CYCLE") or " START " not in counts else f"{counts} NO CYCLE"
+
+
+def _is_enum(change: Change) -> bool:
+    return any("labels" in one.parts for one in (change.before, change.after) if one)
+
+
+def _add_labels(quoted: str, old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
+    for number, label in enumerate(new):
+        if label not in old:
+            where = f"AFTER {_literal(new[number - 1])}" if number else f"BEFORE {_literal(old[0])}"
+            yield f"ALTER TYPE {quoted} ADD VALUE {_literal(label)} {where}"
+
+
+def _create(quoted: str, labels: Sequence[str]) -> str:
+    return f"CREATE TYPE {quoted} AS ENUM ({', '.join(map(_literal, labels))})"
+
+
+def _has_label(default: str, label: str) -> bool:
+    """Whether a default is a label, or that of an array has it."""
+    return re.search(rf"['{{,\"]{re.escape(label)}['}},\"]", default) is not None
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,39 @@
+"""Scratch databases on a PostgreSQL server."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, inspect
+from sqlalchemy.schema import CreateSchema
+
+from dbtasks.engines.base.scratch import ServerScratch
+
+
+class PostgreSQLScratch(ServerScratch):
+    """Make a database of a PostgreSQL server."""
+
+    entrances = ("postgres", "template1")
+    names = "SELECT datname FROM pg_database"
+    extensions = """
+        SELECT format('CREATE SCHEMA IF NOT EXISTS %%1$I; '
+                      'CREATE EXTENSION IF NOT EXISTS %%2$I SCHEMA %%1$I CASCADE',
+                      n.nspname, e.extname)
+        FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+        WHERE n.nspname <> 'pg_catalog' ORDER BY e.oid
+    """
+    types = """
+        SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
+        JOIN pg_class t ON t.oid = a.attrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+        WHERE t.relname = :table AND n.nspname = COALESCE(:schema, current_schema())
+    """
+    grant = "ALTER ROLE … CREATEDB lets the user make databases"
+
+    def schemas(self, connection: Connection) -> Sequence[str | None]:
+        """Return all but the server's own."""
+        found: list[str] = inspect(connection).get_schema_names()
+        own = ("information_schema", connection.dialect.default_schema_name)
+        return [None, *(one for one in found if one not in own)]
+
+    def make_schemas(self, connection: Connection, names: Sequence[str]) -> None:
+        """Make those that are not there."""
+        for one in names:
+            connection.execute(CreateSchema(one, if_not_exists=True))

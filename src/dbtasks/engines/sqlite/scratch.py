@@ -1,0 +1,36 @@
+"""Scratch databases of SQLite: a file in a temporary folder."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection
+
+from dbtasks.engines.base.scratch import PREFIX, Scratch
+
+MADE = """
+SELECT tbl_name, sql FROM sqlite_master
+WHERE type IN ('table', 'index') AND sql IS NOT NULL AND name NOT GLOB 'sqlite_*'
+ORDER BY sql NOT LIKE 'CREATE VIRTUAL %', type = 'index', rowid
+"""
+"""What makes the tables and indexes of SQLite, virtual ones before those that they make."""
+
+
+class FileScratch(Scratch):
+    """Make a file in a temporary folder."""
+
+    is_file = True
+
+    @contextmanager
+    def opened(self) -> Iterator[URL]:
+        """Yield the URL of a file that is not there yet."""
+        with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder:
+            yield URL.create(self.backend.url.drivername, database=str(Path(folder) / "scratch.db"))
+
+    def statements(self, connection: Connection) -> Sequence[tuple[str, str]]:
+        """Return them as they were sent; a virtual table makes more, which are there then."""
+        return [
+            (table, sql.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1))
+            for table, sql in connection.exec_driver_sql(MADE)
+        ]

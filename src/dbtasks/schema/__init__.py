@@ -1,0 +1,1 @@
+"""The schema core: what a database has, as text that can be compared."""

@@ -1,0 +1,339 @@
+"""The operations that bring a database from one state to another.
+
+The same code makes both ways: towards the models, whose objects the operations take over, and
+back to what was, of which only the snapshot is known.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from alembic.operations import ops
+from sqlalchemy import CheckConstraint, Column, Index, Table, text
+from sqlalchemy.sql.ddl import sort_tables_and_constraints
+from sqlalchemy.types import Boolean, Enum, NullType, TypeEngine
+
+from dbtasks.engines.base.definitions import (
+    CHECK,
+    COLUMN,
+    INDEX,
+    TABLE,
+    Change,
+    Key,
+    Place,
+)
+from dbtasks.engines.base.schema import Statements
+from dbtasks.engines.sql.quoting import escape
+from dbtasks.schema.attachments import Attachments, Columns
+from dbtasks.schema.difference import RENAMABLE, difference
+from dbtasks.schema.models import final_name
+from dbtasks.schema.operations import Operation, sql_of
+from dbtasks.schema.order import keys_outermost, ordered
+
+
+class Builder(Attachments):
+    """Know two states of a database that is in the first of them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.changed: dict[Place, list[Operation]] = defaultdict(list)
+
+    def changes(self) -> list[Change]:
+        """Return what differs between the two."""
+        return difference(
+            self.before,
+            self.after,
+            self.target.names,
+            indexes_serve=self.backend.keys_need_indexes,
+        )
+
+    def operations(self, changes: Sequence[Change]) -> list[Operation]:
+        """Return what makes these changes, in an order in which it can be done."""
+        self.again = again = {*self._made_again(changes)}
+        changes = [*changes, *self._around(changes, again)]
+        first, last = self._types(changes)
+        tables = [change for change in changes if change.key.kind == TABLE]
+        new = [*self._created([one.key.place for one in tables if one.before is None])]
+        for change in tables:
+            if change.before and change.after:
+                self.changed[change.key.place] += self._altered_table(change)
+        with_columns = self._columns(changes, again)
+        for change in changes:
+            if change.key.kind in RENAMABLE and change.key not in with_columns:
+                self.changed[change.key.place] += self.attached(change)
+        dropped = self._dropped([one.key.place for one in tables if one.after is None])
+        if self.backend.batch_migrations:  # a rebuilt table is reflected with what it refers to
+            return [*first, *new, *self._modified(), *dropped, *last]
+        return [*first, *keys_outermost([*dropped, *self._modified(), *new]), *last]
+
+    def _modified(self) -> Iterator[Operation]:
+        for place, parts in self.changed.items():
+            if parts:
+                yield ops.ModifyTableOps(place.table, ordered(parts), schema=place.schema)
+
+    def _types(self, changes: Sequence[Change]) -> tuple[list[Operation], list[Operation]]:
+        """Return what comes before and after all else: for schemas, types and sequences."""
+        return self.schema.beside_tables(self.before, self.after, changes)
+
+    # -- tables -----------------------------------------------------------------------------------
+
+    def _created(self, places: Sequence[Place]) -> Iterator[Operation]:
+        """Yield what makes tables, each after those that it refers to, but for circles."""
+        by_table = {self.target.tables[place]: place for place in places}
+        order = _ordered(by_table)
+        late = {key for table, keys in order if table is None for key in keys}
+        for table, _ in order:
+            if table is not None:
+                yield from self._create(by_table[table], late)
+        for key in sorted(late, key=lambda key: (by_table[key.table], str(key.name))):
+            schema, name = by_table[key.table]
+            yield ops.ModifyTableOps(
+                name, [ops.AddConstraintOp.from_constraint(key)], schema=schema
+            )
+
+    def _create(self, place: Place, late: Collection[Any]) -> Iterator[Operation]:
+        table = self.target.tables[place]
+        create = ops.CreateTableOp.from_table(table)
+        create.schema = place.schema
+        create.columns = [*self._beside(item for item in create.columns if item not in late)]
+        yield create
+        indexes = [each for key in self._indexes_of(place, table) for each in self.add(key)]
+        if indexes:
+            yield ops.ModifyTableOps(place.table, indexes, schema=place.schema)
+
+    def _indexes_of(self, place: Place, table: Table) -> Iterator[Key]:
+        """Yield the indexes of a new table that do not come with it."""
+        constraints = {constraint.name for constraint in table.constraints}
+        for key in self.after.of_table(place):
+            if key.kind == INDEX and key.name not in constraints:
+                item = self.target.objects.get(key)
+                serves = self.backend.keys_need_indexes and not self.target.is_given(key)
+                if not serves and (item is None or isinstance(item, Index)):
+                    yield key
+
+    def _dropped(self, places: Sequence[Place]) -> Iterator[Operation]:
+        by_table = {self.source.tables[place]: place for place in places}
+        order = _ordered(by_table)
+        circular = [key for table, keys in order if table is None for key in keys]
+        for key in circular if not self.backend.batch_migrations else ():
+            schema, name = by_table[key.table]
+            yield ops.ModifyTableOps(
+                name, [ops.DropConstraintOp.from_constraint(key)], schema=schema
+            )
+        for table, _ in reversed(order):
+            if table is not None:
+                yield ops.DropTableOp.from_table(table)
+
+    def _altered_table(self, change: Change) -> Iterator[Operation]:
+        assert change.before is not None
+        assert change.after is not None
+        place = change.key.place
+        old, new = (
+            definition.attributes.get("comment") for definition in (change.before, change.after)
+        )
+        if old != new:
+            keywords = {"schema": place.schema, "existing_comment": old}
+            if new:
+                yield ops.CreateTableCommentOp(place.table, new, **keywords)
+            else:
+                yield ops.DropTableCommentOp(place.table, **keywords)
+        if sql := self.schema.alter_table(change):
+            yield Statements(f"change table {place.table}", sql)
+
+    # -- columns ----------------------------------------------------------------------------------
+
+    def _made_again(self, changes: Sequence[Change]) -> Iterator[tuple[Place, str]]:
+        """Yield the columns that no ALTER makes of what they are."""
+        altered = [one for one in changes if one.key.kind == COLUMN and one.before and one.after]
+        for change in altered:
+            if "computed" in change.attributes:
+                yield change.key.place, change.key.name
+        if not self.schema.computed_hold_types:
+            return
+        retyped = {(one.key.place, one.key.name) for one in altered if "type" in one.attributes}
+        for key, definition in self.before.items():
+            uses = {(key.place, name) for name in definition.uses}
+            if key.kind == COLUMN and key in self.after and uses & retyped:
+                yield key.place, key.name
+
+    def _around(self, changes: Sequence[Change], again: Columns) -> Iterator[Change]:
+        """Yield what stays, and has to go while a column that it is about is made again."""
+        touched = {change.old for change in changes}
+        for key, definition in self.before.items():
+            stays = key.kind in RENAMABLE and key in self.after and key not in touched
+            if stays and self.is_about(key, definition, again):
+                yield Change(key, key, definition, self.after[key])
+
+    def _columns(self, changes: Sequence[Change], again: Columns) -> set[Key]:
+        """Add what concerns columns; return the checks that go or come with theirs."""
+        checks = [change for change in changes if change.key.kind == CHECK]
+        altered = {change.key: change for change in changes if change.key.kind == COLUMN}
+        for place, name in again:
+            key = Key(COLUMN, *place, name)
+            altered[key] = Change(key, key, self.before[key], self.after[key])
+        order = {key: number for number, key in enumerate([*self.after, *self.before])}
+        keys = sorted(filter(self._is_of_both, altered), key=order.__getitem__)
+        consumed: set[Key] = set()
+        anew = [key for key in keys if (key.place, key.name) in again]
+        for key in anew:
+            self.changed[key.place].append(self._drop_column(key, checks, consumed))
+        for key in keys:
+            change, parts = altered[key], self.changed[key.place]
+            if change.after is None:
+                parts.append(self._drop_column(key, checks, consumed))
+            elif change.before is None:
+                parts.append(self._add_column(key, checks, consumed))
+            elif key not in anew:
+                parts += self._alter(change)
+        for key in anew:
+            self.changed[key.place].append(self._add_column(key, checks, consumed))
+        return consumed
+
+    def _is_of_both(self, key: Key) -> bool:
+        return key.place in self.before.tables and key.place in self.after.tables
+
+    def _drop_column(self, key: Key, checks: Sequence[Change], consumed: set[Key]) -> Operation:
+        if self.backend.batch_migrations:  # a check without a name goes with its column
+            consumed |= {
+                check.key
+                for check in checks
+                if check.before is not None
+                and check.after is None
+                and not check.key.is_named
+                and key.name in check.before.uses
+            }
+        return ops.DropColumnOp.from_column_and_tablename(
+            key.schema, key.table, self.source.column(key)
+        )
+
+    def _add_column(self, key: Key, checks: Sequence[Change], consumed: set[Key]) -> Operation:
+        """Return what adds a column, with the checks in it that have no name."""
+        column = self.target.column(key)
+        if isinstance(column.type, NullType):
+            return self._add_unknown(key)
+        known = self._checks_of(column)
+        within = [check for check in known if final_name(self.dialect, check) is None]
+        new = _with_checks(column, within)
+        new.type = _without_check(new.type)
+        own = [
+            check.key
+            for check in checks
+            if check.before is None
+            and check.key.place == key.place
+            and check.after is not None
+            and key.name in check.after.uses
+            and not self.target.is_given(check.key)
+        ]
+        consumed.update(own[: len(within)])
+        if within and not own and not self.backend.keys_need_indexes:
+            new = _with_checks(column, [])
+        return ops.AddColumnOp.from_column_and_tablename(key.schema, key.table, new)
+
+    def _add_unknown(self, key: Key) -> Operation:
+        """Return what adds a column of a type that SQLAlchemy does not know."""
+        attributes, parts = self.after[key].attributes, self.after[key].parts
+        default = f" DEFAULT {parts['default']}" if "default" in parts else ""
+        required = " NOT NULL" if attributes["null"] == "no" else ""
+        name = self.dialect.identifier_preparer.quote(key.name)
+        sql = f"ADD COLUMN {name} {attributes['type']}{default}{required}"
+        return self._alter_table(key, f"add column {key.table}.{key.name}", sql)
+
+    def _alter(self, change: Change) -> list[Operation]:
+        key, attributes = change.key, change.attributes
+        old, new = self.source.column(key), self.target.column(key)
+        if "check" in attributes:
+            return [self._redefined(key)]
+        if "type" in attributes and isinstance(new.type, NullType):
+            return [self._retyped(key)]
+        alter = ops.AlterColumnOp(
+            key.table,
+            key.name,
+            schema=key.schema,
+            existing_type=None if isinstance(old.type, NullType) else old.type,
+            existing_nullable=old.nullable,
+            existing_server_default=False if old.server_default is None else old.server_default,
+            existing_comment=old.comment,
+        )
+        if old.autoincrement is True:
+            alter.kw["autoincrement"] = True
+        self._modify(alter, change, new)
+        return self.schema.alter_column(change, alter, new)
+
+    def _modify(self, alter: ops.AlterColumnOp, change: Change, new: Column[Any]) -> None:
+        """Let an alteration make what is to be another."""
+        assert change.before is not None
+        assert change.after is not None
+        changed, wanted = change.attributes, change.after.attributes
+        if "type" in changed and "identity" in change.before.attributes:
+            changed -= {"identity"}  # which follows the type of its column
+        if changed & {"type", "collation"}:
+            alter.modify_type = _without_check(new.type)
+        if "null" in changed:
+            alter.modify_nullable = wanted["null"] == "yes"
+        if changed & {"default", "identity", "onupdate"}:
+            alter.modify_server_default = new.server_default
+        if "comment" in changed:
+            alter.modify_comment = wanted.get("comment")
+        if "auto_increment" in changed:
+            alter.kw["autoincrement"] = "auto_increment" in wanted
+
+    def _retyped(self, key: Key) -> Operation:
+        """Return what gives a column a type that SQLAlchemy does not know."""
+        if self.backend.keys_need_indexes:
+            return self._redefined(key)
+        name, kind = self._name(key), self.after[key].attributes["type"]
+        sql = f"ALTER COLUMN {name} TYPE {kind} USING {name}::text::{kind}"
+        return self._alter_table(key, f"alter column {key.table}.{key.name}", sql)
+
+    def _redefined(self, key: Key) -> Operation:
+        """Return what gives a column of MariaDB another check within it."""
+        table = self.after[Key(TABLE, *key.place)].sql
+        quoted = self.dialect.identifier_preparer.quote_identifier(key.name)
+        line = next(line for line in table.splitlines() if line.strip().startswith(f"{quoted} "))
+        sql = f"ALTER TABLE {self._quoted(key.place)} MODIFY {line.strip().rstrip(',')}"
+        return Statements(f"alter column {key.table}.{key.name}", [sql])
+
+    def _beside(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Yield columns and constraints, with checks that have a name beside the columns."""
+        checks: list[CheckConstraint] = []
+        for item in items:
+            own = self._checks_of(item) if isinstance(item, Column) else []
+            named = [check for check in own if final_name(self.dialect, check) is not None]
+            checks += named
+            yield _with_checks(item, [one for one in own if one not in named]) if own else item
+        for check in checks:
+            sql = sql_of(self.dialect, check.sqltext)
+            yield CheckConstraint(text(escape(sql)), name=check.name)
+
+    def _checks_of(self, parent: Table | Column[Any]) -> list[CheckConstraint]:
+        """Return the checks within a table or column that this database gets."""
+        compiler: Any = self.dialect.ddl_compiler
+        checks = [one for one in parent.constraints if isinstance(one, CheckConstraint)]
+        wanted = [
+            one for one in checks if one._should_create_for_compiler(compiler(self.dialect, None))
+        ]
+        return sorted(wanted, key=lambda check: sql_of(self.dialect, check.sqltext))
+
+
+def _ordered(tables: Collection[Table]) -> list[tuple[Table | None, Any]]:
+    """Return tables after those that they refer to, then the foreign keys that make circles."""
+    sort: Any = sort_tables_and_constraints
+    return [*sort(tables)]
+
+
+def _with_checks(column: Any, checks: Sequence[CheckConstraint]) -> Column[Any]:
+    """Return a copy of a column that has these checks and no other."""
+    new: Column[Any] = column._copy()
+    new.constraints = {one for one in new.constraints if not isinstance(one, CheckConstraint)}
+    new.constraints.update(check._copy() for check in checks)
+    return new
+
+
+def _without_check(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return a type without the check that it brings, as labels of an enum that is none there."""
+    if not (isinstance(kind, Enum | Boolean) and kind.create_constraint):
+        return kind
+    plain: Any = kind.copy()  # type: ignore[no-untyped-call]  # of SQLAlchemy
+    plain.create_constraint = False
+    known: TypeEngine[Any] = plain
+    return known

@@ -1,0 +1,144 @@
+"""The attributes that the DDL compilers of SQLAlchemy can write, each changed alone."""
+
+from cases import ROWS, Case, on_parent
+
+PG, MARIA, LITE = (["postgresql"], ["mariadb"], ["sqlite"])
+CODE = 'sa.Column("code", sa.String(9)), '
+OWNER = 'sa.Column("owner", sa.Integer), sa.ForeignKeyConstraint(["owner"], ["parent.id"], {})'
+
+
+def table(before: str, after: str) -> dict[str, str]:
+    """Return two states of a table of its own."""
+    start = 'table("thing", key(), sa.Column("name", sa.String(20)){})\n'
+    return {"before": start.format(before), "after": start.format(after)}
+
+
+CHANGES = (
+    on_parent(
+        "attribute include of a unique",
+        CODE + 'sa.UniqueConstraint("code", name="uq")',
+        CODE + 'sa.UniqueConstraint("code", name="uq", postgresql_include=["name"])',
+        on=PG,
+    ),
+    on_parent(
+        "attribute nulls of a unique",
+        CODE + 'sa.UniqueConstraint("code", name="uq")',
+        CODE + 'sa.UniqueConstraint("code", name="uq", postgresql_nulls_not_distinct=True)',
+        on=PG,
+        rows=(),
+    ),
+    on_parent(
+        "attribute deferrable of a unique",
+        CODE + 'sa.UniqueConstraint("code", name="uq")',
+        CODE + 'sa.UniqueConstraint("code", name="uq", deferrable=True, initially="DEFERRED")',
+        on=PG,
+    ),
+    on_parent(
+        "attribute deferrable of a foreign key",
+        OWNER.format('name="fk"'),
+        OWNER.format('name="fk", deferrable=True, initially="DEFERRED"'),
+        on=[*PG, *LITE],
+    ),
+    on_parent(
+        "attribute match of a foreign key",
+        OWNER.format('name="fk"'),
+        OWNER.format('name="fk", match="FULL"'),
+        on=PG,
+    ),
+    on_parent(
+        "attribute columns of ON DELETE",
+        OWNER.format('name="fk", ondelete="SET NULL"'),
+        OWNER.format('name="fk", ondelete="SET NULL (owner)"'),
+        on=PG,
+    ),
+    *(
+        on_parent(
+            f"attribute {name} of an index",
+            CODE + 'sa.Index("ix", "code")',
+            CODE + f'sa.Index("ix", "code", {option})',
+            on=PG,
+        )
+        for name, option in (
+            ("include", 'postgresql_include=["name"]'),
+            ("using", 'postgresql_using="hash"'),
+            ("operator class", 'postgresql_ops={"code": "varchar_pattern_ops"}'),
+            ("with", 'postgresql_with={"fillfactor": 50}'),
+            ("nulls", "unique=True, postgresql_nulls_not_distinct=False"),
+        )
+    ),
+    on_parent(
+        "attribute operator of an exclude",
+        CODE + 'postgresql.ExcludeConstraint(("code", "="), name="ex", using="btree")',
+        CODE + 'postgresql.ExcludeConstraint(("code", "="), name="ex", using="btree",'
+        ' ops={"code": "varchar_pattern_ops"})',
+        on=PG,
+    ),
+    on_parent(
+        "attribute collation of a column",
+        'sa.Column("code", sa.String(9))',
+        'sa.Column("code", sa.String(9, collation="C"))',
+        on=PG,
+    ),
+    on_parent(
+        "attribute collation of a column on SQLite",
+        'sa.Column("code", sa.String(9))',
+        'sa.Column("code", sa.String(9, collation="NOCASE"))',
+        on=LITE,
+    ),
+    on_parent(
+        "attribute collation of a column on MariaDB",
+        'sa.Column("code", sa.String(9))',
+        'sa.Column("code", sa.String(9, collation="utf8mb4_bin"))',
+        on=MARIA,
+    ),
+    Case(
+        "attribute persistence of a table",
+        **table("", ', prefixes=["UNLOGGED"]'),
+        on=PG,
+    ),
+    Case(
+        "attribute options of a table",
+        **table(', postgresql_with={"fillfactor": 70}', ', postgresql_with={"fillfactor": 50}'),
+        on=PG,
+    ),
+    *(
+        Case(f"attribute {name} of a table", **table("", f", {option}"), on=MARIA)
+        for name, option in (
+            ("engine", 'mariadb_engine="MyISAM", mysql_engine="MyISAM"'),
+            ("collation", 'mariadb_collate="utf8mb4_bin", mysql_collate="utf8mb4_bin"'),
+            ("row format", 'mariadb_row_format="COMPACT", mysql_row_format="COMPACT"'),
+        )
+    ),
+    on_parent(
+        "attribute prefix of an index",
+        CODE + 'sa.Index("ix", "code")',
+        CODE + 'sa.Index("ix", "code", mysql_prefix="FULLTEXT", mariadb_prefix="FULLTEXT")',
+        on=MARIA,
+    ),
+    Case(
+        "attribute columns of a primary key",
+        'table("thing", sa.Column("a", sa.Integer, primary_key=True, autoincrement=False),'
+        ' sa.Column("b", sa.Integer, nullable=False))',
+        'table("thing", sa.Column("a", sa.Integer, primary_key=True, autoincrement=False),'
+        ' sa.Column("b", sa.Integer, primary_key=True, autoincrement=False))',
+    ),
+    Case(
+        "attribute of a sequence that stands alone",
+        'sa.Sequence("numbers", metadata=Base.metadata)\n' + table("", "")["before"],
+        'sa.Sequence("numbers", increment=5, metadata=Base.metadata)\n' + table("", "")["before"],
+        on=PG,
+    ),
+    on_parent(
+        "attribute comment of a constraint",
+        CODE + 'sa.UniqueConstraint("code", name="uq")',
+        CODE + 'sa.UniqueConstraint("code", name="uq", comment="one each")',
+        on=PG,
+    ),
+    on_parent(
+        "attribute options of an identity",
+        'sa.Column("n", sa.Integer, sa.Identity(start=5), nullable=False)',
+        'sa.Column("n", sa.Integer, sa.Identity(start=5, increment=3), nullable=False)',
+        on=PG,
+        rows=ROWS,
+    ),
+)

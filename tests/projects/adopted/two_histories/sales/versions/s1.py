@@ -1,0 +1,17 @@
+"""s1"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "s1"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.create_table("invoice", sa.Column("id", sa.Integer(), primary_key=True))
+
+
+def downgrade():
+    op.drop_table("invoice")

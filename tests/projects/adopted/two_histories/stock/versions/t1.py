@@ -1,0 +1,17 @@
+"""t1"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "t1"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.create_table("shelf", sa.Column("id", sa.Integer(), primary_key=True))
+
+
+def downgrade():
+    op.drop_table("shelf")
