@@ -29,6 +29,7 @@ from dbtasks.schema.difference import RENAMABLE, difference
 from dbtasks.schema.models import final_name
 from dbtasks.schema.operations import Operation, sql_of
 from dbtasks.schema.order import keys_outermost, ordered
+from dbtasks.schema.tables import Models
 
 
 class Builder(Attachments):
@@ -39,13 +40,15 @@ class Builder(Attachments):
         self.changed: dict[Place, list[Operation]] = defaultdict(list)
 
     def changes(self) -> list[Change]:
-        """Return what differs between the two."""
-        return difference(
-            self.before,
-            self.after,
-            self.target.names,
-            indexes_serve=self.backend.keys_need_indexes,
-        )
+        """Return what differs between the two.
+
+        On the way back to a database all its names count, also those that it has given itself: a
+        later revision may say them.
+        """
+        if not isinstance(self.target, Models):
+            return difference(self.before, self.after)
+        serve = self.backend.keys_need_indexes
+        return difference(self.before, self.after, self.target.names, indexes_serve=serve)
 
     def operations(self, changes: Sequence[Change]) -> list[Operation]:
         """Return what makes these changes, in an order in which it can be done."""
