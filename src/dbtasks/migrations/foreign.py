@@ -17,7 +17,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, event, make_url
-from sqlalchemy.engine import Dialect
+from sqlalchemy.engine import AdaptedConnection, Dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -229,10 +229,14 @@ class _Connections:
         self.configured = connection.info[MARK]
 
     def forget(self) -> None:
-        """Let no engine that lives on keep a connection of ours."""
+        """Let no engine that lives on keep a connection of ours.
+
+        One that is in use, or needs the event loop that it is of, ends when its engine finds it.
+        """
         for record in self.records:
+            waits = record.in_use or isinstance(record.dbapi_connection, AdaptedConnection)
             record.info.pop(MARK, None)
-            record.invalidate(soft=True)
+            record.invalidate(soft=waits)
 
     def _check(
         self, dialect: Dialect, positional: Sequence[Any], keywords: Mapping[str, Any]

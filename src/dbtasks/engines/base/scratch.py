@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
 from sqlalchemy import URL, Connection, NullPool, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dbtasks.errors import DbtasksError, UsageError
 from dbtasks.hints import command_line
-from dbtasks.interrupts import ending
+from dbtasks.interrupts import ending, held
 
 if TYPE_CHECKING:
     from dbtasks.engines.base.backend import Backend
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 PREFIX = "dbtasks_scratch_"
 NAME = re.compile(rf"{PREFIX}(\d+)_[0-9a-f]+\Z")
-ABANDONED_SECONDS = 3600
-"""How old a scratch database is that a killed command has left, and the next one drops."""
+NEW_SECONDS, LEFT_SECONDS = 60, 3600
+"""The age from which an unlocked scratch database is abandoned; where no lock can be trusted."""
 
 
 def by_hand() -> str:
@@ -90,16 +90,22 @@ class ServerScratch(Scratch):
     grant: ClassVar[str] = ""
     """What the user lacks, where it may not make one."""
 
+    sessions: ClassVar[str] = ""
+    """The query for the statements that end the connections to a database."""
+
     @contextmanager
     def opened(self) -> Iterator[URL]:
-        """Yield the URL of a new database."""
+        """Yield the URL of a new database, which is locked so that no other command drops it."""
         name = f"{PREFIX}{int(time())}_{uuid4().hex[:8]}"
+        url = self.backend.url.set(database=name)
         with ExitStack() as stack:
             with self._administering() as connection:
                 self._drop_abandoned(connection)
-                stack.enter_context(ending(lambda: self._drop(name), ignoring=(DbtasksError,)))
+                drop = ending(lambda: self._drop(name), ignoring=(DbtasksError, DBAPIError))
+                stack.enter_context(drop)
                 self._make(connection, name)
-            yield self.backend.url.set(database=name)
+            stack.enter_context(self._locked(url))
+            yield url
 
     def _make(self, connection: Connection, name: str) -> None:
         try:
@@ -111,20 +117,22 @@ class ServerScratch(Scratch):
             ) from error
 
     def _drop(self, name: str) -> None:
-        with self._administering() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
+        with held(), self._administering() as connection:
+            self._drop_by(connection, name)
+
+    def _drop_by(self, connection: Connection, name: str) -> None:
+        """Drop a database, whoever is still connected: env.py may have an engine with a pool."""
+        for statement in connection.execute(text(self.sessions), {"name": name}).scalars().all():
+            with suppress(DBAPIError):  # it has just ended by itself
+                connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
 
     @contextmanager
     def _administering(self) -> Iterator[Connection]:
         """Connect to whatever database of the server can be connected to."""
         for database in (self.backend.url.database, *self.entrances):
-            engine = self.backend.make_engine(
-                self.backend.url.set(database=database),
-                isolation_level="AUTOCOMMIT",
-                poolclass=NullPool,
-            )
             try:
-                connection = self.backend.open(engine)
+                connection = self._connect(self.backend.url.set(database=database))
                 break
             except DBAPIError as error:
                 refused = error
@@ -135,9 +143,26 @@ class ServerScratch(Scratch):
         with connection:
             yield connection
 
+    def _connect(self, url: URL) -> Connection:
+        engine = self.backend.make_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        return self.backend.open(engine)
+
+    @contextmanager
+    def _locked(self, url: URL) -> Iterator[bool | None]:
+        """Hold the lock of a database; False is another's, None that none can be trusted."""
+        connection = self._connect(url)
+        with ending(connection.close, ignoring=(SQLAlchemyError,)):
+            lock = self.backend.session_lock(connection)
+            yield None if lock is None else lock.take()
+
     def _drop_abandoned(self, connection: Connection) -> None:
-        for (name,) in connection.exec_driver_sql(self.names).all():
-            found = NAME.match(name)
-            if found and time() - int(found[1]) > ABANDONED_SECONDS:
-                with suppress(DBAPIError):  # somebody may be in it still
-                    connection.exec_driver_sql(f"DROP DATABASE {name}")
+        """Drop what killed commands have left, and nothing that another one has locked."""
+        for name in connection.exec_driver_sql(self.names).scalars().all():
+            age = time() - int(match[1]) if (match := NAME.match(name)) else 0.0
+            with suppress(DBAPIError, DbtasksError):  # another command drops it, or it is not ours
+                if age > NEW_SECONDS and self._is_left(name, age):
+                    self._drop_by(connection, name)
+
+    def _is_left(self, name: str, age: float) -> bool:
+        with self._locked(self.backend.url.set(database=name)) as lock:
+            return age > LEFT_SECONDS if lock is None else lock

@@ -29,6 +29,10 @@ class MySQLScratch(ServerScratch):
 
     entrances = ("information_schema",)
     names = "SHOW DATABASES"
+    sessions = """
+        SELECT CONCAT('KILL ', id) FROM information_schema.processlist
+        WHERE db = :name AND id <> CONNECTION_ID()
+    """
     types = """
         SELECT column_name, column_type FROM information_schema.columns
         WHERE table_schema = COALESCE(:schema, database()) AND table_name = :table

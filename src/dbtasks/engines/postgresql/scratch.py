@@ -13,6 +13,10 @@ class PostgreSQLScratch(ServerScratch):
 
     entrances = ("postgres", "template1")
     names = "SELECT datname FROM pg_database"
+    sessions = """
+        SELECT format('SELECT pg_terminate_backend(%s)', pid) FROM pg_stat_activity
+        WHERE datname = :name AND pid <> pg_backend_pid()
+    """
     extensions = """
         SELECT format('CREATE SCHEMA IF NOT EXISTS %%1$I; '
                       'CREATE EXTENSION IF NOT EXISTS %%2$I SCHEMA %%1$I CASCADE',

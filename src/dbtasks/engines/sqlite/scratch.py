@@ -1,13 +1,16 @@
 """Scratch databases of SQLite: a file in a temporary folder."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from time import time
 
 from sqlalchemy import URL, Connection
 
-from dbtasks.engines.base.scratch import PREFIX, Scratch
+from dbtasks import files
+from dbtasks.engines.base.scratch import NEW_SECONDS, PREFIX, Scratch
 
 MADE = """
 SELECT tbl_name, sql FROM sqlite_master
@@ -24,8 +27,14 @@ class FileScratch(Scratch):
 
     @contextmanager
     def opened(self) -> Iterator[URL]:
-        """Yield the URL of a file that is not there yet."""
-        with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder:
+        """Yield the URL of a file that does not exist yet, in a folder that is locked."""
+        _remove_abandoned()
+        with (
+            tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder,
+            ExitStack() as stack,
+        ):
+            with suppress(OSError):  # a filesystem without locks
+                stack.enter_context(files.locked(Path(folder)))
             yield URL.create(self.backend.url.drivername, database=str(Path(folder) / "scratch.db"))
 
     def statements(self, connection: Connection) -> Sequence[tuple[str, str]]:
@@ -34,3 +43,12 @@ class FileScratch(Scratch):
             (table, sql.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1))
             for table, sql in connection.exec_driver_sql(MADE)
         ]
+
+
+def _remove_abandoned() -> None:
+    """Remove the folders that killed commands have left; their locks are gone with them."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            if time() - folder.stat().st_mtime > NEW_SECONDS:
+                with files.locked(folder, wait=False):
+                    shutil.rmtree(folder)
