@@ -16,6 +16,7 @@ LEVELS = {
     "hints": 0,
     "interrupts": 0,
     "files": 1,
+    "aliases": 1,
     "settings": 1,
     "sources": 1,
     "variables": 1,
@@ -44,7 +45,7 @@ LEVELS = {
     "__init__": 5,
     "__main__": 5,
 }
-LIGHT = {"tasks", "files", "settings", "variables", "output", "errors", "hints"}
+LIGHT = {"tasks", "files", "aliases", "settings", "variables", "output", "errors", "hints"}
 LIGHT |= {"__init__", "__main__"}
 FAMILIES = {name for name, level in LEVELS.items() if level == 3}
 

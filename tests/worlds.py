@@ -147,11 +147,7 @@ class World:
         """Return how the database differs from what `create_all` makes of the models elsewhere."""
         with self.project() as project:
             backend = project.backend
-            with (
-                backend.scratch(backend).opened() as url,
-                project.elsewhere(url) as scratch,
-                scratch.migrating(writes=True) as connection,
-            ):
+            with project.scratch() as scratch, scratch.migrating(writes=True) as connection:
                 with connection.begin():
                     create(backend, connection, project.metadata)
                 wanted = take(backend, connection)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError, St
 from sqlalchemy.orm import Mapper, Session
 
 from dbtasks import application
+from dbtasks.aliases import ALL
 from dbtasks.engines import Backend, backend_for, mask, mask_text, parse, secret_of_text, secrets_of
 from dbtasks.engines.base.backend import WRITES, closing, is_gone, url_hint
 from dbtasks.engines.base.urls import MASK, SHORT_SECRET
@@ -40,7 +41,7 @@ from dbtasks.references import (
     type_refused,
     unreadable,
 )
-from dbtasks.settings import ALL, PROGRAM, Options, Settings, resolve
+from dbtasks.settings import PROGRAM, Options, Settings, resolve
 
 
 class Project:
@@ -111,6 +112,21 @@ class Project:
         other = Project(self.settings, metadata=self._given_metadata)
         other.backend = self.backend.at(url)
         return other
+
+    @contextmanager
+    def scratch(self) -> Iterator["Project"]:
+        """Open the project on a scratch database: a new one, or that of scratch_url, emptied."""
+        settings = self.settings.scratch_of(self.settings.database)
+        with ExitStack() as stack:
+            if settings is None:
+                own = self.backend.scratch(self.backend)
+                scratch = self.elsewhere(stack.enter_context(own.opened()))
+            else:
+                scratch = Project(settings, metadata=self._given_metadata)
+                named = scratch.backend.scratch(scratch.backend)
+                stack.enter_context(named.emptied(self.backend))
+            scratch.echo = self.echo
+            yield stack.enter_context(scratch)
 
     def on(self, alias: str) -> "Project":
         """Return the project on another of the databases that it declares."""

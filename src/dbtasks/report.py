@@ -3,12 +3,13 @@
 import platform
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
+from dbtasks.aliases import DEFAULT, scratch_variable
 from dbtasks.engines import backend_for, mask, mask_text, parse
 from dbtasks.errors import DbtasksError
-from dbtasks.settings import DEFAULT, Settings
+from dbtasks.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ def report_settings(settings: Settings) -> list[Line]:
     A URL that is missing or cannot be read says so as its value.
     """
     urls = (_url(settings, alias) for alias in settings.databases)
-    return [*_plain(settings), *urls, *_versions(settings)]
+    return [*_plain(settings), *urls, *_scratch_urls(settings), *_versions(settings)]
 
 
 def _versions(settings: Settings) -> Iterator[Line]:
@@ -73,6 +74,19 @@ def _masked(text: str | None) -> str | None:
         return mask(parse(text, "default_url"))
     except DbtasksError as error:
         return f"({error.message})"
+
+
+def _scratch_urls(settings: Settings) -> Iterator[Line]:
+    """Yield the scratch databases that are named; without one they are made and dropped."""
+    for alias in settings.databases:
+        variable = scratch_variable(settings.databases[alias].url_variable)
+        try:
+            named = settings.scratch_of(alias)
+        except DbtasksError as error:
+            yield Line(f"scratch_url of {alias}", f"({error.message})", variable)
+            continue
+        if named is not None:
+            yield replace(_url(named, alias), name=f"scratch_url of {alias}")
 
 
 def _url(settings: Settings, alias: str) -> Line:

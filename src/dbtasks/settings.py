@@ -9,12 +9,21 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from dbtasks.aliases import (
+    ALL,
+    DEFAULT,
+    Database,
+    declared_databases,
+    give,
+    no_url,
+    scratch_variable,
+    undeclared,
+    variable_of,
+)
 from dbtasks.errors import UsageError
 from dbtasks.sources import UrlSource, engine_of, is_asked, password_in_file, url_text
 from dbtasks.variables import Variables, read_dotenv
 
-DEFAULT = "default"
-ALL = "all"
 PRODUCTION = "production"
 PRODUCTION_NAMES = frozenset({PRODUCTION, "prod", "prd", "live"})
 """What means production, in any case."""
@@ -42,6 +51,7 @@ class Options:
     reflect: bool = False
     app: str | None = None
     bootstrap: str | None = None
+    scratch_url: UrlSource | None = field(default=None, repr=False)
 
 
 # What Invoke's configuration may hold under the collection's key: the options, and the two
@@ -53,30 +63,6 @@ declared: list[tuple[Options, Path]] = []
 
 Plain Alembic runs env.py without Invoke: it finds here what tasks.py says.
 """
-
-DATABASE_OPTIONS = frozenset({"url", "engine", "url_variable", "default_url", "read_only"})
-
-
-@dataclass(frozen=True)
-class Database:
-    """Describe one alias: where its URL is looked for, and whether it may be written to.
-
-    `from_program`: a program passed `url` or `engine`, which win over the variable.
-    """
-
-    alias: str
-    url_variable: str
-    url: UrlSource | None = field(repr=False)  # a traceback with values shows no secret
-    url_origin: str
-    default_url: str | None = field(repr=False)
-    read_only: bool
-    from_program: bool = False
-    engine: UrlSource | None = field(default=None, repr=False)
-
-    @property
-    def is_given(self) -> bool:
-        """Whether the options hold a URL or an engine, and not only a default."""
-        return self.url is not None or self.engine is not None
 
 
 @dataclass(frozen=True)
@@ -116,15 +102,33 @@ class Settings:
             return url_text(alias, url, self.root), database.url_origin
         if database.default_url is not None and self.environment != PRODUCTION:
             return database.default_url, self.sources.get("default_url", TASKS)
-        raise _no_url(database)
+        raise no_url(database)
 
     def url_texts(self) -> Iterator[str]:
         """Yield the URLs of all aliases that are texts, from every source."""
         for database in self.databases.values():
-            for value, _ in self.variables.values_of(database.url_variable):
-                yield value
-            given = (database.url, database.default_url)
+            for variable in (database.url_variable, scratch_variable(database.url_variable)):
+                yield from (value for value, _ in self.variables.values_of(variable))
+            given = (database.url, database.default_url, database.scratch_url)
             yield from (one for one in given if isinstance(one, str))
+
+    def scratch_of(self, alias: str) -> "Settings | None":
+        """Return the settings with an alias's scratch database in its place, where one is named."""
+        database = self.databases[alias]
+        variable = scratch_variable(database.url_variable)
+        chosen = database.from_program and database.is_given  # with what the program says of it
+        if database.scratch_url is None and (chosen or self.variables.get(variable) is None):
+            return None
+        scratch = Database(
+            alias=alias,
+            url_variable=variable,
+            url=database.scratch_url,
+            url_origin=self.sources["scratch_url" if alias == DEFAULT else "databases"],
+            default_url=None,
+            read_only=False,
+            from_program=database.from_program,
+        )
+        return replace(self, databases={**self.databases, alias: scratch})
 
     def engine_of(self, alias: str) -> Any:
         """Return the engine that `engine=` makes for an alias; None where a URL is stronger."""
@@ -197,11 +201,11 @@ def resolve(
     if database:
         sources["database"] = "--database" if origin == TASKS else origin
     alias = alias or DEFAULT
-    databases = _declared(values, sources, from_program=origin != TASKS)
+    databases = declared_databases(values, sources, from_program=origin != TASKS)
     if given:
-        _give(databases, alias)
+        give(databases, alias)
     if alias not in databases and alias != ALL:
-        databases[alias] = _undeclared(alias, databases, variables)
+        databases[alias] = undeclared(alias, databases, variables)
     return Settings(
         root=root,
         environment=known_environment(environment),
@@ -320,81 +324,9 @@ def _named(
     return None if values[name] is None else str(values[name])
 
 
-def _declared(
-    values: Mapping[str, Any], sources: Mapping[str, str], *, from_program: bool
-) -> dict[str, Database]:
-    databases = {
-        DEFAULT: Database(
-            alias=DEFAULT,
-            url_variable=values["url_variable"],
-            url=values["url"],
-            url_origin=sources["engine" if values["url"] is None else "url"],
-            default_url=values["default_url"],
-            read_only=False,
-            from_program=from_program,
-            engine=values["engine"],
-        )
-    }
-    for alias, given in values["databases"].items():
-        unknown = set(given) - DATABASE_OPTIONS
-        if unknown or alias == ALL:
-            raise UsageError(
-                f"databases: {alias!r} cannot be declared"
-                + (f" with {', '.join(sorted(unknown))}" if unknown else ", it means every one"),
-                hint=f"a database has {', '.join(sorted(DATABASE_OPTIONS))}",
-            )
-        databases[alias] = Database(
-            alias=alias,
-            url_variable=given.get("url_variable", variable_of(alias)),
-            url=given.get("url"),
-            url_origin=sources["databases"],
-            default_url=given.get("default_url"),
-            read_only=bool(given.get("read_only", False)),
-            from_program=from_program,
-            engine=given.get("engine"),
-        )
-    return databases
-
-
-def _give(databases: dict[str, Database], alias: str) -> None:
-    """Let a program's `url=` or `engine=` be that of the database that it names."""
-    given = databases[DEFAULT]
-    if alias not in databases:
-        databases[alias] = replace(given, alias=alias)
-    elif not databases[alias].is_given:
-        databases[alias] = replace(databases[alias], url=given.url, engine=given.engine)
-
-
-def variable_of(alias: str) -> str:
-    """Return the variable that holds an alias's URL when none is declared."""
-    return f"{alias.upper().replace('-', '_')}_DATABASE_URL"
-
-
-def _undeclared(alias: str, declared: Mapping[str, Database], variables: Variables) -> Database:
-    """Return an alias that only the environment knows: it counts when it is named."""
-    if variables.get(variable_of(alias)) is None:
-        raise UsageError(
-            f"there is no database {alias!r}",
-            hint=f"take one of {', '.join(declared)}, or set {variable_of(alias)}",
-        )
-    return Database(alias, variable_of(alias), None, "default", None, read_only=False)
-
-
 def _references(metadata: str | Sequence[str] | None) -> tuple[str, ...]:
     return (metadata,) if isinstance(metadata, str) else tuple(metadata or ())
 
 
 def _seeds(seeds: str | Mapping[str, str] | None) -> Mapping[str, str]:
     return {DEFAULT: seeds} if isinstance(seeds, str) else dict(seeds or {})
-
-
-def _no_url(database: Database) -> UsageError:
-    if database.default_url is not None:
-        what = f"{database.url_variable} is not set, and production takes no default_url"
-    else:
-        what = f"{database.url_variable} is not set: database {database.alias!r} has no URL"
-    return UsageError(
-        what,
-        hint=f"export {database.url_variable}=postgresql://user:password@host/name, "
-        "or put the line into .env beside tasks.py",
-    )

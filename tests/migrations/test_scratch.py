@@ -10,9 +10,13 @@ from time import time
 import pytest
 import sqlalchemy as sa
 
-from conftest import Database
+from conftest import KINDS, Database, Result, fresh_database
 from dbtasks import Project, files
+from dbtasks.engines.base.definitions import SCHEMA
 from foreign import Inv
+from office import add_column
+from recipes import APP, APP_PASSWORD
+from trees import add_revision
 
 PREFIX = "dbtasks_scratch_"
 NAMES = {"postgresql": "SELECT datname FROM pg_database", "mariadb": "SHOW DATABASES"}
@@ -112,3 +116,133 @@ def test_the_next_command_drops_what_is_abandoned_and_not_what_is_in_use(
     done = inv("makemigrations", "--check", env={"DATABASE_URL": database.url})
     assert done.code == 0, done.err
     assert left(database, temporary_folder) == [abandoned[0]]
+
+
+@pytest.fixture
+def named(request: pytest.FixtureRequest, tmp_path: Path, database: Database) -> Iterator[Database]:
+    """Return an empty database, which is to be the scratch database."""
+    with fresh_database(request, tmp_path, database.kind, KINDS[database.kind]) as fresh:
+        yield fresh
+
+
+GRANTS = {
+    "postgresql": ["GRANT ALL ON SCHEMA public TO app"],
+    "mariadb": ["GRANT ALL ON {name}.* TO app@'%'"],
+}
+servers = pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+
+
+@pytest.fixture
+def environment(database: Database, named: Database) -> dict[str, str]:
+    """Return the URLs of a role that may make no database, and whose scratch database is named."""
+    found = {}
+    for variable, each in (("DATABASE_URL", database), ("SCRATCH_DATABASE_URL", named)):
+        with administering(each) as connection:
+            for grant in GRANTS[each.kind]:
+                name = sa.make_url(each.url).database
+                connection.execute(sa.text(grant.format(name=name)))
+        url = sa.make_url(each.url).set(username=APP, password=APP_PASSWORD)
+        found[variable] = url.render_as_string(hide_password=False)
+    return found
+
+
+def objects(database: Database) -> list[object]:
+    with Project.configure(".", url=database.url) as project, project.connect() as connection:
+        return [key for key, _ in project.backend.definitions(connection) if key.kind != SCHEMA]
+
+
+@servers
+def test_a_named_scratch_database_is_used_and_left_empty(
+    inv: Inv, company: Path, named: Database, environment: dict[str, str]
+) -> None:
+    def run(*arguments: str, code: int = 0) -> Result:
+        done = inv(*arguments, env=environment)
+        assert done.code == code, done.err
+        assert objects(named) == []
+        return done
+
+    assert run("makemigrations", "--check").out == "No changes.\n"
+    add_column(company, "nick: Mapped[str | None] = mapped_column(String(50), index=True)")
+    assert "nick" in run("makemigrations", "--check", code=1).out
+    run("makemigrations", "--name", "nick")
+    run("migrate")
+    assert run("makemigrations", "--check", "--from-database").out == "No changes.\n"
+    (company / "migrations" / "versions" / "0003_type.py").write_text(MORE_THAN_TABLES)
+    run("makemigrations", "--check", code=0)
+    run("squashmigrations", "--from", "0001", "--to", "0002")
+    add_revision(company, "0004_fails", "raise ValueError('later')", after="0003_type")
+    run("makemigrations", "--check", code=2)
+
+
+MORE_THAN_TABLES = """
+from alembic import op
+
+revision = "0003_type"
+down_revision = "0002_nick"
+
+
+def upgrade():
+    op.execute("CREATE VIEW names AS SELECT name FROM employee")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("CREATE FUNCTION one() RETURNS integer LANGUAGE sql AS 'SELECT 1'")
+        op.execute("CREATE DOMAIN positive AS integer CHECK (value > 0)")
+        op.execute("CREATE TYPE pair AS (a integer, b integer)")
+    else:
+        op.execute("CREATE PROCEDURE one() SELECT 1")
+
+
+def downgrade():
+    pass
+"""
+
+
+@servers
+def test_a_scratch_database_that_is_not_for_this_is_refused(
+    inv: Inv, database: Database, named: Database, environment: dict[str, str]
+) -> None:
+    own = environment["DATABASE_URL"].replace("127.0.0.1", "localhost")
+    refused = inv("makemigrations", "--check", env=environment | {"SCRATCH_DATABASE_URL": own})
+    assert (refused.code, "the project's own" in refused.err) == (2, True)
+    assert APP_PASSWORD not in refused.err
+    assert objects(database) == []
+    with administering(named) as connection:
+        connection.execute(sa.text("CREATE TABLE kept (id INTEGER)"))
+    refused = inv("makemigrations", "--check", env=environment)
+    assert (refused.code, "is not empty" in refused.err) == (2, True)
+    assert len(objects(named)) == 2  # the table and its column
+
+
+@servers
+def test_what_a_killed_command_left_in_it_is_dropped(
+    inv: Inv, named: Database, environment: dict[str, str]
+) -> None:
+    with administering(named) as connection:
+        connection.execute(sa.text("CREATE TABLE dbtasks_scratch (id INTEGER)"))
+        connection.execute(sa.text("CREATE TABLE employee (id INTEGER)"))
+        for name in ("employee", "dbtasks_scratch") if named.kind == "postgresql" else ():
+            connection.execute(sa.text(f"ALTER TABLE {name} OWNER TO app"))
+    assert inv("makemigrations", "--check", env=environment).out == "No changes.\n"
+    assert objects(named) == []
+
+
+@servers
+def test_two_commands_do_not_share_it(
+    inv: Inv, named: Database, environment: dict[str, str]
+) -> None:
+    with (
+        administering(named) as user,
+        Project.configure(".", url=named.url) as project,
+    ):
+        lock = project.backend.session_lock(user)
+        assert lock is not None
+        assert lock.take()
+        refused = inv("makemigrations", "--check", env=environment)
+    assert (refused.code, "another command uses" in refused.err) == (4, True)
+
+
+def test_another_kind_of_database_is_refused(inv: Inv, database: Database) -> None:
+    others = {"sqlite": "mysql://root@localhost/x", "mariadb": "postgresql://root@localhost/x"}
+    url = others.get(database.kind, "sqlite:///scratch.db")
+    env = {"DATABASE_URL": database.url, "SCRATCH_DATABASE_URL": url}
+    refused = inv("makemigrations", "--check", env=env)
+    assert (refused.code, "scratch_url" in refused.err) == (2, True), refused.err

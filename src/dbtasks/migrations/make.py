@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TypeVar
 
+from alembic.ddl.impl import DefaultImpl
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -43,7 +44,7 @@ from dbtasks.migrations.template import amend_new, check_message
 from dbtasks.migrations.turns import taking_turns
 from dbtasks.project import Project
 from dbtasks.schema.models import create
-from dbtasks.schema.snapshot import take
+from dbtasks.schema.snapshot import Snapshot, take
 
 T = TypeVar("T")
 
@@ -131,9 +132,8 @@ def missing(project: Project, *, from_database: bool = False) -> tuple[str, ...]
     """
     check_heads(read_scripts(read_config(project)), project.settings.heads)
 
-    def work(scratch: Project, context: MigrationContext) -> tuple[str, ...]:
-        trial = _trial(scratch, context)
-        return naming.tell_all([*trial.compare(), *operations_of_others(context)])
+    def work(scratch: Project, trial: Trial) -> tuple[str, ...]:
+        return naming.tell_all([*trial.compare(), *operations_of_others(trial.context)])
 
     return _on_scratch(project, work, from_database)
 
@@ -142,14 +142,13 @@ def _draft(project: Project, message: str | None, answers: Answers, from_databas
     """Return what the models have and the history has not, as code; what is unclear is asked."""
     check_consistent(answers)
 
-    def work(scratch: Project, context: MigrationContext) -> Draft:
-        assert context.connection is not None
-        trial = _trial(scratch, context)
-        filling = Filling(scratch, context.connection, answers)
+    def work(scratch: Project, trial: Trial) -> Draft:
+        context = trial.context
+        filling = Filling(scratch, trial.connection, answers)
         begun = trial.stored()
         forth, back = _rename(trial, answers)
         before = trial.stored() if forth else begun
-        with rows.tried(scratch.backend, context.connection):
+        with rows.tried(scratch.backend, trial.connection):
             rest = trial.follow(filling.fill)
             others = operations_of_others(context)
             trial.run(others)
@@ -183,25 +182,6 @@ def _draft(project: Project, message: str | None, answers: Answers, from_databas
 
 def _reversed(operations: Sequence[Operation]) -> list[Operation]:
     return [operation.reverse() for operation in reversed(operations)]
-
-
-def _trial(scratch: Project, context: MigrationContext) -> Trial:
-    """Return what compares the models with a scratch database that has the history.
-
-    On an engine that commits at each DDL statement they are made in a database of their own.
-    """
-    backend = scratch.backend
-    metadatas = metadatas_of(context)
-    if context.impl.transactional_ddl:
-        return Trial(context)
-    with (
-        backend.scratch(backend).opened() as url,
-        scratch.elsewhere(url) as other,
-        other.migrating(writes=True) as connection,
-        connection.begin(),
-    ):
-        create(backend, connection, metadatas)
-        return Trial(context, take(backend, connection))
 
 
 def _left_out(project: Project, context: MigrationContext) -> tuple[str, ...]:
@@ -256,15 +236,45 @@ def _rename(trial: Trial, answers: Answers) -> tuple[list[Operation], list[Opera
     return forth, back
 
 
-def _on_scratch(
-    project: Project, work: Callable[[Project, MigrationContext], T], from_database: bool
-) -> T:
+def _on_scratch(project: Project, work: Callable[[Project, Trial], T], from_database: bool) -> T:
     """Return what work finds on a database that has the history, and is there to be changed."""
+    wanted: list[Snapshot | None] = []
+
+    def before(scratch: Project) -> None:
+        wanted.append(_models_of(scratch))
+
+    with (copied if from_database else replayed)(project, before=before) as scratch:
+        return _in_environment(scratch, lambda context: work(scratch, Trial(context, wanted[0])))
+
+
+def _models_of(scratch: Project) -> Snapshot | None:
+    """Return what a database of the models alone has, made where the history is to be.
+
+    None where it can be made within the history: the engine rolls back DDL.
+    """
+    rolls_back = scratch.backend.transactional_ddl
+    if rolls_back is None:
+        rolls_back = DefaultImpl.get_by_dialect(
+            scratch.engine(create=True).dialect
+        ).transactional_ddl
+    if rolls_back:
+        return None
+
+    def made(context: MigrationContext) -> Snapshot:
+        assert context.connection is not None
+        create(scratch.backend, context.connection, metadatas_of(context))
+        return take(scratch.backend, context.connection, without=(context.version_table,))
+
+    wanted = _in_environment(scratch, made)
+    with scratch.autocommitting() as connection:
+        scratch.backend.scratch(scratch.backend).clear(connection)
+    return wanted
+
+
+def _in_environment(scratch: Project, work: Callable[[MigrationContext], T]) -> T:
+    """Return what work finds on the connection that env.py configures."""
     found: list[T] = []
-    with (
-        (copied if from_database else replayed)(project) as scratch,
-        open_environment(scratch, writes=True) as environment,
-    ):
+    with open_environment(scratch, writes=True) as environment:
         contexts: list[MigrationContext] = []
         environment.handover.on_configured = contexts.append
         environment.handover.compares = bool(scratch.settings.metadata)
@@ -273,7 +283,7 @@ def _on_scratch(
             context = contexts[-1]
             assert context.connection is not None
             with scratch.backend.rebuilding(context.connection):
-                found.append(work(scratch, context))
+                found.append(work(context))
             return ()
 
         environment.execute(steps, dont_mutate=True)

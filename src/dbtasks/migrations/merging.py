@@ -10,7 +10,7 @@ from types import ModuleType
 
 from alembic.script import Script, ScriptDirectory
 
-from dbtasks.errors import DbtasksError, Refused, Unreachable, UsageError
+from dbtasks.errors import DbtasksError, Locked, Refused, Unreachable, UsageError
 from dbtasks.hints import command_line
 from dbtasks.migrations import rewriting
 from dbtasks.migrations.branches import heads_to_join, joins, sides_of
@@ -125,7 +125,7 @@ def _rehearse(
     try:
         with replayed(project, amend=amend):
             pass
-    except (UsageError, Unreachable):
+    except (UsageError, Unreachable, Locked):
         raise
     except DbtasksError as error:
         failed = error.message.partition(" ")[0]

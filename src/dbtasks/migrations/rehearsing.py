@@ -6,7 +6,7 @@ from types import ModuleType
 from alembic.runtime.migration import RevisionStep
 from alembic.script import Script, ScriptDirectory
 
-from dbtasks.errors import DbtasksError, Refused, Unreachable, UsageError
+from dbtasks.errors import DbtasksError, Locked, Refused, Unreachable, UsageError
 from dbtasks.migrations.moving import Move
 from dbtasks.migrations.replay import play, replayed
 from dbtasks.project import Project
@@ -34,7 +34,7 @@ def rehearse(project: Project, moves: Sequence[Move], *, reversible: bool) -> No
         with replayed(project, amend=amend) as scratch:
             if reversible:
                 play(scratch, back, amend)
-    except (UsageError, Unreachable):
+    except (UsageError, Unreachable, Locked):
         raise
     except DbtasksError as error:
         raise Refused(

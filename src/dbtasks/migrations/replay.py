@@ -1,6 +1,6 @@
 """The history, applied to an empty scratch database of the project's kind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -30,23 +30,26 @@ from dbtasks.references import project_raised
 
 EVERYTHING = "heads"
 
+OnScratch = Callable[[Project], object]
+
 
 @contextmanager
 def replayed(
-    project: Project, to: str = EVERYTHING, *, amend: Amend | None = None
+    project: Project,
+    to: str = EVERYTHING,
+    *,
+    amend: Amend | None = None,
+    before: OnScratch = lambda scratch: None,
 ) -> Iterator[Project]:
     """Open the project on a scratch database that has its history, up to some revision.
 
-    `amend` changes what the history consists of. Raises UsageError where no database can be made,
-    Rejected for a revision that fails there.
+    `amend` changes what the history consists of; `before` is called while the database is empty.
+    Raises UsageError where no database can be made, Rejected for a revision that fails there.
     """
-    with (
-        project.backend.scratch(project.backend).opened() as url,
-        project.elsewhere(url) as scratch,
-    ):
-        scratch.echo = project.echo
+    with project.scratch() as scratch:
+        before(scratch)
         if scratch.backend.scratch.is_file and to == EVERYTHING and amend is None:
-            _replay_file(scratch, Path(str(url.database)))
+            _replay_file(scratch, Path(str(scratch.backend.url.database)))
         else:
             replay(scratch, to, amend)
         yield scratch
@@ -66,15 +69,14 @@ def _replay_file(scratch: Project, database: Path) -> None:
 
 
 @contextmanager
-def copied(project: Project) -> Iterator[Project]:
+def copied(project: Project, *, before: OnScratch = lambda scratch: None) -> Iterator[Project]:
     """Open the project on a scratch database that has the tables of its own, without their rows.
 
-    Raises Refused where that is not at the newest revision.
+    `before` is called while the database is empty. Raises Refused where the project's own is not
+    at the newest revision.
     """
-    with (
-        project.backend.scratch(project.backend).opened() as url,
-        project.elsewhere(url) as scratch,
-    ):
+    with project.scratch() as scratch:
+        before(scratch)
         scripts, heads = read_heads(project)
         if {*heads} != {*scripts.get_heads()}:
             raise Refused(

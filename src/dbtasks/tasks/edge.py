@@ -17,12 +17,12 @@ from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
+from dbtasks.aliases import ALL
 from dbtasks.errors import NOTHING_CHANGED, DbtasksError, LocalFailure, NotInDatabase
 from dbtasks.hints import write, written_by
 from dbtasks.interrupts import Terminated
 from dbtasks.output import FORMATS, Output
 from dbtasks.references import mistake_in_models, place_in_project, project_raised
-from dbtasks.settings import ALL
 from dbtasks.tasks import collector
 from dbtasks.tasks.options import ALSO, HELP, PARTICULAR, SHORT, Option, check_text, describe
 from dbtasks.tasks.run import Binding, Run

@@ -7,10 +7,11 @@ from time import time
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, NullPool, text
+from sqlalchemy import URL, Connection, NullPool, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from dbtasks.errors import DbtasksError, UsageError
+from dbtasks.engines.base.definitions import TABLE, VIEW
+from dbtasks.errors import DbtasksError, Locked, UsageError
 from dbtasks.hints import command_line
 from dbtasks.interrupts import ending, held
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 PREFIX = "dbtasks_scratch_"
 NAME = re.compile(rf"{PREFIX}(\d+)_[0-9a-f]+\Z")
+MARK = "dbtasks_scratch"
+"""The table that says that all beside it in a database of scratch_url was made by dbtasks."""
+
 NEW_SECONDS, LEFT_SECONDS = 60, 3600
 """The age from which an unlocked scratch database is abandoned; where no lock can be trusted."""
 
@@ -46,6 +50,24 @@ class Scratch:
             hint=by_hand(),
         )
         yield self.backend.url  # what makes it a generator
+
+    @contextmanager
+    def emptied(self, own: "Backend") -> Iterator[None]:
+        """Let the block fill this backend's database, which scratch_url names; empty it at the end.
+
+        `own` is the project's database. Raises UsageError where that is the same one, or for one
+        that has tables which no command has made there as scratch; Locked while another uses it.
+        """
+        raise UsageError(
+            f"scratch_url is not supported on {self.backend.title}", hint="leave out scratch_url"
+        )
+        yield
+
+    def clear(self, connection: Connection, since: int = 0) -> None:
+        """Drop all that was made in a scratch database, by a connection in autocommit.
+
+        `since` is the number of the object that was there before, where the server counts them.
+        """
 
     def schemas(self, connection: Connection) -> Sequence[str | None]:
         """Return the schemas that hold tables of such a database; None is its default one."""
@@ -93,19 +115,27 @@ class ServerScratch(Scratch):
     sessions: ClassVar[str] = ""
     """The query for the statements that end the connections to a database."""
 
+    identity: ClassVar[str] = ""
+    """The query for what is the same for two connections to one database, and for no others."""
+
+    marked: ClassVar[str] = "SELECT 0"
+    """The query for the number of the table MARK, where objects that are newer have a higher."""
+
+    objects: ClassVar[str] = ""
+    """The query for the statements that drop all objects with a higher number than `since`."""
+
     @contextmanager
     def opened(self) -> Iterator[URL]:
         """Yield the URL of a new database, which is locked so that no other command drops it."""
         name = f"{PREFIX}{int(time())}_{uuid4().hex[:8]}"
-        url = self.backend.url.set(database=name)
         with ExitStack() as stack:
             with self._administering() as connection:
                 self._drop_abandoned(connection)
                 drop = ending(lambda: self._drop(name), ignoring=(DbtasksError, DBAPIError))
                 stack.enter_context(drop)
                 self._make(connection, name)
-            stack.enter_context(self._locked(url))
-            yield url
+            stack.enter_context(self._locked(name))
+            yield self.backend.url.set(database=name)
 
     def _make(self, connection: Connection, name: str) -> None:
         try:
@@ -113,7 +143,7 @@ class ServerScratch(Scratch):
         except DBAPIError as error:
             raise UsageError(
                 f"no scratch database can be made: {self.backend.message_of(error)}",
-                hint=f"{self.grant}; or name another server in DATABASE_URL",
+                hint=f"{self.grant}; or name an empty database: scratch_url in tasks.py",
             ) from error
 
     def _drop(self, name: str) -> None:
@@ -128,11 +158,87 @@ class ServerScratch(Scratch):
         connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
 
     @contextmanager
+    def emptied(self, own: "Backend") -> Iterator[None]:
+        """Lock it, and mark it for the time in which its objects are those of dbtasks."""
+        if not own.is_spoken(self.backend.url.get_backend_name()):
+            raise UsageError(
+                f"scratch_url leads to {self.backend.title}, and the project's URL to {own.title}",
+                hint=f"name an empty database of {own.title}, or leave out scratch_url",
+            )
+        name = str(self.backend.url.database)
+        with self._locked(name) as lock:
+            if lock is False:
+                raise Locked(
+                    f"another command uses the scratch database {name}",
+                    hint="run it again when that is done",
+                )
+            with self._connected(name) as connection:
+                self._check_other(connection, own)
+                since = self._mark(connection)
+            with ending(lambda: self._leave(name, since), ignoring=(DbtasksError, DBAPIError)):
+                yield
+
+    def _check_other(self, connection: Connection, own: "Backend") -> None:
+        """Refuse the project's own database, by whatever host or user its URL leads to it."""
+        same = self.backend.url.set(username=None, password=None) == own.url.set(
+            username=None, password=None
+        )
+        with suppress(DBAPIError, DbtasksError):  # one that cannot be reached is another
+            scratch = own.scratch(own)
+            assert isinstance(scratch, ServerScratch)
+            with scratch._connected(str(own.url.database)) as beside:
+                here, there = (each.scalar(text(self.identity)) for each in (connection, beside))
+                same = same or here == there
+        if same:
+            raise UsageError(
+                f"the scratch database is the project's own, {own.url.database}",
+                hint="name an empty database for this alone in scratch_url",
+            )
+
+    def _mark(self, connection: Connection) -> int:
+        """Mark an empty database as scratch, and empty one that a killed command has left."""
+        marked = inspect(connection).has_table(MARK)
+        if not marked:
+            kinds = {key.kind for key, _ in self.backend.definitions(connection)}
+            if kinds & {TABLE, VIEW}:
+                raise UsageError(
+                    f"the scratch database is not empty: {self.backend.url.database} has tables",
+                    hint="name an empty database for this alone in scratch_url",
+                )
+            connection.exec_driver_sql(f"CREATE TABLE {MARK} (id INTEGER)")
+        since = int(connection.scalar(text(self.marked)) or 0)
+        if marked:
+            self.clear(connection, since)
+        return since
+
+    def _leave(self, name: str, since: int) -> None:
+        with held(), self._connected(name) as connection:
+            self.clear(connection, since)
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {MARK}")
+
+    def clear(self, connection: Connection, since: int = 0) -> None:
+        """Drop it statement by statement: one transaction could exhaust the server's locks."""
+        statements = connection.execute(text(self.objects), {"since": since}).scalars().all()
+        for statement in statements:
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+    @contextmanager
     def _administering(self) -> Iterator[Connection]:
         """Connect to whatever database of the server can be connected to."""
-        for database in (self.backend.url.database, *self.entrances):
+        with self._connected(self.backend.url.database, *self.entrances) as connection:
+            yield connection
+
+    @contextmanager
+    def _connected(self, *databases: str | None) -> Iterator[Connection]:
+        """Connect to the first of these databases that can be connected to, in autocommit."""
+        for database in databases:
+            engine = self.backend.make_engine(
+                self.backend.url.set(database=database),
+                isolation_level="AUTOCOMMIT",
+                poolclass=NullPool,
+            )
             try:
-                connection = self._connect(self.backend.url.set(database=database))
+                connection = self.backend.open(engine)
                 break
             except DBAPIError as error:
                 refused = error
@@ -140,18 +246,13 @@ class ServerScratch(Scratch):
             failed = self.backend.explain_connecting(refused)
             failed.hint = f"{failed.hint}; the history is replayed there, in a scratch database"
             raise failed from refused
-        with connection:
+        with ending(connection.close, ignoring=(SQLAlchemyError,)):
             yield connection
 
-    def _connect(self, url: URL) -> Connection:
-        engine = self.backend.make_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-        return self.backend.open(engine)
-
     @contextmanager
-    def _locked(self, url: URL) -> Iterator[bool | None]:
+    def _locked(self, name: str) -> Iterator[bool | None]:
         """Hold the lock of a database; False is another's, None that none can be trusted."""
-        connection = self._connect(url)
-        with ending(connection.close, ignoring=(SQLAlchemyError,)):
+        with self._connected(name) as connection:
             lock = self.backend.session_lock(connection)
             yield None if lock is None else lock.take()
 
@@ -164,5 +265,5 @@ class ServerScratch(Scratch):
                     self._drop_by(connection, name)
 
     def _is_left(self, name: str, age: float) -> bool:
-        with self._locked(self.backend.url.set(database=name)) as lock:
+        with self._locked(name) as lock:
             return age > LEFT_SECONDS if lock is None else lock

@@ -4,11 +4,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import get_ident
+from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Connection, Engine, event
 
-from dbtasks.engines.base.scratch import PREFIX, ServerScratch, by_hand
+from dbtasks.engines.base.scratch import MARK, ServerScratch, by_hand
 from dbtasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from dbtasks.engines.base.backend import Backend
 
 STRINGS = re.compile(r"'(?:[^'\\]|\\.|'')*'")
 ELSEWHERE = re.compile(
@@ -29,6 +33,20 @@ class MySQLScratch(ServerScratch):
 
     entrances = ("information_schema",)
     names = "SHOW DATABASES"
+    identity = "SELECT CONCAT(@@hostname, ':', @@port, '/', DATABASE())"
+    objects = f"""
+        SELECT CONCAT('DROP ', IF(o.type LIKE '%TABLE%', 'TABLE', o.type), ' IF EXISTS `',
+                      REPLACE(o.name, '`', '``'), '`')
+        FROM (SELECT table_type AS type, table_name AS name FROM information_schema.tables
+              WHERE table_schema = DATABASE() AND table_name <> '{MARK}'
+              UNION ALL
+              SELECT routine_type, routine_name FROM information_schema.routines
+              WHERE routine_schema = DATABASE()
+              UNION ALL
+              SELECT 'EVENT', event_name FROM information_schema.events
+              WHERE event_schema = DATABASE()) o
+        WHERE :since = 0
+    """
     sessions = """
         SELECT CONCAT('KILL ', id) FROM information_schema.processlist
         WHERE db = :name AND id <> CONNECTION_ID()
@@ -45,12 +63,23 @@ class MySQLScratch(ServerScratch):
 
         A schema is a database here: the project's own would be written to.
         """
-        with super().opened() as url, _kept_within():
+        with super().opened() as url, _kept_within(str(url.database)):
             yield url
+
+    @contextmanager
+    def emptied(self, own: "Backend") -> Iterator[None]:
+        """Let no statement name another database here, too."""
+        with super().emptied(own), _kept_within(str(self.backend.url.database)):
+            yield
+
+    def clear(self, connection: Connection, since: int = 0) -> None:
+        """Drop tables whatever refers to them."""
+        connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
+        super().clear(connection, since)
 
 
 @contextmanager
-def _kept_within() -> Iterator[None]:
+def _kept_within(database: str) -> Iterator[None]:
     """Raise UsageError in the block for what this thread would write to another database."""
     thread = get_ident()
 
@@ -59,7 +88,7 @@ def _kept_within() -> Iterator[None]:
             return
         for found in ELSEWHERE.finditer(STRINGS.sub("''", statement)):
             name = found["database"] or found["schema"]
-            if not name.lower().startswith((PREFIX, "information_schema")):
+            if name.lower() not in (database.lower(), "information_schema"):
                 raise UsageError(
                     f"the history, or a model, writes to another database ({name}), which no "
                     "scratch database can stand for",

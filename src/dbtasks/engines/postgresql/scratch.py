@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, inspect
 from sqlalchemy.schema import CreateSchema
 
-from dbtasks.engines.base.scratch import ServerScratch
+from dbtasks.engines.base.scratch import MARK, ServerScratch
 
 
 class PostgreSQLScratch(ServerScratch):
@@ -13,6 +13,24 @@ class PostgreSQLScratch(ServerScratch):
 
     entrances = ("postgres", "template1")
     names = "SELECT datname FROM pg_database"
+    identity = """
+        SELECT format('%s %s', system_identifier, (
+            SELECT oid FROM pg_database WHERE datname = current_database()))
+        FROM pg_control_system()
+    """
+    marked = f"SELECT to_regclass('{MARK}')::oid::bigint"
+    objects = """
+        SELECT format('DROP %s IF EXISTS %s CASCADE', replace(o.type, ' object', ''), o.identity)
+        FROM (SELECT 1, 'pg_extension'::regclass, oid FROM pg_extension
+              UNION ALL
+              SELECT 2, d.classid, d.objid FROM pg_depend d JOIN pg_namespace n
+              ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid
+              WHERE d.deptype = 'n' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+              UNION ALL
+              SELECT 3, 'pg_namespace'::regclass, oid FROM pg_namespace) s (turn, class, id),
+             pg_identify_object(s.class, s.id, 0) o
+        WHERE s.id::bigint > :since ORDER BY s.turn, s.class <> 'pg_class'::regclass, s.id
+    """
     sessions = """
         SELECT format('SELECT pg_terminate_backend(%s)', pid) FROM pg_stat_activity
         WHERE datname = :name AND pid <> pg_backend_pid()

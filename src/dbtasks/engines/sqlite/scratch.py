@@ -6,11 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import time
+from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection
 
 from dbtasks import files
 from dbtasks.engines.base.scratch import NEW_SECONDS, PREFIX, Scratch
+from dbtasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from dbtasks.engines.base.backend import Backend
 
 MADE = """
 SELECT tbl_name, sql FROM sqlite_master
@@ -36,6 +41,15 @@ class FileScratch(Scratch):
             with suppress(OSError):  # a filesystem without locks
                 stack.enter_context(files.locked(Path(folder)))
             yield URL.create(self.backend.url.drivername, database=str(Path(folder) / "scratch.db"))
+
+    @contextmanager
+    def emptied(self, own: "Backend") -> Iterator[None]:
+        """Refuse it: a file can always be made."""
+        raise UsageError(
+            "SQLite needs no scratch_url: a scratch database is a temporary file",
+            hint="leave out scratch_url; TMPDIR names the folder",
+        )
+        yield
 
     def statements(self, connection: Connection) -> Sequence[tuple[str, str]]:
         """Return them as they were sent; a virtual table makes more, which are there then."""
