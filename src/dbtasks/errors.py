@@ -54,6 +54,10 @@ class ProjectFailed(UsageError):
     """Report what the project's own code raised: models, env.py, a revision, seeds."""
 
 
+class NoScratch(UsageError):
+    """Report that no scratch database can be made, or none that the history can run in."""
+
+
 class Refused(DbtasksError):
     """Refuse by a guard: no confirmation, a read-only alias, an unknown revision."""
 

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
-from typing import TypeVar
 
-from alembic.ddl.impl import DefaultImpl
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import rev_id
 
 from dbtasks import files
@@ -18,19 +15,18 @@ from dbtasks.errors import DbtasksError, Refused, UsageError
 from dbtasks.hints import command_line
 from dbtasks.migrations import fingerprint, rewriting
 from dbtasks.migrations.history import showmigrations
-from dbtasks.migrations.making import naming, rows
+from dbtasks.migrations.making import naming, reading, rows
 from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.contradictions import check_consistent
 from dbtasks.migrations.making.extensions import operations_of_others
 from dbtasks.migrations.making.filling import Filling
+from dbtasks.migrations.making.places import OnNote, compared
 from dbtasks.migrations.making.questions import Answers
 from dbtasks.migrations.making.reflection import tables_of
 from dbtasks.migrations.making.renames import check_emptied, find_rename
-from dbtasks.migrations.making.rendering import Code
-from dbtasks.migrations.making.trial import Trial, metadatas_of
-from dbtasks.migrations.opening import open_environment
+from dbtasks.migrations.making.rendering import Code, render
+from dbtasks.migrations.making.trial import Trial
 from dbtasks.migrations.others import check_others
-from dbtasks.migrations.replay import copied, replayed
 from dbtasks.migrations.scripts import (
     Revision,
     describe,
@@ -43,10 +39,6 @@ from dbtasks.migrations.targets import check_heads, head_of, labels_of
 from dbtasks.migrations.template import amend_new, check_message
 from dbtasks.migrations.turns import taking_turns
 from dbtasks.project import Project
-from dbtasks.schema.models import create
-from dbtasks.schema.snapshot import Snapshot, take
-
-T = TypeVar("T")
 
 NOTHING = Code("pass")
 HEAD = "head"
@@ -90,17 +82,19 @@ def makemigrations(
     from_database: bool = False,
     answers: Answers | None = None,
     dry_run: bool = False,
+    on_note: OnNote = lambda note: None,
 ) -> Made:
     """Compare the models with the history, and write the revision that is missing.
 
-    The history is replayed in a scratch database of the same kind; the project's own is not
-    looked at. `head` says which of several heads the revision comes after, by its branch's label
-    or by its id. `answers` say what was renamed, and what the rows get that are there; what they
-    leave open is asked by their `ask`. With `empty` nothing is compared; with `update` the newest
-    revision does what is missing, if no database of the project has had it; one that cannot be
-    looked at refuses, unless `not_applied_in` has its alias. With `from_database` the models are
-    compared with what the project's database has. Raises Refused for what nobody answers,
-    UsageError where no scratch database can be made.
+    The history is replayed in a scratch database of the same kind; where none can be had, or the
+    history does not run there, the project's own is read, and `on_note` is told. `head` says which
+    of several heads the revision comes after, by its branch's label or by its id. `answers` say
+    what was renamed, and what the rows get that are there; what they leave open is asked by their
+    `ask`. With `empty` nothing is compared; with `update` the newest revision does what is missing,
+    if no database of the project has had it; one that cannot be looked at refuses, unless
+    `not_applied_in` has its alias. With `from_database` the models are compared with what the
+    project's database has. Raises Refused for what nobody answers, NoScratch where no scratch
+    database can be made, and the project's own is not up to date.
     """
     check_message(name)
     with taking_turns(project, writes=not dry_run):
@@ -111,7 +105,13 @@ def makemigrations(
         if empty:
             draft = Draft(message or "")
         else:
-            draft = _draft(project, message, answers or Answers(), from_database)
+            draft = _draft(
+                project,
+                message,
+                answers or Answers(),
+                from_database=from_database,
+                on_note=on_note,
+            )
         if dry_run:
             return Made(draft)
         if not (draft.changes or empty):
@@ -125,20 +125,36 @@ def makemigrations(
         return Made(draft, (_amend if update else _write)(project, newest, draft, line))
 
 
-def missing(project: Project, *, from_database: bool = False) -> tuple[str, ...]:
+def missing(
+    project: Project,
+    *,
+    from_database: bool = False,
+    on_note: OnNote = lambda note: None,
+) -> tuple[str, ...]:
     """Return what the models have and the history has not, in words; nothing is asked.
 
-    Raises Refused for several heads that nobody declared: `migrate` would not run them.
+    `on_note` is told where the project's own database was compared. Raises Refused for several
+    heads that nobody declared: `migrate` would not run them.
     """
     check_heads(read_scripts(read_config(project)), project.settings.heads)
 
     def work(scratch: Project, trial: Trial) -> tuple[str, ...]:
         return naming.tell_all([*trial.compare(), *operations_of_others(trial.context)])
 
-    return _on_scratch(project, work, from_database)
+    def read(context: MigrationContext) -> tuple[str, ...]:
+        return naming.tell_all(reading.compare(context))
+
+    return compared(project, work, read, from_database=from_database, on_note=on_note)
 
 
-def _draft(project: Project, message: str | None, answers: Answers, from_database: bool) -> Draft:
+def _draft(
+    project: Project,
+    message: str | None,
+    answers: Answers,
+    *,
+    from_database: bool,
+    on_note: OnNote,
+) -> Draft:
     """Return what the models have and the history has not, as code; what is unclear is asked."""
     check_consistent(answers)
 
@@ -153,31 +169,44 @@ def _draft(project: Project, message: str | None, answers: Answers, from_databas
             others = operations_of_others(context)
             trial.run(others)
         forth = [*forth, *rest, *others]
-        script = ops.MigrationScript(
-            rev_id(),
-            ops.UpgradeOps(forth),
-            ops.DowngradeOps([*_reversed(others), *trial.back_to(before), *back]),
-            message=message,
-        )
-        given, wanted = script.rev_id, {*map(id, single(forth))}
-        forth, back = _directed(context, script)
-        upgrade, downgrade, fault = trial.code(forth), trial.code(back), ""
-        if not _hook(context):  # what that has changed was not applied, and cannot be taken back
-            downgrade, fault = trial.rehearse(downgrade, begun)
-        return Draft(
-            script.message or naming.describe(forth),
-            naming.tell_all(forth),
-            upgrade,
-            downgrade,
-            fault,
-            None if script.rev_id == given else script.rev_id,
-            wanted <= {*map(id, single(forth))},
-            _left_out(project, context),
-        )
+        back = [*_reversed(others), *trial.back_to(before), *back]
+        draft = _drafted(project, context, message, forth, back)
+        if _hook(context):  # what that has changed was not applied, and cannot be taken back
+            return draft
+        downgrade, fault = trial.rehearse(draft.downgrade, begun)
+        return replace(draft, downgrade=downgrade, fault=fault)
 
-    draft = _on_scratch(project, work, from_database)
+    def read(context: MigrationContext) -> Draft:
+        return _drafted(project, context, message, *reading.both_ways(project, context, answers))
+
+    draft = compared(project, work, read, from_database=from_database, on_note=on_note)
     answers.check_values_used()
     return draft
+
+
+def _drafted(
+    project: Project,
+    context: MigrationContext,
+    message: str | None,
+    forth: list[Operation],
+    back: list[Operation],
+) -> Draft:
+    """Return operations as code, after the project's own hook has seen them."""
+    script = ops.MigrationScript(
+        rev_id(), ops.UpgradeOps(forth), ops.DowngradeOps(back), message=message
+    )
+    given, wanted = script.rev_id, {*map(id, single(forth))}
+    forth, back = _directed(context, script)
+    batch = project.backend.batch_migrations
+    return Draft(
+        script.message or naming.describe(forth),
+        naming.tell_all(forth),
+        render(context, forth, batch=batch),
+        render(context, back, batch=batch),
+        id=None if script.rev_id == given else script.rev_id,
+        whole=wanted <= {*map(id, single(forth))},
+        left_out=_left_out(project, context),
+    )
 
 
 def _reversed(operations: Sequence[Operation]) -> list[Operation]:
@@ -234,60 +263,6 @@ def _rename(trial: Trial, answers: Answers) -> tuple[list[Operation], list[Opera
     check_emptied(operations, answers)
     answers.check_renames_used()
     return forth, back
-
-
-def _on_scratch(project: Project, work: Callable[[Project, Trial], T], from_database: bool) -> T:
-    """Return what work finds on a database that has the history, and is there to be changed."""
-    wanted: list[Snapshot | None] = []
-
-    def before(scratch: Project) -> None:
-        wanted.append(_models_of(scratch))
-
-    with (copied if from_database else replayed)(project, before=before) as scratch:
-        return _in_environment(scratch, lambda context: work(scratch, Trial(context, wanted[0])))
-
-
-def _models_of(scratch: Project) -> Snapshot | None:
-    """Return what a database of the models alone has, made where the history is to be.
-
-    None where it can be made within the history: the engine rolls back DDL.
-    """
-    rolls_back = scratch.backend.transactional_ddl
-    if rolls_back is None:
-        rolls_back = DefaultImpl.get_by_dialect(
-            scratch.engine(create=True).dialect
-        ).transactional_ddl
-    if rolls_back:
-        return None
-
-    def made(context: MigrationContext) -> Snapshot:
-        assert context.connection is not None
-        create(scratch.backend, context.connection, metadatas_of(context))
-        return take(scratch.backend, context.connection, without=(context.version_table,))
-
-    wanted = _in_environment(scratch, made)
-    with scratch.autocommitting() as connection:
-        scratch.backend.scratch(scratch.backend).clear(connection)
-    return wanted
-
-
-def _in_environment(scratch: Project, work: Callable[[MigrationContext], T]) -> T:
-    """Return what work finds on the connection that env.py configures."""
-    found: list[T] = []
-    with open_environment(scratch, writes=True) as environment:
-        contexts: list[MigrationContext] = []
-        environment.handover.on_configured = contexts.append
-        environment.handover.compares = bool(scratch.settings.metadata)
-
-        def steps(scripts: ScriptDirectory, heads: tuple[str, ...]) -> tuple[()]:
-            context = contexts[-1]
-            assert context.connection is not None
-            with scratch.backend.rebuilding(context.connection):
-                found.append(work(context))
-            return ()
-
-        environment.execute(steps, dont_mutate=True)
-    return found[0]
 
 
 def note_models(project: Project) -> None:

@@ -205,9 +205,7 @@ def play(scratch: Project, steps_of: StepsOf, amend: Amend | None = None) -> Non
             if (revision := function(connection)) is not None:
                 raise Refused(
                     f"{begun[-1][0]} makes the tables of {revision}: what the revisions up to it "
-                    "made is not known",
-                    hint="compare with a database that has them all: "
-                    + command_line("makemigrations", from_database=True),
+                    "made is not known"
                 )
         for step in steps_of(scripts, heads):
             begun.append((step.revision.revision, "reverted" if step.is_downgrade else "replayed"))

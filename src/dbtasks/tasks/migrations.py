@@ -234,7 +234,10 @@ def makemigrations(
         elif rebase is not None:
             _rebase(run, rebase, not_applied_in or ())
         elif check:
-            show_missing(run, migrations.missing(run.project, from_database=from_database))
+            found = migrations.missing(
+                run.project, from_database=from_database, on_note=run.output.note
+            )
+            show_missing(run, found)
         else:
             made = migrations.makemigrations(
                 run.project,
@@ -246,6 +249,7 @@ def makemigrations(
                 from_database=from_database,
                 answers=answers,
                 dry_run=run.dry_run,
+                on_note=run.output.note,
             )
             show_made(run, made)
 

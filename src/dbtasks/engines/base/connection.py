@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine, event
 from sqlalchemy.engine import Dialect
 
-from dbtasks.errors import UsageError
+from dbtasks.errors import NoScratch
 
 
 class Connecting:
@@ -71,7 +71,7 @@ def _renew(engine: Engine, current: Callable[[], URL]) -> None:
 def _take_connection(engine: Engine, database: str | None) -> Any:
     """Return a new connection of the driver, made by an engine of the project's own.
 
-    Raises UsageError for another database than the engine's, where it cannot be told of it.
+    Raises NoScratch for another database than the engine's, where it cannot be told of it.
     """
     if database == engine.url.database:
         pooled = engine.raw_connection()
@@ -100,8 +100,9 @@ def _connect_to(engine: Engine, database: str | None) -> PoolProxiedConnection:
         event.remove(engine, "do_connect", turn)
     if not told:  # a function of its own connects (creator=)
         pooled.close()
-        raise UsageError(
+        raise NoScratch(
             "engine= leads to one database, and this needs a scratch database beside it",
-            hint='give the project a URL instead: url="module:function" in tasks.py',
+            hint="name an empty database: scratch_url in tasks.py; or give the project a URL: "
+            'url="module:function"',
         )
     return pooled

@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, NullPool, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dbtasks.engines.base.definitions import TABLE, VIEW
-from dbtasks.errors import DbtasksError, Locked, UsageError
+from dbtasks.errors import DbtasksError, Locked, NoScratch, UsageError
 from dbtasks.hints import command_line
 from dbtasks.interrupts import ending, held
 
@@ -44,8 +44,8 @@ class Scratch:
 
     @contextmanager
     def opened(self) -> Iterator[URL]:
-        """Yield the URL of an empty database. Raises UsageError where none can be made."""
-        raise UsageError(
+        """Yield the URL of an empty database. Raises NoScratch where none can be made."""
+        raise NoScratch(
             f"no scratch database can be made on {self.backend.title}",
             hint=by_hand(),
         )
@@ -141,7 +141,7 @@ class ServerScratch(Scratch):
         try:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
         except DBAPIError as error:
-            raise UsageError(
+            raise NoScratch(
                 f"no scratch database can be made: {self.backend.message_of(error)}",
                 hint=f"{self.grant}; or name an empty database: scratch_url in tasks.py",
             ) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL, Connection, Engine, event
 
 from dbtasks.engines.base.scratch import MARK, ServerScratch, by_hand
-from dbtasks.errors import UsageError
+from dbtasks.errors import NoScratch
 
 if TYPE_CHECKING:
     from dbtasks.engines.base.backend import Backend
@@ -80,7 +80,7 @@ class MySQLScratch(ServerScratch):
 
 @contextmanager
 def _kept_within(database: str) -> Iterator[None]:
-    """Raise UsageError in the block for what this thread would write to another database."""
+    """Raise NoScratch in the block for what this thread would write to another database."""
     thread = get_ident()
 
     def check(connection: object, cursor: object, statement: str, *rest: object) -> None:
@@ -89,7 +89,7 @@ def _kept_within(database: str) -> Iterator[None]:
         for found in ELSEWHERE.finditer(STRINGS.sub("''", statement)):
             name = found["database"] or found["schema"]
             if name.lower() not in (database.lower(), "information_schema"):
-                raise UsageError(
+                raise NoScratch(
                     f"the history, or a model, writes to another database ({name}), which no "
                     "scratch database can stand for",
                     hint=by_hand(),

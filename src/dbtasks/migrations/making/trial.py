@@ -76,7 +76,8 @@ class Trial:
             source = Stored(self.backend, self.connection, self.now)
             builder = self._builder(source, self.models)
             self.changes = [*self._ours(source, builder.changes())]
-            _check_filled(self.metadatas, self.changes)
+            dropped = (one for one in self.changes if one.key.kind == TABLE and one.after is None)
+            check_filled(self.metadatas, [one.key.table for one in dropped])
             return builder.operations(self.changes)
 
     def follow(self, fill: Fill) -> list[Operation]:
@@ -192,9 +193,8 @@ def metadatas_of(context: MigrationContext) -> list[MetaData]:
     return [metadata] if isinstance(metadata, MetaData) else [*metadata]
 
 
-def _check_filled(metadatas: Sequence[MetaData], changes: Sequence[Change]) -> None:
+def check_filled(metadatas: Sequence[MetaData], dropped: Sequence[str]) -> None:
     """Refuse to drop all tables for metadata that nobody filled."""
-    dropped = [one.key.table for one in changes if one.key.kind == TABLE and one.after is None]
     if dropped and not any(True for _ in tables_of(metadatas)):
         raise UsageError(
             f"the models have no tables, and the history has {', '.join(sorted(dropped))}",

@@ -1,0 +1,119 @@
+"""Where models are compared: on a scratch database with the history, or the database, only read."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TypeVar
+
+from alembic.ddl.impl import DefaultImpl
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from dbtasks.errors import DbtasksError, NoScratch, ProjectFailed, Refused, Rejected
+from dbtasks.hints import command_line
+from dbtasks.migrations.making.trial import Trial, metadatas_of
+from dbtasks.migrations.opening import open_environment, read_heads
+from dbtasks.migrations.replay import copied, replayed
+from dbtasks.project import Project
+from dbtasks.schema.models import create
+from dbtasks.schema.snapshot import Snapshot, take
+
+T = TypeVar("T")
+OnNote = Callable[[str], None]
+
+UNFILLED = (NoScratch, Rejected, ProjectFailed, Refused)
+"""What a history raises that does not run on an empty database."""
+
+
+def compared(
+    project: Project,
+    on_scratch: Callable[[Project, Trial], T],
+    reading: Callable[[MigrationContext], T],
+    *,
+    from_database: bool,
+    on_note: OnNote,
+) -> T:
+    """Return what is found on a scratch database that has the history, and is there to be changed.
+
+    Where none can be had, or the history does not run there, `reading` looks at the project's own
+    database, in which nothing is changed; `on_note` gets the reason. Raises the reason where that
+    database is not at the newest revision.
+    """
+    wanted: list[Snapshot | None] = []
+
+    def before(scratch: Project) -> None:
+        wanted.append(_models_of(scratch))
+
+    filled, unfilled = (copied, NoScratch) if from_database else (replayed, UNFILLED)
+    with ExitStack() as stack:
+        try:
+            scratch = stack.enter_context(filled(project, before=before))
+        except unfilled as error:
+            return _read(project, reading, error, on_note)
+        return in_environment(scratch, lambda context: on_scratch(scratch, Trial(context, *wanted)))
+
+
+def _models_of(scratch: Project) -> Snapshot | None:
+    """Return what a database of the models alone has, made where the history is to be.
+
+    None where it can be made within the history: the engine rolls back DDL.
+    """
+    rolls_back = scratch.backend.transactional_ddl
+    if rolls_back is None:
+        rolls_back = DefaultImpl.get_by_dialect(
+            scratch.engine(create=True).dialect
+        ).transactional_ddl
+    if rolls_back:
+        return None
+
+    def made(context: MigrationContext) -> Snapshot:
+        assert context.connection is not None
+        create(scratch.backend, context.connection, metadatas_of(context))
+        return take(scratch.backend, context.connection, without=(context.version_table,))
+
+    wanted = in_environment(scratch, made)
+    with scratch.autocommitting() as connection:
+        scratch.backend.scratch(scratch.backend).clear(connection)
+    return wanted
+
+
+def _read(
+    project: Project,
+    reading: Callable[[MigrationContext], T],
+    reason: DbtasksError,
+    on_note: OnNote,
+) -> T:
+    """Return what is found in the project's own database, which has the history."""
+    try:
+        scripts, heads = read_heads(project)
+    except DbtasksError:
+        raise reason from None
+    if {*heads} != {*scripts.get_heads()}:
+        migrated = f"bring the database up to date: {command_line('migrate')}"
+        reason.hint = "; or ".join(filter(None, [reason.hint, migrated]))
+        raise reason
+    why = "; ".join(filter(None, [reason.message, reason.hint]))
+    on_note(f"compared with the database, which is only read: {why}")
+    return in_environment(project, reading, writes=False)
+
+
+def in_environment(
+    project: Project, work: Callable[[MigrationContext], T], *, writes: bool = True
+) -> T:
+    """Return what work finds on the connection that env.py configures."""
+    found: list[T] = []
+    with open_environment(project, writes=writes) as environment:
+        contexts: list[MigrationContext] = []
+        environment.handover.on_configured = contexts.append
+        environment.handover.compares = bool(project.settings.metadata)
+
+        def steps(scripts: ScriptDirectory, heads: tuple[str, ...]) -> tuple[()]:
+            context = contexts[-1]
+            assert context.connection is not None
+            with ExitStack() as stack:
+                if writes:
+                    stack.enter_context(project.backend.rebuilding(context.connection))
+                found.append(work(context))
+            return ()
+
+        environment.execute(steps, dont_mutate=True)
+    return found[0]
