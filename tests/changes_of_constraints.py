@@ -22,6 +22,15 @@ TREE = (
     ' sa.Column("up_id", {0}, sa.ForeignKey("node.id", name="fk_up")))'
 )
 
+TWO_IN_CIRCLE = (
+    'table("hen", key(), sa.Column("egg", sa.ForeignKey("egg.id"{})))\n'
+    'table("egg", key(), sa.Column("hen", sa.ForeignKey("hen.id"{})))\n'
+)
+THREE_IN_CIRCLE = (
+    'table("hen", key(), sa.Column("egg", sa.ForeignKey("egg.id"{0})))\n'
+    'table("egg", key(), sa.Column("nest", sa.ForeignKey("nest.id"{0})))\n'
+    'table("nest", key(), sa.Column("hen", sa.ForeignKey("hen.id"{0})))\n'
+)
 CODED = 'table("pet", key(), sa.Column("code", sa.ForeignKey("parent.{}")))'
 TWO = (
     'table("site", key(), sa.Column("org", sa.Integer), sa.Column("{0}", sa.Integer),'
@@ -53,7 +62,57 @@ OWNERS = (
 )
 BADGE = 'table("badge", key(), sa.Column("of_id", sa.ForeignKey("site.id")))'
 
+CIRCLES = {
+    "of two": TWO_IN_CIRCLE.format("", ""),
+    "of two with names": TWO_IN_CIRCLE.format(', name="fk_egg"', ', name="fk_hen"'),
+    "of two by ALTER": TWO_IN_CIRCLE.format(', name="fk_egg", use_alter=True', ""),
+    "of two by ALTER without a name": TWO_IN_CIRCLE.format(", use_alter=True", ""),
+    "of three": THREE_IN_CIRCLE.format(""),
+    "of three on delete": THREE_IN_CIRCLE.format(', ondelete="CASCADE"'),
+    "of each with itself": 'table("hen", key(), sa.Column("egg", sa.ForeignKey("hen.id")),'
+    ' sa.Column("on", sa.ForeignKey("hen.id", name="fk_on", use_alter=True)))\n',
+    "of two and with itself": TWO_IN_CIRCLE.format("", "")
+    + 'table("nest", key(), sa.Column("nest", sa.ForeignKey("nest.id")),'
+    ' sa.Column("hen", sa.ForeignKey("hen.id")))\n',
+}
+
 CHANGES = (
+    *(
+        Case(f"circle {name}", parent(), parent() + circle, ROWS)
+        for name, circle in CIRCLES.items()
+    ),
+    *(
+        Case(
+            f"circle {name} dropped",
+            parent() + circle,
+            parent(),
+            ROWS,
+            dropped=[table for table in ("hen", "egg", "nest") if f'"{table}", key' in circle],
+        )
+        for name, circle in CIRCLES.items()
+    ),
+    Case(
+        "circle of tables that exist",
+        'table("hen", key())\ntable("egg", key())\n',
+        CIRCLES["of two"],
+    ),
+    Case(
+        "circle of tables that stay is opened",
+        CIRCLES["of two"],
+        'table("hen", key())\ntable("egg", key())\n',
+        dropped=["hen.egg", "egg.hen"],
+    ),
+    Case(
+        "circle of a table that exists with a new one",
+        'table("hen", key())\n',
+        CIRCLES["of two by ALTER"],
+    ),
+    Case(
+        "circle loses a table",
+        CIRCLES["of two by ALTER"],
+        'table("hen", key())\n',
+        dropped=["egg", "hen.egg"],
+    ),
     on_parent("index", "", 'sa.Index("ix_name", "name")', batch=False),
     on_parent("index dropped", 'sa.Index("ix_name", "name")', "", batch=False),
     on_parent(

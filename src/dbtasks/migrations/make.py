@@ -16,6 +16,7 @@ from dbtasks.hints import command_line
 from dbtasks.migrations import fingerprint, rewriting
 from dbtasks.migrations.history import showmigrations
 from dbtasks.migrations.making import naming, reading, rows
+from dbtasks.migrations.making.code import Code
 from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.contradictions import check_consistent
 from dbtasks.migrations.making.extensions import operations_of_others
@@ -24,7 +25,7 @@ from dbtasks.migrations.making.places import OnNote, compared
 from dbtasks.migrations.making.questions import Answers
 from dbtasks.migrations.making.reflection import tables_of
 from dbtasks.migrations.making.renames import check_emptied, find_rename
-from dbtasks.migrations.making.rendering import Code, render
+from dbtasks.migrations.making.rendering import render
 from dbtasks.migrations.making.trial import Trial
 from dbtasks.migrations.others import check_others
 from dbtasks.migrations.scripts import (

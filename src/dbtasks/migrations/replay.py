@@ -5,17 +5,17 @@ from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 from shutil import copyfile
-from typing import Any
 from warnings import catch_warnings, filterwarnings
 
 from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, Connection, MetaData, Table, inspect, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.types import NullType, UserDefinedType
+from sqlalchemy.types import NullType
 
 from dbtasks.engines import Backend
 from dbtasks.engines.base.scratch import by_hand
+from dbtasks.engines.base.types import Named
 from dbtasks.engines.sql.lexer import POSTGRESQL
 from dbtasks.engines.sql.quoting import escape
 from dbtasks.errors import DbtasksError, Refused, Rejected
@@ -46,6 +46,7 @@ def replayed(
     `amend` changes what the history consists of; `before` is called while the database is empty.
     Raises UsageError where no database can be made, Rejected for a revision that fails there.
     """
+    _import_models(project)
     with project.scratch() as scratch:
         before(scratch)
         if scratch.backend.scratch.is_file and to == EVERYTHING and amend is None:
@@ -53,6 +54,15 @@ def replayed(
         else:
             replay(scratch, to, amend)
         yield scratch
+
+
+def _import_models(project: Project) -> None:
+    """Import the models while what they connect to is the project's database.
+
+    Models may reflect tables at import, and env.py would import them in the scratch database.
+    """
+    if project.settings.metadata:
+        _ = project.metadata
 
 
 def _replay_file(scratch: Project, database: Path) -> None:
@@ -75,6 +85,7 @@ def copied(project: Project, *, before: OnScratch = lambda scratch: None) -> Ite
     `before` is called while the database is empty. Raises Refused where the project's own is not
     at the newest revision.
     """
+    _import_models(project)
     with project.scratch() as scratch:
         before(scratch)
         scripts, heads = read_heads(project)
@@ -145,18 +156,7 @@ def _name_types(backend: Backend, connection: Connection, table: Table) -> None:
     if unknown:
         types = backend.scratch(backend).types_of(connection, table.name, table.schema)
         for one in unknown:
-            one.type = _Named(types[one.name])
-
-
-class _Named(UserDefinedType[Any]):
-    """A type of which nothing but its name is known."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def get_col_spec(self, **keywords: object) -> str:
-        """Return what a statement calls it."""
-        return self.name
+            one.type = Named(types[one.name])
 
 
 def _close_checks(table: Table) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from dbtasks.errors import UsageError
 from dbtasks.migrations import fingerprint
 from dbtasks.migrations.files import NAMES
+from dbtasks.migrations.making.code import Code
 from dbtasks.migrations.making.layout import INDENT
-from dbtasks.migrations.making.rendering import Code
 
 Value = str | tuple[str, ...] | None
 

@@ -27,6 +27,9 @@ DEFAULT_TEMPLATE = "%(rev)s_%(slug)s"
 NAMED = re.compile(r"\d+_\w")
 """How an id begins that has the name in it."""
 
+IMPORT = re.compile(r"^(?:import|from) [^$\n(]*$", re.MULTILINE)
+"""A line of a template that imports something in each revision."""
+
 QUOTES = re.compile(r"[\"']")
 PLACEHOLDER = "the_message_of_a_revision"
 """What a rendering with the real message is compared with."""
@@ -42,6 +45,12 @@ def write_whole(scripts: ScriptDirectory) -> None:
     scripts._rev_path = partial(  # type: ignore[method-assign]  # Alembic calls it by name
         _path_of, scripts._rev_path, scripts
     )
+
+
+def imports_of(scripts: ScriptDirectory) -> list[str]:
+    """Return the imports that the project's template gives to each revision."""
+    path = Path(scripts.dir, "script.py.mako")
+    return IMPORT.findall(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
 def amend_new(scripts: ScriptDirectory, amend: Callable[[str], str]) -> None:

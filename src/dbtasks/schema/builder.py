@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import CheckConstraint, Column, Index, Table, text
+from sqlalchemy import CheckConstraint, Column, Constraint, Index, Table, text
 from sqlalchemy.sql.ddl import sort_tables_and_constraints
-from sqlalchemy.types import Boolean, Enum, NullType, TypeEngine
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dbtasks.engines.base.definitions import (
     CHECK,
@@ -26,7 +26,7 @@ from dbtasks.engines.base.schema import Statements
 from dbtasks.engines.sql.quoting import escape
 from dbtasks.schema.attachments import Attachments, Columns
 from dbtasks.schema.difference import RENAMABLE, difference
-from dbtasks.schema.models import final_name
+from dbtasks.schema.models import final_name, has_check
 from dbtasks.schema.operations import Operation, sql_of
 from dbtasks.schema.order import keys_outermost, ordered
 from dbtasks.schema.tables import Models
@@ -98,7 +98,8 @@ class Builder(Attachments):
         table = self.target.tables[place]
         create = ops.CreateTableOp.from_table(table)
         create.schema = place.schema
-        create.columns = [*self._beside(item for item in create.columns if item not in late)]
+        items = (item for item in create.columns if item not in late and self._is_created(item))
+        create.columns = [*self._beside(items)]
         yield create
         indexes = [each for key in self._indexes_of(place, table) for each in self.add(key)]
         if indexes:
@@ -212,8 +213,6 @@ class Builder(Attachments):
     def _add_column(self, key: Key, checks: Sequence[Change], consumed: set[Key]) -> Operation:
         """Return what adds a column, with the checks in it that have no name."""
         column = self.target.column(key)
-        if isinstance(column.type, NullType):
-            return self._add_unknown(key)
         known = self._checks_of(column)
         within = [check for check in known if final_name(self.dialect, check) is None]
         new = _with_checks(column, within)
@@ -232,27 +231,16 @@ class Builder(Attachments):
             new = _with_checks(column, [])
         return ops.AddColumnOp.from_column_and_tablename(key.schema, key.table, new)
 
-    def _add_unknown(self, key: Key) -> Operation:
-        """Return what adds a column of a type that SQLAlchemy does not know."""
-        attributes, parts = self.after[key].attributes, self.after[key].parts
-        default = f" DEFAULT {parts['default']}" if "default" in parts else ""
-        required = " NOT NULL" if attributes["null"] == "no" else ""
-        name = self.dialect.identifier_preparer.quote(key.name)
-        sql = f"ADD COLUMN {name} {attributes['type']}{default}{required}"
-        return self._alter_table(key, f"add column {key.table}.{key.name}", sql)
-
     def _alter(self, change: Change) -> list[Operation]:
         key, attributes = change.key, change.attributes
         old, new = self.source.column(key), self.target.column(key)
         if "check" in attributes:
             return [self._redefined(key)]
-        if "type" in attributes and isinstance(new.type, NullType):
-            return [self._retyped(key)]
         alter = ops.AlterColumnOp(
             key.table,
             key.name,
             schema=key.schema,
-            existing_type=None if isinstance(old.type, NullType) else old.type,
+            existing_type=old.type,
             existing_nullable=old.nullable,
             existing_server_default=False if old.server_default is None else old.server_default,
             existing_comment=old.comment,
@@ -280,14 +268,6 @@ class Builder(Attachments):
         if "auto_increment" in changed:
             alter.kw["autoincrement"] = "auto_increment" in wanted
 
-    def _retyped(self, key: Key) -> Operation:
-        """Return what gives a column a type that SQLAlchemy does not know."""
-        if self.backend.keys_need_indexes:
-            return self._redefined(key)
-        name, kind = self._name(key), self.after[key].attributes["type"]
-        sql = f"ALTER COLUMN {name} TYPE {kind} USING {name}::text::{kind}"
-        return self._alter_table(key, f"alter column {key.table}.{key.name}", sql)
-
     def _redefined(self, key: Key) -> Operation:
         """Return what gives a column of MariaDB another check within it."""
         table = self.after[Key(TABLE, *key.place)].sql
@@ -310,12 +290,16 @@ class Builder(Attachments):
 
     def _checks_of(self, parent: Table | Column[Any]) -> list[CheckConstraint]:
         """Return the checks within a table or column that this database gets."""
-        compiler: Any = self.dialect.ddl_compiler
         checks = [one for one in parent.constraints if isinstance(one, CheckConstraint)]
-        wanted = [
-            one for one in checks if one._should_create_for_compiler(compiler(self.dialect, None))
-        ]
+        wanted = filter(self._is_created, checks)
         return sorted(wanted, key=lambda check: sql_of(self.dialect, check.sqltext))
+
+    def _is_created(self, item: Any) -> bool:
+        """Whether this database gets a column or a constraint: `ddl_if` may be for another."""
+        compiler: Any = self.dialect.ddl_compiler
+        if isinstance(item, Constraint):
+            return bool(item._should_create_for_compiler(compiler(self.dialect, None)))
+        return True
 
 
 def _ordered(tables: Collection[Table]) -> list[tuple[Table | None, Any]]:
@@ -334,9 +318,11 @@ def _with_checks(column: Any, checks: Sequence[CheckConstraint]) -> Column[Any]:
 
 def _without_check(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return a type without the check that it brings, as labels of an enum that is none there."""
-    if not (isinstance(kind, Enum | Boolean) and kind.create_constraint):
+    if not has_check(kind):
         return kind
-    plain: Any = kind.copy()  # type: ignore[no-untyped-call]  # of SQLAlchemy
+    if isinstance(kind, TypeDecorator):
+        return _without_check(kind.impl_instance)
+    plain: Any = kind.copy()
     plain.create_constraint = False
     known: TypeEngine[Any] = plain
     return known

@@ -15,6 +15,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import Boolean, Enum, TypeDecorator, TypeEngine
 
 from dbtasks.engines import Backend
 from dbtasks.engines.base.definitions import (
@@ -31,6 +33,8 @@ from dbtasks.engines.base.definitions import (
     VIEW,
     Place,
 )
+from dbtasks.errors import DbtasksError, ProjectFailed
+from dbtasks.references import project_raised
 from dbtasks.schema.difference import Names
 from dbtasks.schema.snapshot import VERSION_TABLE, Snapshot, take
 
@@ -52,12 +56,37 @@ DROPS = {
 
 
 def create(backend: Backend, connection: Connection, metadatas: Collection[MetaData]) -> None:
-    """Create the tables of the models, and what belongs to them."""
+    """Create the tables of the models, and what belongs to them.
+
+    Raises ProjectFailed for models that SQLAlchemy does not create.
+    """
+    _check_indexes(metadatas)
     schemas = sorted({table.schema for table in _tables(metadatas) if table.schema})
     backend.scratch(backend).make_schemas(connection, schemas)
     for metadata in metadatas:
-        with _creatable(metadata):
+        with _creatable(metadata), _explained():
             metadata.create_all(connection, tables=[*_tables([metadata])])
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Report what the code of the models raises; what the database refuses is for the caller."""
+    try:
+        yield
+    except (DBAPIError, DbtasksError):
+        raise
+    except Exception as error:  # constructors of types, and compilers, are the project's code
+        raise project_raised("creating the models", error) from error
+
+
+def _check_indexes(metadatas: Collection[MetaData]) -> None:
+    for table in _tables(metadatas):
+        for index in table.indexes:
+            if not index.expressions:
+                raise ProjectFailed(
+                    f"the index {index.name} of the table {table.fullname} has no columns",
+                    hint=f'name them in the models: Index("{index.name}", "COLUMN")',
+                )
 
 
 def _tables(metadatas: Collection[MetaData]) -> Iterator[Table]:
@@ -165,3 +194,10 @@ def final_name(dialect: Dialect, constraint: Any) -> str | None:
         constraint, _alembic_quote=False
     )
     return name
+
+
+def has_check(kind: TypeEngine[Any]) -> bool:
+    """Whether a type brings a check, as values of an enum that is none in the database."""
+    if isinstance(kind, TypeDecorator):
+        return has_check(kind.impl_instance)
+    return isinstance(kind, Enum | Boolean) and kind.create_constraint

@@ -19,6 +19,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import Dialect
+from sqlalchemy.types import NullType
 
 from dbtasks.engines import Backend
 from dbtasks.engines.base.definitions import (
@@ -34,6 +35,7 @@ from dbtasks.engines.base.definitions import (
     Place,
     Reference,
 )
+from dbtasks.engines.base.types import Named
 from dbtasks.engines.sql.quoting import escape
 from dbtasks.schema.difference import Names
 from dbtasks.schema.models import KINDS, final_name, names, place_of
@@ -143,6 +145,8 @@ class Stored(State):
     def _column(self, reflected: Any, definition: Definition, primary: bool) -> Column[Any]:
         attributes, parts = definition.attributes, definition.parts
         kind, items = reflected["type"], [*_items(definition)]
+        if isinstance(kind, NullType) or "type" in parts:
+            kind = Named(attributes.get("type", ""))
         if "identity" in attributes and reflected.get("identity"):
             items.append(Identity(**reflected["identity"]))
         if "collation" in parts and isinstance(kind, String):

@@ -121,6 +121,8 @@ def show_made(run: Run, made: "Made") -> None:
         return
     for change in made.draft.changes:
         run.output.note(f"  {change}")
+    for note in sorted(made.draft.upgrade.notes | made.draft.downgrade.notes):
+        run.output.note(note)
     if made.draft.fault:
         run.output.note(f"its downgrade() was tried, and has to be fixed: {made.draft.fault}")
     if made.revision is not None:

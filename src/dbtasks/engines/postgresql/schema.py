@@ -11,6 +11,7 @@ from sqlalchemy.engine import Dialect
 from dbtasks.engines.base import schema as base
 from dbtasks.engines.base.definitions import COLUMN, INDEX, SEQUENCE, Change, Key
 from dbtasks.engines.base.schema import Definitions, Operation, Statements
+from dbtasks.engines.base.types import Named
 from dbtasks.engines.postgresql.types import enum_of
 
 
@@ -61,7 +62,8 @@ class SchemaOperations(base.SchemaOperations):
         assert new is not None
         column = self.dialect.identifier_preparer.quote(alter.column_name)
         kind = new.dialect_impl(self.dialect).compile(dialect=self.dialect)
-        by_text = enum_of(old, self.dialect) or enum_of(new, self.dialect)
+        named = isinstance(old, Named) or isinstance(new, Named)
+        by_text = named or enum_of(old, self.dialect) or enum_of(new, self.dialect)
         return f"{column}::text::{kind}" if by_text else f"{column}::{kind}"
 
     def alter_table(self, change: Change) -> list[str]:
@@ -243,7 +245,8 @@ def _is_cast(dialect: Dialect, alter: ops.AlterColumnOp) -> bool:
     if old is None or new is None:
         return False
     enums = enum_of(old, dialect), enum_of(new, dialect)
-    return any(enums) or old._type_affinity is not new._type_affinity
+    names = [kind.name for kind in (old, new) if isinstance(kind, Named)]
+    return any(enums) or len({*names}) > 1 or old._type_affinity is not new._type_affinity
 
 
 def _sequence_operations(

@@ -9,6 +9,8 @@ from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
 
 def enum_of(kind: TypeEngine[Any] | None, dialect: Dialect) -> ENUM | None:
     """Return the enum of the database that a type is, or that its elements are of."""
+    if dialect.name != "postgresql":  # another may have no use for what SQLAlchemy adapts
+        return None
     if isinstance(kind, TypeDecorator):
         kind = kind.load_dialect_impl(dialect)
     found = kind.dialect_impl(dialect) if kind is not None else None

@@ -1,8 +1,10 @@
 """What a SQLite database has: the statements that it keeps as they were written, told apart."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
+from sqlalchemy.dialects.sqlite.base import ischema_names
 
 from dbtasks.engines.base.definitions import (
     CHECK,
@@ -22,8 +24,8 @@ from dbtasks.engines.base.definitions import (
     given,
 )
 from dbtasks.engines.sql import create_index
-from dbtasks.engines.sql.expressions import canonical, mentions
-from dbtasks.engines.sql.lexer import SQLITE
+from dbtasks.engines.sql.expressions import canonical, is_constant, mentions
+from dbtasks.engines.sql.lexer import SQLITE, Kind
 from dbtasks.engines.sqlite import create_table
 from dbtasks.engines.sqlite.create_table import (
     Check,
@@ -39,6 +41,8 @@ MASTER = """
 SELECT type, tbl_name, name, sql FROM sqlite_master
 WHERE sql <> '' AND name NOT GLOB 'sqlite_*' ORDER BY rowid
 """
+
+TRUTHS = {"TRUE": "1", "FALSE": "0", "NULL": ""}
 
 Definitions = Iterator[tuple[Key, Definition]]
 
@@ -86,7 +90,7 @@ class _Table:
             type=_spelled(column.type).upper(),
             null="yes" if required is None else "no",
             conflict=required.conflict if required else None,
-            default=_spelled(column.default or ""),
+            default=_stored(column.default or "", column.type),
             collation=(column.collation or "").lower(),
             computed=f"{computed} stored" if column.stored else computed,
         )
@@ -95,6 +99,8 @@ class _Table:
         )
         if column.generated is not None:
             parts["persisted"] = column.stored
+        if column.type.partition("(")[0].strip().upper() not in ischema_names:
+            parts["type"] = column.type  # which SQLAlchemy reflects as one that is like it
         if required is not None and required.conflict:
             parts["sqlite_on_conflict_not_null"] = required.conflict
         return Definition(attributes, self._uses(column.generated or ""), parts=parts)
@@ -168,6 +174,34 @@ def _index(sql: str, columns: Sequence[str]) -> Definition:
     uses = frozenset(name for name in columns if mentions(SQLITE, text, name))
     plain = tuple(names[part] for part in parts[::2]) if is_plain else None
     return Definition(attributes, uses, plain, sql)
+
+
+def _stored(default: str, kind: str) -> str:
+    """Return a default in one spelling for all that a column of a type stores alike."""
+    spelled = _spelled(default)
+    if not is_constant(SQLITE, spelled):
+        return spelled
+    tokens = [token for token in SQLITE.code(spelled) if token.text not in ("(", ")")]
+    text, is_text = "".join(token.value for token in tokens), tokens[-1].kind is Kind.STRING
+    if not is_text:
+        text = TRUTHS.get(text.upper(), text)
+    if not text and not is_text:
+        return ""  # NULL, as without a default
+    is_whole, affinity = re.fullmatch(r"-?\d+", text) is not None, _affinity(kind)
+    if affinity == "TEXT":
+        return f"'{text}'" if is_whole else spelled
+    return text if not is_text or (is_whole and affinity == "NUMERIC") else spelled
+
+
+def _affinity(kind: str) -> str:
+    """Return to what a column converts numbers and texts, if to either.
+
+    https://www.sqlite.org/datatype3.html#determination_of_column_affinity
+    """
+    kind = kind.upper()
+    if "INT" not in kind and any(word in kind for word in ("CHAR", "CLOB", "TEXT")):
+        return "TEXT"
+    return "BLOB" if "INT" not in kind and ("BLOB" in kind or not kind) else "NUMERIC"
 
 
 def _spelled(sql: str) -> str:

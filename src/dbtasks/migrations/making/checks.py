@@ -5,7 +5,6 @@ from typing import Any
 from alembic.runtime.migration import MigrationContext
 from alembic.util import sqla_compat
 from sqlalchemy import CheckConstraint, Column, Table
-from sqlalchemy.types import Boolean, Enum, TypeEngine
 
 from dbtasks.migrations.making.reflection import sql_of
 
@@ -21,8 +20,3 @@ def checks_of(context: MigrationContext, parent: Table | Column[Any]) -> list[Ch
 def final_name(context: MigrationContext, check: CheckConstraint) -> str | None:
     """Return the name that the database sees; None for a check that is given none."""
     return sqla_compat._get_constraint_final_name(check, context.dialect)
-
-
-def has_check(kind: TypeEngine[Any]) -> bool:
-    """Whether a type brings a check, as values of an enum that is none in the database."""
-    return isinstance(kind, Enum | Boolean) and kind.create_constraint

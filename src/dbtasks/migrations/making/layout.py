@@ -34,6 +34,8 @@ def _expression(node: ast.expr, depth: int, beside: int = 0) -> str:
     if len(INDENT * depth + flat) + beside <= WIDTH:
         return flat
     match node:
+        case ast.Call(func=ast.Call() as function, args=[], keywords=[]):
+            return f"{_expression(function, depth, beside + len('()'))}()"
         case ast.Call(func=function, args=arguments, keywords=keywords):
             parts = [_expression(one, depth + 1, len(",")) for one in arguments]
             parts += [_keyword(one, depth + 1) for one in keywords]

@@ -48,6 +48,8 @@ def compared(
         try:
             scratch = stack.enter_context(filled(project, before=before))
         except unfilled as error:
+            if not (wanted or isinstance(error, NoScratch)):
+                raise  # the models cannot be created, and reading would hide why
             return _read(project, reading, error, on_note)
         return in_environment(scratch, lambda context: on_scratch(scratch, Trial(context, *wanted)))
 

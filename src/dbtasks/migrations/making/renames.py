@@ -7,7 +7,6 @@ from typing import Any
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Table
-from sqlalchemy.types import NullType
 
 from dbtasks.errors import UsageError
 from dbtasks.hints import command_line
@@ -156,7 +155,7 @@ def _order(
     alike = SequenceMatcher(None, old.name, new.name).ratio()
     return (
         not _is_kin(context, old, new),
-        isinstance(old.type, NullType) or bool(context.impl.compare_type(old, new)),
+        bool(context.impl.compare_type(old, new)),
         old.nullable != new.nullable,
         -alike,
         new.name,
@@ -166,8 +165,6 @@ def _order(
 
 def _is_kin(context: MigrationContext, old: Column[object], new: Column[object]) -> bool:
     """Whether a column may be another by a new name: of the same type, longer or shorter, or so."""
-    if isinstance(old.type, NullType):  # which SQLAlchemy does not know
-        return False
     same = not context.impl.compare_type(old, new)
     return same or old.type._type_affinity is new.type._type_affinity
 
@@ -183,7 +180,7 @@ def _renamed(
             before,
             schema=table.schema,
             modify_name=after,
-            existing_type=None if isinstance(old.type, NullType) else old.type,
+            existing_type=old.type,
             existing_nullable=old.nullable,
             existing_server_default=old.server_default or False,
             existing_comment=old.comment,
@@ -200,10 +197,7 @@ def _question(kind: Kind, old: str, new: str, notes: tuple[str, ...], types: str
 
 def _types(context: MigrationContext, old: Column[object], new: Column[object]) -> str:
     """Return the types of both columns, as a question shows them."""
-    types = [
-        "?" if isinstance(one.type, NullType) else one.type.compile(context.dialect)
-        for one in (old, new)
-    ]
+    types = [one.type.compile(context.dialect) for one in (old, new)]
     return f" ({types[0]})" if types[0] == types[1] else f" ({' → '.join(types)})"
 
 
@@ -212,8 +206,6 @@ def _notes(context: MigrationContext, old: Column[object], new: Column[object]) 
     if _is_kin(context, old, new):
         keeps = f'{new.name} = mapped_column("{old.name}", …) leaves the column as it is'
         return f"without a migration: {keeps}", breaks
-    if isinstance(old.type, NullType):
-        return f"its type changes too, to {new.type.compile(context.dialect)}", breaks
     types = (one.type.compile(context.dialect) for one in (old, new))
     return f"its type changes too, from {' to '.join(types)}", breaks
 

@@ -2,14 +2,12 @@
 
 import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _render_column, render_op
 from alembic.ddl.postgresql import PostgresqlImpl
-from alembic.operations import Operations, ops
+from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import (
     CheckConstraint,
@@ -28,13 +26,15 @@ from dbtasks.engines.postgresql.types import enum_of
 from dbtasks.engines.sql.expressions import is_constant, is_list
 from dbtasks.engines.sql.quoting import escape
 from dbtasks.migrations.making import alterations, checked_columns
-from dbtasks.migrations.making.checks import checks_of, final_name, has_check
+from dbtasks.migrations.making.checks import checks_of, final_name
+from dbtasks.migrations.making.code import Code, Needs, execute, laid_out, names_of
+from dbtasks.migrations.making.column_types import TypeCode
 from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.expressions import as_meant
 from dbtasks.migrations.making.keyed import around_drops
-from dbtasks.migrations.making.layout import lay_out
 from dbtasks.migrations.making.reflection import Place, Reflection, backend_of, sql_of
 from dbtasks.migrations.making.retyped import around_types
+from dbtasks.schema.models import has_check
 
 PLAIN = (ops.CreateIndexOp, ops.DropIndexOp, ops.CreateTableCommentOp, ops.DropTableCommentOp)
 """What changes a table without making it anew, also where ALTER can do little else."""
@@ -58,31 +58,25 @@ KINDS: Mapping[type[Constraint], str] = {
 }
 
 
-@dataclass(frozen=True)
-class Code:
-    """Hold statements as they stand in a function, and the imports that they need."""
-
-    text: str
-    imports: frozenset[str] = frozenset()
-
-
 def render(context: MigrationContext, operations: Sequence[Operation], *, batch: bool) -> Code:
     """Return the code of operations; with `batch` tables are made anew where they have to be."""
     codes = [*_each(context, operations, batch=batch)]
-    imports = frozenset().union(*(one.imports for one in codes))
-    return Code(lay_out("\n".join(one.text for one in codes)), imports)
+    imports, notes = (
+        frozenset().union(*(getattr(code, name) for code in codes)) for name in ("imports", "notes")
+    )
+    return Code("\n    ".join(one.text for one in codes if one.text), imports, notes)
 
 
 def run(context: MigrationContext, operations: Sequence[Operation], *, batch: bool) -> None:
     """Run operations by their code, each by what the database has when its turn comes."""
     for one in _each(context, operations, batch=batch):
-        execute(context, Code(lay_out(one.text), one.imports))
+        execute(context, one)
 
 
 def _each(
     context: MigrationContext, operations: Sequence[Operation], *, batch: bool
 ) -> Iterator[Code]:
-    """Yield the code of each operation, not laid out."""
+    """Yield the code of each operation."""
     made = {one.index_name for one in single(operations) if isinstance(one, ops.CreateIndexOp)}
     tables = [*_with_their_tables(operations)]
     if not batch:  # what follows knows foreign keys by their names
@@ -90,18 +84,19 @@ def _each(
             name_constraints(context, one)
     rest = [*around_types(context, tables)]
     for one in around_drops(context, rest):
-        imports: set[str] = set()
+        needs = Needs()
         if batch and isinstance(one, ops.ModifyTableOps) and not is_plain(context, one):
-            lines = _render_anew(context, one, imports, made)
+            lines = _render_anew(context, one, needs, made)
         else:
-            lines = _render_plain(context, [*single([one])], imports)
-        yield Code("\n".join(lines), frozenset(imports))
+            lines = _render_plain(context, [*single([one])], needs)
+        text = laid_out("\n".join(lines))
+        yield Code(text, frozenset(needs.imports), frozenset(needs.notes))
 
 
 def _render_plain(
-    context: MigrationContext, operations: Sequence[Operation], imports: set[str]
+    context: MigrationContext, operations: Sequence[Operation], needs: Needs
 ) -> list[str]:
-    rendering = _rendering(context, imports, batch=False)
+    rendering = _rendering(context, needs, batch=False)
     return [line for one in operations for line in _lines(rendering, one)]
 
 
@@ -132,7 +127,7 @@ def _with_their_tables(operations: Sequence[Operation]) -> Iterator[Operation]:
 def _render_anew(
     context: MigrationContext,
     operation: ops.ModifyTableOps,
-    imports: set[str],
+    needs: Needs,
     made: Collection[str | None],
 ) -> list[str]:
     """Return what makes a table anew, with all that it has, also what Alembic does not know of.
@@ -143,7 +138,7 @@ def _render_anew(
     """
     operation, drops, creates = _without_indexes(operation)
     unnamed = name_constraints(context, operation)
-    head, *body = render_op(_rendering(context, imports, batch=True), operation)
+    head, *body = render_op(_rendering(context, needs, batch=True), operation)
     keywords = {}
     reflection = Reflection(context)
     place = (operation.schema, operation.table_name)
@@ -161,14 +156,14 @@ def _render_anew(
     off, on = _indexes_beside(reflection, place, own)
     beside = reflection.backend.dependents(reflection.connection, operation.table_name)
     return [
-        *_render_plain(context, drops, imports),
+        *_render_plain(context, drops, needs),
         *(f"op.execute({escape(one.drop)!r})" for one in reversed(beside)),
         *(f"op.execute({escape(one)!r})" for one in off),
         head,  # what follows is within it, and Alembic leaves that to its printer
         *(f"    {line}" for line in body if line),
         *(f"op.execute({escape(one)!r})" for one in on),
         *(f"op.execute({escape(one.create)!r})" for one in beside),
-        *_render_plain(context, creates, imports),
+        *_render_plain(context, creates, needs),
     ]
 
 
@@ -228,31 +223,29 @@ def _checks(reflection: Reflection, operation: ops.ModifyTableOps) -> Sequence[t
     return [(one, ".ddl_if(dialect='none')") for one in go[:1]]
 
 
-def _rendering(context: MigrationContext, imports: set[str], *, batch: bool) -> AutogenContext:
+def _rendering(context: MigrationContext, needs: Needs, *, batch: bool) -> AutogenContext:
     """Return what Alembic renders by; types of the project's own are imported."""
     theirs = context.opts.get("render_item")
+    types = TypeCode(context.dialect, names_of(context), needs.notes)
 
     def render_item(kind: str, item: Any, rendering: AutogenContext) -> Any:
         found = theirs(kind, item, rendering) if theirs else False
         if found is False and kind == "type":
             enum = enum_of(item, context.dialect)
             if enum is not None and not isinstance(item.dialect_impl(context.dialect), ARRAY):
-                imports.add("from sqlalchemy.dialects import postgresql")
+                rendering.imports.add("from sqlalchemy.dialects import postgresql")
                 return _render_enum(enum)
+            return types.render(item, rendering)
         if found is False and kind == "check":
             return _render_check(context, item)
         if found is False and kind == "column":
             found = _render_checked(context, item, rendering)
-        module = type(item).__module__
-        own = kind == "type" and not module.startswith("sqlalchemy.")
-        if found is False and own and rendering.opts["user_module_prefix"] is None:
-            imports.add(f"import {module}")
         return found
 
     _know_postgresql(context)
     opts = {**context.opts, "render_as_batch": batch, "render_item": render_item}
     rendering = AutogenContext(context, opts=opts)
-    rendering.imports = imports
+    rendering.imports = needs.imports
     return rendering
 
 
@@ -351,12 +344,3 @@ def _is_plain_column(context: MigrationContext, operation: Operation) -> bool:
         and operation.modify_server_default is False
         and operation.modify_comment is False
     )
-
-
-def execute(context: MigrationContext, code: Code) -> None:
-    """Run code on a database, as Alembic would."""
-    names: dict[str, Any] = {"op": Operations(context), "sa": sqlalchemy}
-    for line in code.imports:
-        exec(line, names)
-    exec(f"def run():\n    {code.text or 'pass'}\n", names)
-    names["run"]()

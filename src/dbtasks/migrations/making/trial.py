@@ -23,9 +23,10 @@ from dbtasks.engines.base.definitions import (
 from dbtasks.errors import Refused, UsageError
 from dbtasks.hints import command_line
 from dbtasks.migrations.making import filters, rows
+from dbtasks.migrations.making.code import Code, execute
 from dbtasks.migrations.making.comparing import Operation, quiet
 from dbtasks.migrations.making.reflection import backend_of, tables_of
-from dbtasks.migrations.making.rendering import Code, execute, render, run
+from dbtasks.migrations.making.rendering import render, run
 from dbtasks.schema.builder import Builder
 from dbtasks.schema.difference import difference
 from dbtasks.schema.models import taken_within
@@ -157,7 +158,8 @@ class Trial:
                 left = words
                 more = self.code(self.back_to(before))
                 execute(self.context, more)
-                code = Code(f"{code.text}\n    {more.text}", code.imports | more.imports)
+                text = f"{code.text}\n    {more.text}"
+                code = Code(text, code.imports | more.imports, code.notes | more.notes)
         except DBAPIError as error:
             return code, self.backend.message_of(error)
         except Exception as error:  # Alembic's own, of many kinds, or that of a type's code
