@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, inspect, text
 from conftest import Database
 from dbtasks import Project, migrations
 from dbtasks.engines.base.definitions import CONSTRAINTS, FOREIGN_KEY, INDEX, SCHEMA
+from dbtasks.migrations.fingerprint import digest
 from dbtasks.migrations.making.questions import Answers
 from dbtasks.schema.difference import difference
 from dbtasks.schema.models import create, names
@@ -104,14 +105,19 @@ class World:
                     sys.path.remove(path)
 
     def make(self, answers: Answers | None = None) -> str:
-        """Make a revision, apply it, and return its text; afterwards nothing is missing."""
+        """Make a revision, apply it, and return its text; afterwards nothing is missing.
+
+        The models are afterwards what they were before.
+        """
         with self.project() as project:
+            models = digest(project.metadata)
             made = migrations.makemigrations(project, answers=answers)
             assert made.revision is not None, "nothing was found"
             assert made.draft.fault == "", (made.draft.fault, made.draft.downgrade.text)
             source = Path(made.revision.path).read_text()
             migrations.migrate(project)
             assert migrations.missing(project) == ()
+            assert digest(project.metadata) == models
         return source
 
     def migrate(self, to: str) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.sql.elements import conv
 from dbtasks.engines import Backend
 from dbtasks.engines.base.definitions import CHECK, PRIMARY_KEY, Change, Definition, Key, Place
 from dbtasks.engines.base.schema import Statements
+from dbtasks.schema.models import CONCURRENTLY
 from dbtasks.schema.operations import AddCheck, AddIndex, AddPrimaryKey, Operation, sql_of
 from dbtasks.schema.tables import State
 
@@ -146,7 +147,7 @@ class Attachments:
         if index is not None:
             create = ops.CreateIndexOp.from_index(index)
             create.schema = key.schema
-            create.kw.pop("postgresql_concurrently", None)  # it needs a revision of its own
+            create.kw.pop(CONCURRENTLY, None)  # it needs a revision of its own
             return create
         sql = definition.sql
         if self.backend.keys_need_indexes:

@@ -45,6 +45,8 @@ KINDS = {
     CheckConstraint: CHECK,
 }
 
+CONCURRENTLY = "postgresql_concurrently"
+
 DROPS = {
     VIEW: "VIEW",
     TABLE: "TABLE",
@@ -114,9 +116,9 @@ def _creatable(metadata: MetaData) -> Iterator[None]:
                     stack.callback(column.constraints.add, check)
                     stack.callback(table.constraints.discard, check)
             for index in table.indexes:
-                options = index.dialect_options["postgresql"]
-                stack.callback(options.__setitem__, "concurrently", options["concurrently"])
-                options["concurrently"] = False
+                if index.dialect_kwargs.get(CONCURRENTLY):
+                    stack.callback(index.dialect_kwargs.__setitem__, CONCURRENTLY, True)
+                    index.dialect_kwargs[CONCURRENTLY] = False
         yield
 
 
