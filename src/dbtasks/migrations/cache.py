@@ -7,11 +7,9 @@ import shutil
 import sqlite3
 import sys
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
-
-import alembic
-import sqlalchemy
 
 from dbtasks.migrations.scripts import read_config, read_scripts
 from dbtasks.project import Project
@@ -38,7 +36,7 @@ class Kept:
         if self._bootstrapped:
             return None
         digest = hashlib.sha256()
-        versions = (alembic.__version__, sqlalchemy.__version__, sqlite3.sqlite_version)
+        versions = (*map(version, ("dbtasks", "alembic", "sqlalchemy")), sqlite3.sqlite_version)
         digest.update("\0".join(versions).encode())
         for path in self._files:
             source = path.read_bytes()

@@ -21,7 +21,7 @@ from sqlalchemy.sql.base import DialectKWArgs
 from sqlalchemy.types import SchemaType, TypeEngine
 
 from dbtasks.engines.base.created import CONFLICT, Created, Unique
-from dbtasks.engines.sql.expressions import is_list, mentions, renamed
+from dbtasks.engines.sql.expressions import is_list, mentioned, renamed
 from dbtasks.engines.sql.lexer import SQLITE
 from dbtasks.engines.sql.quoting import escape
 
@@ -171,7 +171,7 @@ def _about(batch_impl: ApplyBatchImpl, one: Constraint) -> set[str] | None:
         return None
     assert batch_impl.new_table is not None
     columns = {each.name.lower() for each in (*batch_impl.table.c, *batch_impl.new_table.c)}
-    return {name for name in columns if mentions(SQLITE, str(one.sqltext), name)}
+    return {*mentioned(SQLITE, str(one.sqltext), columns)}
 
 
 def _has_own_check(kind: TypeEngine[Any]) -> bool:

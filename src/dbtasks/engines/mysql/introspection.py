@@ -26,7 +26,7 @@ from dbtasks.engines.base.definitions import (
     Reference,
     given,
 )
-from dbtasks.engines.sql.expressions import canonical, mentions
+from dbtasks.engines.sql.expressions import canonical, mentioned
 from dbtasks.engines.sql.lexer import MYSQL, Kind, Token
 
 Tokens = Sequence[Token]
@@ -129,7 +129,7 @@ class _Table:
         return canonical(MYSQL, self._source(tokens))
 
     def _uses(self, sql: str) -> frozenset[str]:
-        return frozenset(name for name in self.columns if mentions(MYSQL, sql, name))
+        return mentioned(MYSQL, sql, self.columns)
 
     def _options(self) -> Definition:
         """Return what stands behind the columns; how far a table has counted is no part of it."""

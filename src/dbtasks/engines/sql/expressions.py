@@ -1,7 +1,8 @@
 """Expressions of CHECKs, defaults, indexes and computed columns: compared, and their columns."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from dbtasks.engines.sql.lexer import WORD, Kind, Lexer, Token
@@ -66,6 +67,7 @@ class Group(NamedTuple):
 Node = Token | Group
 
 
+@lru_cache(maxsize=4096)  # the same columns and checks come again in the next snapshot
 def canonical(lexer: Lexer, sql: str) -> str:
     """Return an expression in one spelling: no parentheses, case or blanks that mean nothing.
 
@@ -89,13 +91,21 @@ def mentions(lexer: Lexer, sql: str, column: str, *, exact: bool = False) -> boo
 
     Where names are `exact`, those in quotes are told apart by their case, too.
     """
-    tokens = lexer.code(sql)
+    return bool(mentioned(lexer, sql, [column], exact=exact))
+
+
+def mentioned(
+    lexer: Lexer, sql: str, columns: Iterable[str], *, exact: bool = False
+) -> frozenset[str]:
+    """Return those of some columns that an expression is about."""
+    tokens = lexer.code(sql) if sql else []
     fold = str if exact else str.lower
-    return any(
-        fold(_column(tokens[place])) == fold(column)
+    names = {
+        fold(_column(tokens[place]))
         for place in _columns(tokens)
         if not _is(tokens, place + 1, ".")
-    )
+    }
+    return frozenset(column for column in columns if fold(column) in names)
 
 
 def renamed(

@@ -24,7 +24,7 @@ from dbtasks.engines.base.definitions import (
     given,
 )
 from dbtasks.engines.sql import create_index
-from dbtasks.engines.sql.expressions import canonical, is_constant, mentions
+from dbtasks.engines.sql.expressions import canonical, is_constant, mentioned
 from dbtasks.engines.sql.lexer import SQLITE, Kind
 from dbtasks.engines.sqlite import create_table
 from dbtasks.engines.sqlite.create_table import (
@@ -106,7 +106,7 @@ class _Table:
         return Definition(attributes, self._uses(column.generated or ""), parts=parts)
 
     def _uses(self, sql: str) -> frozenset[str]:
-        return frozenset(name for name in self.columns if mentions(SQLITE, sql, name))
+        return mentioned(SQLITE, sql, self.columns)
 
     def _constraint(self, constraint: Constraint) -> tuple[Key, Definition]:
         name = constraint.name
@@ -171,7 +171,7 @@ def _index(sql: str, columns: Sequence[str]) -> Definition:
     parts = [token.value.lower() for token in SQLITE.code(index.parts)]
     is_plain = not index.where and {*parts[::2]} <= {*names} and {*parts[1::2]} <= {","}
     text = f"{index.parts} {index.where}"
-    uses = frozenset(name for name in columns if mentions(SQLITE, text, name))
+    uses = mentioned(SQLITE, text, columns)
     plain = tuple(names[part] for part in parts[::2]) if is_plain else None
     return Definition(attributes, uses, plain, sql)
 

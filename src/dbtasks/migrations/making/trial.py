@@ -54,27 +54,29 @@ class Trial:
         self.backend = backend_of(context)
         self.without = (context.version_table,)
         self.metadatas = metadatas_of(context)
+        self._now: Snapshot | None = None
+        self.changes: list[Change] = []
         with quiet():
-            self.now = self.take()
-            self.changes: list[Change] = []
             if wanted is None:
                 wanted = taken_within(
                     self.backend, self.connection, self.metadatas, self.now, without=self.without
                 )
             self.models = Models(context.dialect, self.metadatas, wanted)
 
-    def take(self) -> Snapshot:
-        """Read what the database has now."""
-        return take(self.backend, self.connection, without=self.without)
+    @property
+    def now(self) -> Snapshot:
+        """Return what the database has now."""
+        if self._now is None:
+            self._now = take(self.backend, self.connection, without=self.without)
+        return self._now
 
     def compare(self) -> list[Operation]:
         """Return what brings the database to the models."""
-        self.now = self.take()
         self.changes = []
         if not self._builder(State(self.now), self.models).changes():
             return []
         with quiet():
-            source = Stored(self.backend, self.connection, self.now)
+            source = self.stored()
             builder = self._builder(source, self.models)
             self.changes = [*self._ours(source, builder.changes())]
             dropped = (one for one in self.changes if one.key.kind == TABLE and one.after is None)
@@ -103,15 +105,14 @@ class Trial:
 
     def back_to(self, before: Stored) -> list[Operation]:
         """Return what brings the database back to what it was."""
-        self.now = self.take()
         with quiet():
-            builder = self._builder(Stored(self.backend, self.connection, self.now), before)
+            builder = self._builder(self.stored(), before)
             return builder.operations([*_but(builder.changes(), NEVER_OURS)])
 
     def stored(self) -> Stored:
         """Return what the database has now, with its tables."""
         with quiet():
-            return Stored(self.backend, self.connection, self.take())
+            return Stored(self.backend, self.connection, self.now)
 
     def _builder(self, source: State, target: State) -> Builder:
         return Builder(self.backend, self.context.dialect, source, target)
@@ -141,7 +142,12 @@ class Trial:
 
     def run(self, operations: Sequence[Operation]) -> None:
         """Run operations, by the code that would stand in the revision."""
+        self._now = None
         run(self.context, operations, batch=self.backend.batch_migrations)
+
+    def _execute(self, code: Code) -> None:
+        self._now = None
+        execute(self.context, code)
 
     def rehearse(self, code: Code, before: Stored) -> tuple[Code, str]:
         """Run the code of a way back where no table has a row.
@@ -151,13 +157,13 @@ class Trial:
         left: list[str] = []
         try:
             rows.delete(self.context)
-            execute(self.context, code)
+            self._execute(code)
             while words := self._left(before):
                 if words == left:
                     return code, "; ".join(words)
                 left = words
                 more = self.code(self.back_to(before))
-                execute(self.context, more)
+                self._execute(more)
                 text = f"{code.text}\n    {more.text}"
                 code = Code(text, code.imports | more.imports, code.notes | more.notes)
         except DBAPIError as error:
@@ -167,7 +173,7 @@ class Trial:
         return code, ""
 
     def _left(self, before: Stored) -> list[str]:
-        changes = difference(self.take(), before.snapshot)
+        changes = difference(self.now, before.snapshot)
         return [*map(str, _but(changes, {SCHEMA}))]
 
 
