@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import hypothesis
 import pytest
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 import runner
@@ -173,6 +173,21 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
 def company(tmp_path: Path) -> Path:
     """Return the folder of a copy of the reference project."""
     return copy_company(tmp_path / "project")
+
+
+@contextmanager
+def statements_sent(engine: Any = Engine) -> Iterator[list[str]]:
+    """Yield the statements that go to an engine's database in the block, or to any."""
+    statements: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 def copy_company(project: Path) -> Path:
