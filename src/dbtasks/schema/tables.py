@@ -78,7 +78,7 @@ class Models(State):
         place = place_of(self.dialect, table)
         self.tables[place] = table
         of_columns = (item for column in table.columns for item in column.constraints)
-        for item in (*table.constraints, *of_columns, *table.indexes):
+        for item in (*table.indexes, *table.constraints, *of_columns):
             kind = INDEX if isinstance(item, Index) else KINDS.get(type(item))
             if kind is None:
                 continue
