@@ -61,6 +61,8 @@ OWNERS = (
     ),
 )
 BADGE = 'table("badge", key(), sa.Column("of_id", sa.ForeignKey("site.id")))'
+SHORT = 'sa.CheckConstraint("length(name) < 9")'
+NUMBER = 'sa.Column("n", sa.Integer)'
 
 CIRCLES = {
     "of two": TWO_IN_CIRCLE.format("", ""),
@@ -356,6 +358,36 @@ CHANGES = (
         "sa.CheckConstraint('length(name) > 0', name='positive')",
         'sa.CheckConstraint("length(name) > 1", name="positive")',
         batch=True,
+    ),
+    *(
+        on_parent(
+            f"check without a name {name}",
+            'sa.CheckConstraint("length(name) > 0")' + before,
+            after,
+            batch=True,
+        )
+        for name, before, after in (
+            ("dropped", "", ""),
+            ("dropped beside one that stays", f", {SHORT}", SHORT),
+            ("changed", "", 'sa.CheckConstraint("length(name) > 1")'),
+            ("dropped, and a column", f", {NUMBER}", ""),
+            ("dropped beside another type", f", {NUMBER}", NUMBER.replace("Integer", "Float")),
+        )
+    ),
+    *(
+        Case(
+            f"name for a {what}",
+            *(
+                f'{parent()}table("pet", key(), {NUMBER}, {item.format(name)})'
+                for name in ("", ', name="new"')
+            ),
+            ROWS,
+        )
+        for what, item in (
+            ("unique constraint", 'sa.UniqueConstraint("n"{})'),
+            ("foreign key", 'sa.ForeignKeyConstraint(["n"], ["parent.id"]{})'),
+            ("check", 'sa.CheckConstraint("n > 0"{})'),
+        )
     ),
     on_parent(
         "check without a name stays",

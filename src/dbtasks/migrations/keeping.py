@@ -1,6 +1,6 @@
 """Columns and constraints of SQLite that are kept as they were while their table is made anew."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from alembic.operations.batch import ApplyBatchImpl
@@ -21,7 +21,7 @@ from sqlalchemy.sql.base import DialectKWArgs
 from sqlalchemy.types import SchemaType, TypeEngine
 
 from dbtasks.engines.base.created import CONFLICT, Created, Unique
-from dbtasks.engines.sql.expressions import is_list, mentioned, renamed
+from dbtasks.engines.sql.expressions import canonical, is_list, mentioned, renamed
 from dbtasks.engines.sql.lexer import SQLITE
 from dbtasks.engines.sql.quoting import escape
 
@@ -61,8 +61,9 @@ def keep(batch_impl: ApplyBatchImpl, created: Created) -> None:
                 setattr(new, option, value)
     for one in created.uniques:
         _keep_unreflected(batch_impl, one)
-    if not any(isinstance(one, CheckConstraint) and one._ddl_if is None for one in stated):
-        _keep_checks(batch_impl)
+    checks = [item for item in stated if isinstance(item, CheckConstraint)]
+    if all(check._ddl_if is not None for check in checks):
+        _keep_checks(batch_impl, {canonical(SQLITE, str(check.sqltext)) for check in checks})
 
 
 def _kept(batch_impl: ApplyBatchImpl) -> Iterator[tuple[Column[Any], Column[Any]]]:
@@ -129,8 +130,8 @@ def _uniques(table: Table) -> Iterator[tuple[str, ...]]:
             yield tuple(each.name.lower() for each in one.columns)
 
 
-def _keep_checks(batch_impl: ApplyBatchImpl) -> None:
-    """Keep the checks without a name, where the revision does not say which there are to be.
+def _keep_checks(batch_impl: ApplyBatchImpl, lost: Collection[str]) -> None:
+    """Keep the checks without a name but the lost ones, where nobody says which there are to be.
 
     One about a column that goes, goes with it; so does that of a type with its type, as of an
     enum, and one with another that takes its place.
@@ -145,6 +146,8 @@ def _keep_checks(batch_impl: ApplyBatchImpl) -> None:
         if not isinstance(one, CheckConstraint) or one.name or one._type_bound or about is None:
             continue
         sql = str(one.sqltext)
+        if canonical(SQLITE, sql) in lost:
+            continue
         after = {names.get(name, name) for name in about}
         of_type = len(about) == 1 and about <= typed and is_list(SQLITE, sql)
         if about <= names.keys() and not of_type and after not in added:

@@ -10,10 +10,17 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import conv
 
 from dbtasks.engines import Backend
-from dbtasks.engines.base.definitions import CHECK, PRIMARY_KEY, Change, Definition, Key, Place
+from dbtasks.engines.base.definitions import PRIMARY_KEY, Change, Definition, Key, Place
 from dbtasks.engines.base.schema import Statements
 from dbtasks.schema.models import CONCURRENTLY
-from dbtasks.schema.operations import AddCheck, AddIndex, AddPrimaryKey, Operation, sql_of
+from dbtasks.schema.operations import (
+    AddCheck,
+    AddIndex,
+    AddPrimaryKey,
+    DropCheck,
+    Operation,
+    sql_of,
+)
 from dbtasks.schema.tables import State
 
 Columns = Collection[tuple[Place, str]]
@@ -80,7 +87,7 @@ class Attachments:
                 )
                 return [ops.DropIndexOp(name, key.table, schema=key.schema, _reverse=back)]
             case "check":
-                return [self._drop_check(key, definition)] if name else []
+                return [DropCheck.of(name, key.place, definition.sql)]
             case "primary key":
                 same = AddPrimaryKey(
                     name, key.table, [*(definition.columns or ())], schema=key.schema
@@ -97,12 +104,6 @@ class Attachments:
                 key, f"drop constraint {key.name}", f"DROP CONSTRAINT {self._name(key)}"
             )
         ]
-
-    def _drop_check(self, key: Key, definition: Definition) -> Operation:
-        back = AddCheck.of(key.name, key.place, definition.sql)
-        return ops.DropConstraintOp(
-            conv(key.name), key.table, type_="check", schema=key.schema, _reverse=back
-        )
 
     def add(self, key: Key, *, replaces: Key | None = None) -> list[Operation]:
         """Return what makes a constraint or an index, in the place of another, if there is one."""
@@ -135,8 +136,6 @@ class Attachments:
         is_new = key not in self.before and self.backend.casts_columns
         if self.target.is_given(key) or (key.is_named and (key == replaces or is_new)):
             return conv(key.name)
-        if key.kind == CHECK and self.backend.batch_migrations:
-            return conv("_".join(("ck", key.table, *sorted(self.after[key].uses))))
         return None
 
     def _add_constraint(self, key: Key, definition: Definition) -> Operation:

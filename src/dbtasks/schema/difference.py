@@ -8,6 +8,7 @@ from dbtasks.engines.base.definitions import (
     INDEX,
     OF_TABLES,
     SCHEMA,
+    UNIQUE,
     Change,
     Definition,
     Key,
@@ -76,7 +77,7 @@ class _Attached:
         for key in [*self.new]:
             twin = self._twin(key)
             if twin is not None:
-                if self._is_given(key):
+                if self._is_given(key) or self._loses_name(twin, key):
                     yield Change(twin, key, self.old[twin], self.new[key])
                 del self.old[twin], self.new[key]
         for key, definition in self.old.items():
@@ -87,6 +88,15 @@ class _Attached:
 
     def _is_given(self, key: Key) -> bool:
         return key.is_named and (self.given is None or (key.kind, key.name) in self.given)
+
+    def _loses_name(self, old: Key, new: Key) -> bool:
+        """Whether something had a name that it is not to have any more.
+
+        What a rebuilt table of SQLite has called it is as good as none.
+        """
+        if self.given is not None or new.is_named or not old.is_named:
+            return False
+        return old.name != _name_of_rebuilt(old, self.old[old])
 
     def _is_same(self, old: Key, new: Key) -> bool:
         if old.kind != new.kind or old not in self.old or new not in self.new:
@@ -144,6 +154,14 @@ class _Attached:
                 if stays and (named_after or key.name.rpartition("_")[0] == columns[0]):
                     return True
         return False
+
+
+def _name_of_rebuilt(key: Key, definition: Definition) -> str | None:
+    """Return what Alembic calls a constraint without a name while its table is rebuilt."""
+    columns = "_".join(definition.columns or ())
+    if key.kind == FOREIGN_KEY and definition.refers:
+        return f"fk_{key.table}_{columns}_{definition.refers.place.table}"
+    return f"uq_{key.table}_{columns}" if key.kind == UNIQUE else None
 
 
 def _renamable(definitions: Mapping[Key, Definition]) -> dict[Key, Definition]:

@@ -17,11 +17,15 @@ Operation = ops.MigrateOperation
 class AddCheck(ops.CreateCheckConstraintOp):
     """Add a check by its final name; Alembic before 1.19 has no code for one."""
 
+    sql = ""
+
     @classmethod
     def of(cls, name: str | None, place: Place, condition: str) -> Self:
         """Return what adds a check to a table."""
         text = TextClause(escape(condition))
-        return cls(conv(name) if name else None, place.table, text, schema=place.schema)
+        added = cls(conv(name) if name else None, place.table, text, schema=place.schema)
+        added.sql = condition
+        return added
 
 
 @renderers.dispatch_for(AddCheck)
@@ -31,6 +35,26 @@ def _render_check(context: AutogenContext, operation: AddCheck) -> str:
     name = operation.constraint_name
     named = f"{prefix}.f({str(name)!r})" if name else "None"
     return f"{prefix}.create_check_constraint({named}, {table}{str(operation.condition)!r}{schema})"
+
+
+class DropCheck(ops.DropConstraintOp):
+    """Drop a check, also one without a name."""
+
+    sql = ""
+
+    @classmethod
+    def of(cls, name: str | None, place: Place, condition: str) -> Self:
+        """Return what drops a check from a table."""
+        back = AddCheck.of(name, place, condition)
+        drop = cls(
+            conv(name) if name else None,
+            place.table,
+            type_="check",
+            schema=place.schema,
+            _reverse=back,
+        )
+        drop.sql = condition
+        return drop
 
 
 class AddIndex(ops.CreateIndexOp):

@@ -1,8 +1,8 @@
 """The Python of operations, as it stands in a revision, and what runs it."""
 
 import ast
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, TypeGuard
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _render_column, render_op
@@ -23,7 +23,7 @@ from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import ARRAY
 
 from dbtasks.engines.postgresql.types import enum_of
-from dbtasks.engines.sql.expressions import is_constant, is_list
+from dbtasks.engines.sql.expressions import canonical, is_constant, is_list
 from dbtasks.engines.sql.quoting import escape
 from dbtasks.migrations.making import alterations, checked_columns
 from dbtasks.migrations.making.checks import checks_of, final_name
@@ -35,6 +35,7 @@ from dbtasks.migrations.making.keyed import around_drops
 from dbtasks.migrations.making.reflection import Place, Reflection, backend_of, sql_of
 from dbtasks.migrations.making.retyped import around_types
 from dbtasks.schema.models import has_check
+from dbtasks.schema.operations import AddCheck, DropCheck
 
 PLAIN = (ops.CreateIndexOp, ops.DropIndexOp, ops.CreateTableCommentOp, ops.DropTableCommentOp)
 """What changes a table without making it anew, also where ALTER can do little else."""
@@ -46,6 +47,9 @@ CONVENTION = {
 """How constraints without a name are called while their table is made anew."""
 
 """A default that a column can be added with, where it has to be the same for all rows."""
+
+NOWHERE = ".ddl_if(dialect='none')"
+"""Behind a check that the new table does not have."""
 
 PRIMARY_KEY = {"pk": "pk_%(table_name)s_%(column_0_N_name)s"}
 """How the primary key is, where it is another."""
@@ -137,14 +141,18 @@ def _render_anew(
     `made` are those that have their own operation, now or later.
     """
     operation, drops, creates = _without_indexes(operation)
-    unnamed = name_constraints(context, operation)
-    head, *body = render_op(_rendering(context, needs, batch=True), operation)
-    keywords = {}
     reflection = Reflection(context)
     place = (operation.schema, operation.table_name)
     checks = [
         f"sa.CheckConstraint({escape(one)!r}){when}" for one, when in _checks(reflection, operation)
     ]
+    operation = _only(operation, lambda part: not _is_unnamed_check(part))
+    unnamed = name_constraints(context, operation)
+    head, *body = render_op(_rendering(context, needs, batch=True), operation) or [
+        f"with op.batch_alter_table({operation.table_name!r}, recreate='always') as batch_op:",
+        "pass",
+    ]
+    keywords = {}
     if checks:
         keywords["table_args"] = f"[{', '.join(checks)}]"
     if unnamed:
@@ -184,8 +192,17 @@ def _without_indexes(
     """Return an operation on a table, the indexes that it drops, and those that it makes."""
     drops: list[Operation] = [one for one in operation.ops if isinstance(one, ops.DropIndexOp)]
     creates: list[Operation] = [one for one in operation.ops if isinstance(one, ops.CreateIndexOp)]
-    rest = [one for one in operation.ops if one not in (*drops, *creates)]
-    return ops.ModifyTableOps(operation.table_name, rest, schema=operation.schema), drops, creates
+    return _only(operation, lambda part: part not in (*drops, *creates)), drops, creates
+
+
+def _only(operation: ops.ModifyTableOps, wanted: Callable[[Operation], bool]) -> ops.ModifyTableOps:
+    parts = [part for part in operation.ops if wanted(part)]
+    return ops.ModifyTableOps(operation.table_name, parts, schema=operation.schema)
+
+
+def _is_unnamed_check(operation: Operation) -> TypeGuard[AddCheck | DropCheck]:
+    """Whether a check without a name comes or goes: the new table is told which it has."""
+    return isinstance(operation, AddCheck | DropCheck) and operation.constraint_name is None
 
 
 def _checks(reflection: Reflection, operation: ops.ModifyTableOps) -> Sequence[tuple[str, str]]:
@@ -196,14 +213,22 @@ def _checks(reflection: Reflection, operation: ops.ModifyTableOps) -> Sequence[t
     """
     made = [str(one.column.name) for one in operation.ops if isinstance(one, ops.AddColumnOp)]
     gone = [one for one in operation.ops if isinstance(one, ops.DropColumnOp)]
-    there = reflection.unnamed_checks((operation.schema, operation.table_name))
+    lexer = reflection.backend.syntax.lexer
+    own = [part for part in operation.ops if _is_unnamed_check(part)]
+    lost, added = (
+        {canonical(lexer, sql): sql for part in own if isinstance(part, kind) for sql in [part.sql]}
+        for kind in (DropCheck, AddCheck)
+    )
+    reflected = reflection.unnamed_checks((operation.schema, operation.table_name))
+    kept = {canonical(lexer, sql): sql for sql in reflected}
+    there = [sql for known, sql in (kept | added).items() if known not in lost]
     dropped = [one.column_name for one in gone]
     typed = [
         one.column_name
         for one in operation.ops
         if isinstance(one, ops.AlterColumnOp) and one.modify_type is not None
     ]
-    lists = [one for one in there if is_list(reflection.backend.syntax.lexer, one)]
+    lists = [one for one in there if is_list(lexer, one)]
     with_type = [one for one in lists if any(reflection.mentions(one, name) for name in typed)]
     both = (*made, *dropped)
     stay = [
@@ -213,6 +238,8 @@ def _checks(reflection: Reflection, operation: ops.ModifyTableOps) -> Sequence[t
     ]
     if stay:
         return [(one, "") for one in stay]
+    if lost:
+        return [(sql, NOWHERE) for sql in lost.values()]
     go = [one for one in there if any(reflection.mentions(one, name) for name in dropped)]
     go += with_type
     go += [
@@ -220,7 +247,7 @@ def _checks(reflection: Reflection, operation: ops.ModifyTableOps) -> Sequence[t
         for one in gone
         for each in checks_of(reflection.context, one.to_column())
     ]
-    return [(one, ".ddl_if(dialect='none')") for one in go[:1]]
+    return [(one, NOWHERE) for one in go[:1]]
 
 
 def _rendering(context: MigrationContext, needs: Needs, *, batch: bool) -> AutogenContext:

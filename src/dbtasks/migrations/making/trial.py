@@ -91,9 +91,9 @@ class Trial:
         """
         done: list[Operation] = []
         words: list[str] = []
-        while operations := fill(self.compare()):
+        while (operations := fill(self.compare())) or self.changes:
             told, words = words, [*map(str, self.changes)]
-            if told == words:
+            if told == words or not operations:
                 raise Refused(
                     f"no operation makes what the models have: {'; '.join(words)}",
                     hint="write it by hand: "
