@@ -78,14 +78,24 @@ def _free_ports(number: int) -> list[int]:
     raise SystemExit("there are no free ports")
 
 
-def _make_postgresql() -> list[Recipe]:
+FEW_LOCKS = {
+    "max_locks_per_transaction": "10",
+    "max_connections": "12",
+    "autovacuum_max_workers": "1",
+    "max_worker_processes": "1",
+    "max_wal_senders": "0",
+}
+"""Settings of a PostgreSQL whose transactions can lock a few hundred tables and indexes at most."""
+
+
+def _make_postgresql(**more: str) -> list[Recipe]:
     [port] = _free_ports(1)
     return [
         Recipe(
             user="postgres",
             url=f"postgresql+psycopg://postgres@{HOST}:{port}",
             initialize=_initialize_postgresql,
-            command=partial(_postgresql, port=port),
+            command=partial(_postgresql, port=port, **more),
             stop_signal=signal.SIGQUIT,  # at once, and its shared memory is released
             prepare=partial(
                 _ask_postgresql, port, f"CREATE ROLE {APP} LOGIN PASSWORD '{APP_PASSWORD}'"
@@ -101,7 +111,7 @@ def _initialize_postgresql(folder: Path) -> Sequence[str]:
     ]
 
 
-def _postgresql(folder: Path, *, port: int) -> Sequence[str]:
+def _postgresql(folder: Path, *, port: int, **more: str) -> Sequence[str]:
     rules = folder / "pg_hba.conf"
     rules.write_text(
         f"host all postgres {HOST}/32 trust\nhost all all {HOST}/32 scram-sha-256\n",
@@ -118,6 +128,7 @@ def _postgresql(folder: Path, *, port: int) -> Sequence[str]:
         "full_page_writes": "off",
         "synchronous_commit": "off",
         "max_wal_size": "256MB",
+        **more,
     }
     settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     return [find_binary("postgres"), "-D", str(folder / "data"), *settings]
@@ -260,6 +271,7 @@ def _pgbouncer(folder: Path, *, port: int) -> Sequence[str]:
 
 PROGRAMS = {
     "postgresql": ("initdb", "postgres"),
+    "few_locks": ("initdb", "postgres"),
     "mariadb": ("mariadb-install-db", "mariadbd"),
     "galera": ("mariadb-install-db", "mariadbd", "rsync", GALERA),
     "pgbouncer": ("pgbouncer",),
@@ -268,6 +280,7 @@ PROGRAMS = {
 
 RECIPES = {
     "postgresql": _make_postgresql,
+    "few_locks": partial(_make_postgresql, **FEW_LOCKS),
     "mariadb": _make_mariadb,
     "galera": _make_galera,
     "pgbouncer": _make_pgbouncer,

@@ -153,13 +153,23 @@ def _told(project: Project, error: Exception, run: Run) -> DbtasksError:
     elif run.kept()[1]:
         words = told.message.removeprefix(f"{revision.id} ")
         told.message = f"{_place(run, revision)}: {words}"
-    if isinstance(told, Rejected):
+    if isinstance(error, DBAPIError) and project.backend.exhausts_locks(error):
+        told.hint = _fewer_locks(run)
+    elif isinstance(told, Rejected):
         told = Rejected(told.message, state=told.state)
         told.hint = f"fix {revision.path.name}, then: {run.manner.command}"
         if not revision.parents and "already exists" in told.message:
             recorded = command_line("migrate", fake_initial=True)
             told.hint = f"if the tables are those of the models: {recorded}; if not, {told.hint}"
     return told
+
+
+def _fewer_locks(run: Run) -> str:
+    """Say how a run locks fewer objects in one transaction, or the server has room for more."""
+    raised = "raise max_locks_per_transaction on the server, and restart it"
+    if run.planned > 1 and run.manner.smaller:
+        return f"run each revision in a transaction of its own: {run.manner.smaller}; or {raised}"
+    return f"divide {run.current.revision.path.name if run.current else 'it'}; or {raised}"
 
 
 def _explained(project: Project, error: Exception, run: Run, state: str) -> DbtasksError:

@@ -24,6 +24,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from dbtasks import bytecode
 from dbtasks.engines import mask
 from dbtasks.engines.base.backend import url_hint
+from dbtasks.engines.base.connection import AUTOCOMMIT
 from dbtasks.errors import DbtasksError, ProjectFailed, Refused, UsageError
 from dbtasks.hints import command_line
 from dbtasks.migrations import schemas
@@ -206,7 +207,10 @@ class _Connections:
         record.info[MARK] = self._place(positional, keywords)
         self.records.append(record)
         with self._explained(dialect):
-            return dialect.connect(*at, **arguments)
+            connection = dialect.connect(*at, **arguments)
+            if backend.commits:
+                dialect.set_isolation_level(connection, AUTOCOMMIT)
+            return connection
 
     def is_redirected(self, connection: Connection) -> bool:
         """Whether a connection is one that env.py made, and that was sent to our database."""

@@ -58,6 +58,9 @@ class Manner:
     reverts: frozenset[str] | None = None
     """The revisions that may be reverted; None is any."""
 
+    smaller: str = ""
+    """What to type to run them in a transaction each; nothing where that cannot be chosen."""
+
     command: str = field(default_factory=lambda: command_line("migrate"))
     """What to type to run them again."""
 

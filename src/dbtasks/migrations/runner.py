@@ -79,10 +79,13 @@ def migrate(
     something of a failed run stays, Refused while a revision has stopped part way, and
     DbtasksError when a revision's own code raised.
     """
+    aim = None if resume or to == HEADS else to
+    smaller = command_line("migrate", resume=resume, to=aim, per_revision=True)
     manner = Manner(
         *(fake, fake_initial, resume, per_revision, wait, lock_timeout),
         reverts=_frozen(reverts),
-        command=command_line("migrate", resume=resume, to=None if resume or to == HEADS else to),
+        smaller="" if per_revision else smaller,
+        command=command_line("migrate", resume=resume, to=aim),
     )
     with _held(project, "migrate", manner, on_wait) as lock:
         return _migrate(project, lock, manner, to, on_step or (lambda step: None))

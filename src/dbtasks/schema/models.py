@@ -141,22 +141,34 @@ def taken_within(
     transaction, which knows nothing of it afterwards; `there` is what its database has but for the
     tables `without`.
     """
-    preparer = connection.dialect.identifier_preparer
-    cascade = "" if backend.batch_migrations else " CASCADE"
     savepoint = connection.begin_nested()
     try:
-        for key in there:
-            if key.kind in DROPS:
-                schema = f"{preparer.quote_schema(key.schema)}." if key.schema else ""
-                name = f"{schema}{preparer.quote(key.name or key.table)}"
-                connection.exec_driver_sql(
-                    f"DROP {DROPS[key.kind]} IF EXISTS {name}{cascade}",
-                    execution_options={"no_parameters": True},
-                )
-        create(backend, connection, metadatas)
-        return take(backend, connection, without=without)
+        return taken_instead(backend, connection, metadatas, there, without=without)
     finally:
         savepoint.rollback()
+
+
+def taken_instead(
+    backend: Backend,
+    connection: Connection,
+    metadatas: Collection[MetaData],
+    there: Snapshot,
+    *,
+    without: Collection[str] = (VERSION_TABLE,),
+) -> Snapshot:
+    """Return what a database has once the models have taken the place of what was there."""
+    preparer = connection.dialect.identifier_preparer
+    cascade = "" if backend.batch_migrations else " CASCADE"
+    for key in there:
+        if key.kind in DROPS:
+            schema = f"{preparer.quote_schema(key.schema)}." if key.schema else ""
+            name = f"{schema}{preparer.quote(key.name or key.table)}"
+            connection.exec_driver_sql(
+                f"DROP {DROPS[key.kind]} IF EXISTS {name}{cascade}",
+                execution_options={"no_parameters": True},
+            )
+    create(backend, connection, metadatas)
+    return take(backend, connection, without=without)
 
 
 def names(dialect: Dialect, metadatas: Collection[MetaData]) -> Names:

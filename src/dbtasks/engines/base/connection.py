@@ -4,12 +4,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import get_ident
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine, event
 from sqlalchemy.engine import Dialect
 
 from dbtasks.errors import NoScratch
+
+AUTOCOMMIT: Final = "AUTOCOMMIT"
 
 
 class Connecting:
@@ -20,6 +22,9 @@ class Connecting:
 
     engine: Engine | None = None
     """The engine of the project's own that makes the connections, where there is one."""
+
+    commits: bool = False
+    """Whether each statement commits by itself, where one transaction cannot lock all tables."""
 
     takes_engine: ClassVar[bool] = True
     """Whether the project's own engine makes the connections; to a file its path is enough."""
@@ -38,6 +43,8 @@ class Connecting:
         """Return an engine whose connections have the credentials of the moment."""
         url = self.url if url is None else url
         keywords = {**self.engine_options(), **options}
+        if self.commits:
+            keywords["isolation_level"] = AUTOCOMMIT
         if self.engine is not None and self.takes_engine:
             keywords["creator"] = partial(_take_connection, self.engine, url.database)
         engine = create_engine(url, **keywords)

@@ -85,6 +85,10 @@ class Locking:
         """Whether all tables roll back the rows of a transaction whose connection is lost."""
         return True
 
+    def exhausts_locks(self, error: DBAPIError) -> bool:
+        """Whether a transaction has locked more objects than the server has room for."""
+        return False
+
     def is_invalid(self, connection: Connection, index: str, schema: str | None) -> bool:
         """Whether an index stands there that was never finished, and serves nobody."""
         return False

@@ -69,6 +69,10 @@ class Scratch:
         `since` is the number of the object that was there before, where the server counts them.
         """
 
+    def mark(self, connection: Connection) -> int:
+        """Return `since` for what is made from now on."""
+        return 0
+
     def schemas(self, connection: Connection) -> Sequence[str | None]:
         """Return the schemas that hold tables of such a database; None is its default one."""
         return (None,)
@@ -174,7 +178,7 @@ class ServerScratch(Scratch):
                 )
             with self._connected(name) as connection:
                 self._check_other(connection, own)
-                since = self._mark(connection)
+                since = self._claim(connection)
             with ending(lambda: self._leave(name, since), ignoring=(DbtasksError, DBAPIError)):
                 yield
 
@@ -195,21 +199,24 @@ class ServerScratch(Scratch):
                 hint="name an empty database for this alone in scratch_url",
             )
 
-    def _mark(self, connection: Connection) -> int:
+    def _claim(self, connection: Connection) -> int:
         """Mark an empty database as scratch, and empty one that a killed command has left."""
-        marked = inspect(connection).has_table(MARK)
-        if not marked:
-            kinds = {key.kind for key, _ in self.backend.definitions(connection)}
-            if kinds & {TABLE, VIEW}:
-                raise UsageError(
-                    f"the scratch database is not empty: {self.backend.url.database} has tables",
-                    hint="name an empty database for this alone in scratch_url",
-                )
-            connection.exec_driver_sql(f"CREATE TABLE {MARK} (id INTEGER)")
-        since = int(connection.scalar(text(self.marked)) or 0)
-        if marked:
+        if inspect(connection).has_table(MARK):
+            since = self.mark(connection)
             self.clear(connection, since)
-        return since
+            return since
+        kinds = {key.kind for key, _ in self.backend.definitions(connection)}
+        if kinds & {TABLE, VIEW}:
+            raise UsageError(
+                f"the scratch database is not empty: {self.backend.url.database} has tables",
+                hint="name an empty database for this alone in scratch_url",
+            )
+        return self.mark(connection)
+
+    def mark(self, connection: Connection) -> int:
+        """Make the table MARK, and return its number where the server counts objects."""
+        connection.exec_driver_sql(f"CREATE TABLE IF NOT EXISTS {MARK} (id INTEGER)")
+        return int(connection.scalar(text(self.marked)) or 0)
 
     def _leave(self, name: str, since: int) -> None:
         with held(), self._connected(name) as connection:

@@ -52,6 +52,7 @@ GONE = ("57P", "08", "25P03", "25P04")  # shut down, broken, or a server's own t
 FOLLOWS = frozenset({"25P02", "3B001"})  # a transaction that has failed, a savepoint that is gone
 CONFLICTS = frozenset({"40001", "40P01"})
 LOCK_TIMEOUT = "55P03"
+OUT_OF_MEMORY, LOCKS = "53200", "max_locks_per_transaction"
 APPLICATION = "dbtasks"
 NAME_BYTES = 63
 COMPATIBLE = ("CockroachDB", "Yugabyte", "-YB-")
@@ -292,6 +293,11 @@ class PostgreSQL(PostgreSQLComparison, PostgreSQLIndexing, PostgreSQLRetelling, 
     def is_lock_timeout(self, error: BaseException | None) -> bool:
         """Go by the SQLSTATE."""
         return _code_of(error) == LOCK_TIMEOUT
+
+    def exhausts_locks(self, error: DBAPIError) -> bool:
+        """Go by the SQLSTATE and the setting that the server's hint names in any language."""
+        hint = getattr(getattr(error.orig, "diag", None), "message_hint", None) or ""
+        return _sqlstate(error) == OUT_OF_MEMORY and LOCKS in hint
 
     def is_invalid(self, connection: Connection, index: str, schema: str | None) -> bool:
         """Look for what an interrupted CREATE INDEX CONCURRENTLY leaves."""

@@ -7,14 +7,15 @@ from typing import TypeVar
 from alembic.ddl.impl import DefaultImpl
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
 
 from dbtasks.errors import DbtasksError, NoScratch, ProjectFailed, Refused, Rejected
 from dbtasks.hints import command_line
 from dbtasks.migrations.making.trial import Trial, metadatas_of
 from dbtasks.migrations.opening import open_environment, read_heads
-from dbtasks.migrations.replay import copied, replayed
+from dbtasks.migrations.replay import copied, replay, replayed
 from dbtasks.project import Project
-from dbtasks.schema.models import create
+from dbtasks.schema.models import taken_instead
 from dbtasks.schema.snapshot import Snapshot, take
 
 T = TypeVar("T")
@@ -38,43 +39,73 @@ def compared(
     database, in which nothing is changed; `on_note` gets the reason. Raises the reason where that
     database is not at the newest revision.
     """
-    wanted: list[Snapshot | None] = []
 
-    def before(scratch: Project) -> None:
-        wanted.append(_models_of(scratch))
+    def found(*, commits: bool) -> T:
+        wanted: list[Snapshot | None] = []
 
-    filled, unfilled = (copied, NoScratch) if from_database else (replayed, UNFILLED)
-    with ExitStack() as stack:
-        try:
-            scratch = stack.enter_context(filled(project, before=before))
-        except unfilled as error:
-            if not (wanted or isinstance(error, NoScratch)):
-                raise  # the models cannot be created, and reading would hide why
-            return _read(project, reading, error, on_note)
-        return in_environment(scratch, lambda context: on_scratch(scratch, Trial(context, *wanted)))
+        def before(scratch: Project) -> None:
+            scratch.backend.commits = commits
+            wanted.append(_models_of(scratch))
+
+        filled, unfilled = (copied, NoScratch) if from_database else (replayed, UNFILLED)
+        with ExitStack() as stack:
+            try:
+                scratch = stack.enter_context(filled(project, before=before))
+            except unfilled as error:
+                if _exhausts_locks(project, error):
+                    raise
+                if not (wanted or isinstance(error, NoScratch)):
+                    raise  # the models cannot be created, and reading would hide why
+                return _read(project, reading, error, on_note)
+            return in_environment(
+                scratch, lambda context: on_scratch(scratch, Trial(context, *wanted))
+            )
+
+    try:
+        return found(commits=False)
+    except DbtasksError as error:
+        if not _exhausts_locks(project, error):
+            raise
+    return found(commits=True)
+
+
+def _exhausts_locks(project: Project, error: BaseException | None) -> bool:
+    """Whether an error comes from more tables than one transaction can lock."""
+    while error is not None:
+        if isinstance(error, DBAPIError) and project.backend.exhausts_locks(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _models_of(scratch: Project) -> Snapshot | None:
     """Return what a database of the models alone has, made where the history is to be.
 
-    None where it can be made within the history: the engine rolls back DDL.
+    None where it can be made within the history: the engine rolls back DDL. Where it could, and
+    each statement commits, the functions and extensions of the history are there for the models.
     """
-    rolls_back = scratch.backend.transactional_ddl
+    backend = scratch.backend
+    rolls_back = backend.transactional_ddl
     if rolls_back is None:
-        rolls_back = DefaultImpl.get_by_dialect(
-            scratch.engine(create=True).dialect
-        ).transactional_ddl
-    if rolls_back:
+        dialect = scratch.engine(create=True).dialect
+        rolls_back = DefaultImpl.get_by_dialect(dialect).transactional_ddl
+    if rolls_back and not backend.commits:
         return None
+    empty = backend.scratch(backend)
+    with scratch.autocommitting() as connection:
+        since = empty.mark(connection)
+    if rolls_back:
+        replay(scratch)
 
     def made(context: MigrationContext) -> Snapshot:
-        assert context.connection is not None
-        create(scratch.backend, context.connection, metadatas_of(context))
-        return take(scratch.backend, context.connection, without=(context.version_table,))
+        connection, without = context.connection, (context.version_table,)
+        assert connection is not None
+        there = take(backend, connection)
+        return taken_instead(backend, connection, metadatas_of(context), there, without=without)
 
     wanted = in_environment(scratch, made)
     with scratch.autocommitting() as connection:
-        scratch.backend.scratch(scratch.backend).clear(connection)
+        empty.clear(connection, since)
     return wanted
 
 
