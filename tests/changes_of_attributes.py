@@ -5,6 +5,17 @@ from cases import ROWS, Case, on_parent
 PG, MARIA, LITE = (["postgresql"], ["mariadb"], ["sqlite"])
 CODE = 'sa.Column("code", sa.String(9)), '
 OWNER = 'sa.Column("owner", sa.Integer), sa.ForeignKeyConstraint(["owner"], ["parent.id"], {})'
+KEPT = 'table("kept", key())\n'
+MAIL = """postgresql.DOMAIN("mail", sa.String(50), check="VALUE LIKE '%@%'")"""
+MAILED = 'table("mailed", key(), sa.Column("mail", {}))\n'
+KID = (
+    'table("adult", key(), sa.Column("name", sa.String(20)))\n'
+    'table("kid", key(), sa.Column("more", sa.Integer), postgresql_inherits="adult")\n'
+)
+PARTITIONED = (
+    'table("event", key(), sa.Column("day", sa.Date, primary_key=True),'
+    ' postgresql_partition_by="RANGE (day)")\n'
+)
 
 
 def table(before: str, after: str) -> dict[str, str]:
@@ -127,6 +138,33 @@ CHANGES = (
         'sa.Sequence("numbers", metadata=Base.metadata)\n' + table("", "")["before"],
         'sa.Sequence("numbers", increment=5, metadata=Base.metadata)\n' + table("", "")["before"],
         on=PG,
+    ),
+    *(
+        Case(f"domain {name}", KEPT + before, KEPT + after, on=PG, dropped=dropped)
+        for name, before, after, dropped in (
+            ("of a new table", "", MAILED.format(MAIL), ()),
+            ("of a new column", 'table("mailed", key())', MAILED.format(MAIL), ()),
+            ("in an array", "", MAILED.format(f"postgresql.ARRAY({MAIL})"), ()),
+            ("with another check", MAILED.format(MAIL), MAILED.format(MAIL.replace("@", ".")), ()),
+            (
+                "with another default",
+                MAILED.format(MAIL),
+                MAILED.format(MAIL[:-1] + ", default='a@b', not_null=True)"),
+                (),
+            ),
+            ("dropped with its table", MAILED.format(MAIL), "", ["mailed"]),
+        )
+    ),
+    *(
+        Case(f"{name}", KEPT + before, KEPT + after, on=PG, dropped=dropped)
+        for name, before, after, dropped in (
+            ("table that inherits from a new one", "", KID, ()),
+            ("table that inherits from one that exists", KID.partition("\n")[0], KID, ()),
+            ("table that inherits dropped with its parent", KID, "", ["adult", "kid"]),
+            ("table that inherits dropped", KID, KID.partition("\n")[0], ["kid"]),
+            ("table with partitions", "", PARTITIONED, ()),
+            ("table with partitions dropped", PARTITIONED, "", ["event"]),
+        )
     ),
     on_parent(
         "attribute comment of a constraint",

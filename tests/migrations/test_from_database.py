@@ -6,8 +6,12 @@ import pytest
 
 from cases import ALL, parent
 from dbtasks import migrations
+from dbtasks.engines.base.definitions import FUNCTION, TRIGGER, VIEW
 from dbtasks.errors import Rejected
 from dbtasks.migrations.making.questions import Answers
+from dbtasks.migrations.replay import copied
+from dbtasks.schema.difference import difference
+from dbtasks.schema.snapshot import take
 from worlds import World
 
 
@@ -182,7 +186,111 @@ def test_extensions_are_copied(world: World) -> None:
 def test_what_cannot_be_copied_is_told(world: World) -> None:
     world.models(parent())
     world.make()
-    world.run(["CREATE DOMAIN odd AS text", "CREATE TABLE log (x odd)"])
-    with world.project() as project, pytest.raises(Rejected, match=r'copy .*: type "odd"') as told:
+    world.run(['CREATE COLLATION odd FROM "C"', "CREATE TABLE log (x text COLLATE odd)"])
+    with (
+        world.project() as project,
+        pytest.raises(Rejected, match=r'copy .*: collation "odd"') as told,
+    ):
         migrations.missing(project, from_database=True)
     assert "--empty" in str(told.value.hint)
+
+
+BESIDE = {
+    "sqlite": (
+        "CREATE TABLE odd (a GEOMETRY, b, c DEFAULT (1 + 2), CHECK (b > 'a:b %'))",
+        "CREATE TABLE rowless (id INTEGER PRIMARY KEY, n INT) WITHOUT ROWID",
+        "CREATE VIEW seen AS SELECT a FROM odd",
+        "CREATE TRIGGER gone AFTER DELETE ON odd BEGIN DELETE FROM parent; END",
+        "CREATE INDEX ix_odd ON odd (abs(b) DESC) WHERE c > 1",
+    ),
+    "postgresql": (
+        "CREATE SCHEMA hr",
+        "CREATE TYPE hr.color AS ENUM ('red', 'it''s')",
+        "CREATE TYPE pair AS (a integer, b hr.color)",
+        "CREATE DOMAIN zip AS varchar(9) COLLATE \"C\" DEFAULT '1' NOT NULL CHECK (VALUE <> '%')",
+        "CREATE SEQUENCE counted INCREMENT 5 START 7 CYCLE",
+        "CREATE TABLE event (id serial, day date, at zip, PRIMARY KEY (id, day))"
+        " PARTITION BY RANGE (day)",
+        "CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')"
+        " PARTITION BY LIST (id)",
+        "CREATE TABLE event_1_1 PARTITION OF event_1 FOR VALUES IN (1, 2)",
+        "CREATE TABLE event_2 PARTITION OF event DEFAULT",
+        "CREATE INDEX ix_event ON event (at)",
+        "CREATE UNLOGGED TABLE zoo (n bigint GENERATED ALWAYS AS IDENTITY (START 5), c hr.color[],"
+        ' p pair, x xml, t text COLLATE "C", z numeric(5,2) GENERATED ALWAYS AS (1.5) STORED,'
+        " s integer DEFAULT nextval('counted'), UNIQUE (t) INCLUDE (s) WITH (fillfactor = 50)"
+        " DEFERRABLE, EXCLUDE USING btree (t WITH =)) WITH (fillfactor = 70)",
+        "ALTER TABLE zoo ALTER t SET STORAGE EXTERNAL",
+        "CREATE TABLE ape (more integer CHECK (more > 1) NO INHERIT) INHERITS (zoo)",
+        "CREATE TABLE a_first (id integer PRIMARY KEY)",
+        "CREATE TABLE hr.pay (id integer REFERENCES public.a_first MATCH FULL ON DELETE CASCADE"
+        " DEFERRABLE INITIALLY DEFERRED)",
+        "ALTER TABLE a_first ADD CHECK (id > 0) NOT VALID",
+        "CREATE FUNCTION twice(a_first) RETURNS integer LANGUAGE sql AS 'SELECT $1.id * 2'",
+        "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "CREATE FUNCTION one() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1'",
+        "ALTER TABLE a_first ADD n integer DEFAULT one()",
+        "CREATE TRIGGER stamped BEFORE INSERT ON a_first FOR EACH ROW EXECUTE FUNCTION stamp()",
+        "ALTER TABLE a_first DISABLE TRIGGER stamped",
+        "CREATE VIEW b_last AS SELECT twice(a) FROM a_first a",
+        "CREATE VIEW a_view WITH (security_barrier) AS SELECT * FROM b_last",
+        "CREATE MATERIALIZED VIEW kept AS SELECT 1 AS a",
+        "CREATE UNIQUE INDEX ix_kept ON kept (a)",
+        "COMMENT ON COLUMN zoo.t IS 'it''s'",
+        "COMMENT ON TABLE zoo IS 'a %'",
+        "COMMENT ON TYPE hr.color IS 'of all'",
+        "COMMENT ON CONSTRAINT a_first_pkey ON a_first IS 'its key'",
+        "COMMENT ON VIEW b_last IS 'seen'",
+    ),
+    "mariadb": (
+        "CREATE SEQUENCE counted START WITH 7 INCREMENT BY 5 CYCLE",
+        "CREATE TABLE zoo (id INT PRIMARY KEY, n INT DEFAULT nextval(counted), p POINT,"
+        " c VARCHAR(9) COLLATE utf8mb4_bin CHECK (c <> '%'), g INT AS (id + 1) STORED,"
+        " FULLTEXT (c), KEY ix_c (c(3) DESC)) COMMENT 'it''s' ROW_FORMAT=COMPACT",
+        "CREATE TABLE a_first (id INT, z INT, FOREIGN KEY (z) REFERENCES zoo (id))",
+        "CREATE TABLE parts (id INT PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("database", ALL, indirect=True)
+def test_a_copy_has_all_that_the_database_has(world: World) -> None:
+    world.models(parent())
+    world.make()
+    world.run(
+        [statement.replace("", "").replace(":", "\\:") for statement in BESIDE[world.database.kind]]
+    )
+    real = world.snapshot()
+    with world.project() as project, copied(project) as copy, copy.connect() as connection:
+        copied_snapshot = take(copy.backend, connection)
+    left_out = {FUNCTION, VIEW, TRIGGER} if world.database.kind == "mariadb" else set()
+    changes = [
+        str(change)
+        for change in difference(real, copied_snapshot)
+        if change.key.kind not in left_out
+    ]
+    assert changes == []
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_what_the_history_made_by_hand_stays(world: World) -> None:
+    models = parent() + 'table("event", key(), sa.Column("day", sa.Date, primary_key=True),'
+    models += ' postgresql_partition_by="RANGE (day)")\n'
+    world.models(models)
+    world.make()
+    world.run(
+        [
+            "CREATE TABLE event_1 PARTITION OF event DEFAULT",
+            "CREATE DOMAIN zip AS text CHECK (VALUE <> '')",
+            "CREATE VIEW seen AS SELECT name FROM parent",
+            "CREATE SEQUENCE counted",
+        ]
+    )
+    with world.project() as project:
+        assert migrations.missing(project, from_database=True) == ()
+    world.models(models + 'table("kid", key(), postgresql_inherits="parent")\n')
+    with world.project() as project:
+        made = migrations.makemigrations(project, from_database=True)
+        assert (made.draft.changes, made.draft.fault) == (("create table kid",), "")
+        migrations.migrate(project)
+        assert migrations.missing(project, from_database=True) == ()

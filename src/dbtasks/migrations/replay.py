@@ -2,31 +2,24 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import accumulate
 from pathlib import Path
 from shutil import copyfile
-from warnings import catch_warnings, filterwarnings
 
 from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Connection, MetaData, Table, inspect, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.types import NullType
 
-from dbtasks.engines import Backend
 from dbtasks.engines.base.scratch import by_hand
-from dbtasks.engines.base.types import Named
-from dbtasks.engines.sql.lexer import POSTGRESQL
-from dbtasks.engines.sql.quoting import escape
 from dbtasks.errors import DbtasksError, Refused, Rejected
 from dbtasks.hints import command_line
 from dbtasks.migrations import bootstrap
 from dbtasks.migrations.cache import Kept
-from dbtasks.migrations.environment import OWN_TABLES
 from dbtasks.migrations.opening import StepsOf, open_environment, read_heads
 from dbtasks.migrations.scripts import Amend
 from dbtasks.project import Project
 from dbtasks.references import project_raised
+from dbtasks.schema.snapshot import take
 
 EVERYTHING = "heads"
 
@@ -95,22 +88,40 @@ def copied(project: Project, *, before: OnScratch = lambda scratch: None) -> Ite
                 f"and the newest is {', '.join(scripts.get_heads())}",
                 hint=f"bring it up to date: {command_line('migrate')}",
             )
-        declared = [table for one in project.metadata for table in one.tables.values()]
-        schemas = sorted({one.schema for one in declared if one.schema})
+        backend = project.backend
+        own = backend.scratch(backend)
         with project.connect() as connection:
-            needed = project.backend.scratch(project.backend).needed(connection)
-            tables, statements = _read(project.backend, connection, schemas)
+            needed = own.needed(connection)
+            made = [*own.statements(take(backend, connection, without=()), connection.dialect)]
         with scratch.migrating(writes=True) as connection, connection.begin(), _copying(scratch):
             _send(connection, needed)
-            scratch.backend.scratch(scratch.backend).make_schemas(connection, schemas)
-            tables.create_all(connection)
-            _send(connection, statements)
+            if backend.keys_need_indexes:  # it commits at each of them
+                _send(connection, made)
+            else:
+                _send_in_turn(connection, made)
         yield scratch
 
 
 def _send(connection: Connection, statements: Sequence[str]) -> None:
-    for one in statements:
-        connection.exec_driver_sql(one, execution_options={"no_parameters": True})
+    for sql in statements:
+        connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+
+
+def _send_in_turn(connection: Connection, statements: Sequence[str]) -> None:
+    """Send statements, those that need others after these, whichever they are."""
+    while statements:
+        postponed: dict[str, DBAPIError] = {}
+        for sql in statements:
+            savepoint = connection.begin_nested()
+            try:
+                _send(connection, [sql])
+                savepoint.commit()
+            except DBAPIError as error:
+                savepoint.rollback()
+                postponed[sql] = error
+        if len(postponed) == len(statements):
+            raise next(iter(postponed.values()))
+        statements = [*postponed]
 
 
 @contextmanager
@@ -124,68 +135,6 @@ def _copying(scratch: Project) -> Iterator[None]:
             f"{scratch.backend.message_of(error)}",
             hint=f"compare with the history: {command_line('makemigrations')}; or {by_hand()}",
         ) from error
-
-
-def _read(
-    backend: Backend, connection: Connection, schemas: Sequence[str]
-) -> tuple[MetaData, Sequence[str]]:
-    """Return the tables to be made, and the statements that make the others and the indexes."""
-    made = [one for one in backend.scratch(backend).statements(connection) if _is_not_ours(one[0])]
-    kept = {table for table, _ in made}
-    tables = MetaData()
-    with catch_warnings():
-        filterwarnings("ignore")  # of what reflection does not know, nothing is compared
-        for schema in (None, *schemas):
-            known = kept if schema is None else ()
-            names = inspect(connection).get_table_names(schema)
-            only = [one for one in names if _is_not_ours(one) and one not in known]
-            tables.reflect(connection, schema, only=only)
-        for one in tables.sorted_tables:
-            _name_types(backend, connection, one)
-            _close_checks(one)
-            _add_column_checks(backend, connection, one)
-        indexes = [
-            sql for one in tables.sorted_tables for sql in _taken_indexes(backend, connection, one)
-        ]
-    return tables, [*(sql for _, sql in made), *indexes]
-
-
-def _name_types(backend: Backend, connection: Connection, table: Table) -> None:
-    """Give columns the types that SQLAlchemy does not know."""
-    unknown = [one for one in table.columns if isinstance(one.type, NullType)]
-    if unknown:
-        types = backend.scratch(backend).types_of(connection, table.name, table.schema)
-        for one in unknown:
-            one.type = Named(types[one.name])
-
-
-def _close_checks(table: Table) -> None:
-    """Give checks the outer pair back that SQLAlchemy 2.0 sees around `(a) OR (b)`."""
-    for one in table.constraints:
-        if isinstance(one, CheckConstraint):
-            tokens = POSTGRESQL.code(str(one.sqltext))
-            depths = accumulate({"(": 1, ")": -1}.get(token.text, 0) for token in tokens)
-            if min(depths, default=0) < 0:
-                one.sqltext = text(escape(f"({one.sqltext})"))
-
-
-def _add_column_checks(backend: Backend, connection: Connection, table: Table) -> None:
-    """Give columns the checks that reflection leaves out."""
-    for column, sql in backend.column_checks(connection, table.name, table.schema).items():
-        CheckConstraint(text(escape(sql)))._set_parent_with_dispatch(table.columns[column])
-
-
-def _taken_indexes(backend: Backend, connection: Connection, table: Table) -> Sequence[str]:
-    """Take from a table the indexes that it would make otherwise; return their statements."""
-    found = backend.index_statements(connection, table.name, table.schema)
-    for index in [one for one in table.indexes if one.name in found]:
-        table.indexes.remove(index)
-    return [*found.values()]
-
-
-def _is_not_ours(name: str) -> bool:
-    """Whether a table is the project's, and not one that an env.py of its own takes for gone."""
-    return not name.startswith(OWN_TABLES)
 
 
 def replay(scratch: Project, to: str = EVERYTHING, amend: Amend | None = None) -> None:

@@ -5,7 +5,7 @@ back to what was, of which only the snapshot is known.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from alembic.operations import ops
@@ -19,6 +19,7 @@ from dbtasks.engines.base.definitions import (
     INDEX,
     TABLE,
     Change,
+    Definition,
     Key,
     Place,
 )
@@ -26,9 +27,10 @@ from dbtasks.engines.base.schema import Statements
 from dbtasks.engines.sql.quoting import escape
 from dbtasks.schema.attachments import Attachments, Columns
 from dbtasks.schema.difference import RENAMABLE, difference
-from dbtasks.schema.models import final_name, has_check
+from dbtasks.schema.models import final_name, has_check, place_of
 from dbtasks.schema.operations import Operation, sql_of
 from dbtasks.schema.order import keys_outermost, ordered
+from dbtasks.schema.snapshot import Snapshot
 from dbtasks.schema.tables import Models
 
 
@@ -83,7 +85,7 @@ class Builder(Attachments):
     def _created(self, places: Sequence[Place]) -> Iterator[Operation]:
         """Yield what makes tables, each after those that it refers to, but for circles."""
         by_table = {self.target.tables[place]: place for place in places}
-        order = _ordered(by_table)
+        order = _ordered(by_table, self.after)
         late = {key for table, keys in order if table is None for key in keys}
         for table, _ in order:
             if table is not None:
@@ -117,7 +119,7 @@ class Builder(Attachments):
 
     def _dropped(self, places: Sequence[Place]) -> Iterator[Operation]:
         by_table = {self.source.tables[place]: place for place in places}
-        order = _ordered(by_table)
+        order = _ordered(by_table, self.before)
         circular = [key for table, keys in order if table is None for key in keys]
         for key in circular if not self.backend.batch_migrations else ():
             schema, name = by_table[key.table]
@@ -295,17 +297,31 @@ class Builder(Attachments):
         return sorted(wanted, key=lambda check: sql_of(self.dialect, check.sqltext))
 
     def _is_created(self, item: Any) -> bool:
-        """Whether this database gets a column or a constraint: `ddl_if` may be for another."""
+        """Whether a new table gets a column or a constraint.
+
+        `ddl_if` may be for another database, and a parent may have the column.
+        """
         compiler: Any = self.dialect.ddl_compiler
         if isinstance(item, Constraint):
             return bool(item._should_create_for_compiler(compiler(self.dialect, None)))
-        return True
+        key = Key(COLUMN, *place_of(self.dialect, item.table), item.name)
+        return "inherited" not in self.after.get(key, Definition()).attributes
 
 
-def _ordered(tables: Collection[Table]) -> list[tuple[Table | None, Any]]:
-    """Return tables after those that they refer to, then the foreign keys that make circles."""
+def _ordered(tables: Mapping[Table, Place], snapshot: Snapshot) -> list[tuple[Table | None, Any]]:
+    """Return tables after those that they refer to, then the foreign keys that make circles.
+
+    A table that inherits comes after its parents.
+    """
+    names = {".".join(filter(None, place)): table for table, place in tables.items()}
+    parents = [
+        (names[parent], table)
+        for table, place in tables.items()
+        for parent in snapshot[Key(TABLE, *place)].attributes.get("parents", "").split(", ")
+        if parent in names
+    ]
     sort: Any = sort_tables_and_constraints
-    return [*sort(tables)]
+    return [*sort(tables, extra_dependencies=parents)]
 
 
 def _with_checks(column: Any, checks: Sequence[CheckConstraint]) -> Column[Any]:

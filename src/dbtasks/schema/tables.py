@@ -41,6 +41,8 @@ from dbtasks.schema.difference import Names
 from dbtasks.schema.models import KINDS, final_name, names, place_of
 from dbtasks.schema.snapshot import Snapshot
 
+OPTIONS = ("sqlite_", "postgresql_")
+
 
 class State:
     """Hold a snapshot with its tables, and the object of each constraint and index in it."""
@@ -129,7 +131,7 @@ class Stored(State):
         ]
         options: dict[str, Any] = (
             {"sqlite_autoincrement": True} if primary.parts.get("autoincrement") else {}
-        )
+        ) | _options(own[Key(TABLE, *place)])
         table = Table(
             place.table,
             self.metadata,
@@ -221,7 +223,7 @@ def _items(definition: Definition) -> Iterator[Any]:
 
 def _options(definition: Definition) -> dict[str, Any]:
     """Return what SQLAlchemy takes of a definition by the name of its dialect."""
-    return {name: value for name, value in definition.parts.items() if name.startswith("sqlite_")}
+    return {name: value for name, value in definition.parts.items() if name.startswith(OPTIONS)}
 
 
 def _default(definition: Definition) -> Any:

@@ -1,16 +1,17 @@
 """Empty databases that exist for as long as a command wants to try something in them."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from time import time
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
 from sqlalchemy import URL, Connection, NullPool, inspect, text
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from dbtasks.engines.base.definitions import TABLE, VIEW
+from dbtasks.engines.base.definitions import TABLE, VIEW, Definition, Key
 from dbtasks.errors import DbtasksError, Locked, NoScratch, UsageError
 from dbtasks.hints import command_line
 from dbtasks.interrupts import ending, held
@@ -73,16 +74,12 @@ class Scratch:
         """Return `since` for what is made from now on."""
         return 0
 
-    def schemas(self, connection: Connection) -> Sequence[str | None]:
-        """Return the schemas that hold tables of such a database; None is its default one."""
-        return (None,)
-
     def make_schemas(self, connection: Connection, names: Sequence[str]) -> None:
         """Make the schemas that tables of such a database are in."""
 
-    def statements(self, connection: Connection) -> Sequence[tuple[str, str]]:
-        """Return tables with what makes them and their indexes, where a database keeps that."""
-        return ()
+    def statements(self, definitions: Mapping[Key, Definition], dialect: Dialect) -> Iterator[str]:
+        """Yield what makes the objects of a database, in an order in which most can be made."""
+        return iter(())
 
     extensions: ClassVar[str] = ""
     """The query for the statements that make what tables may need of the server."""
@@ -92,16 +89,6 @@ class Scratch:
         return (
             connection.exec_driver_sql(self.extensions).scalars().all() if self.extensions else ()
         )
-
-    types: ClassVar[str] = ""
-    """The query for the columns of a table, each with its type, as a statement names it."""
-
-    def types_of(self, connection: Connection, table: str, schema: str | None) -> dict[str, str]:
-        """Return the types of a table's columns by their names."""
-        if not self.types:
-            return {}
-        found = connection.execute(text(self.types), {"table": table, "schema": schema})
-        return {str(name): str(kind) for name, kind in found}
 
 
 class ServerScratch(Scratch):

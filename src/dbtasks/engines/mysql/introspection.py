@@ -66,12 +66,13 @@ ACTIONS = {"ON DELETE": "ondelete", "ON UPDATE": "onupdate"}
 
 def definitions(connection: Connection) -> Iterator[tuple[Key, Definition]]:
     """Yield all that a database has."""
+    within = f"nextval({_quoted(_ask(connection, 'SELECT database()')[0][0])}."
     for table, kind in _ask(connection, TABLES):
         if kind == "SEQUENCE":
             yield Key(SEQUENCE, None, "", table), _sequence(connection, table)
         elif kind != "VIEW":
             told = _ask(connection, f"SHOW CREATE TABLE {_quoted(table)}")[0][1]
-            yield from _Table(table, told).definitions()
+            yield from _Table(table, told.replace(within, "nextval(")).definitions()
     for view, sql, option, security in _ask(connection, VIEWS):
         attributes = {"sql": sql, "check option": option, "security": security}
         yield Key(VIEW, None, view), Definition(attributes, sql=sql)

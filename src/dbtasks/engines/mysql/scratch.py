@@ -1,13 +1,15 @@
 """Scratch databases on a MySQL or MariaDB server."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import get_ident
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy.engine import Dialect
 
+from dbtasks.engines.base.definitions import SEQUENCE, TABLE, Definition, Key
 from dbtasks.engines.base.scratch import MARK, ServerScratch, by_hand
 from dbtasks.errors import NoScratch
 
@@ -51,10 +53,6 @@ class MySQLScratch(ServerScratch):
         SELECT CONCAT('KILL ', id) FROM information_schema.processlist
         WHERE db = :name AND id <> CONNECTION_ID()
     """
-    types = """
-        SELECT column_name, column_type FROM information_schema.columns
-        WHERE table_schema = COALESCE(:schema, database()) AND table_name = :table
-    """
     grant = "GRANT ALL ON `dbtasks\\_scratch\\_%`.* TO … lets the user make such databases"
 
     @contextmanager
@@ -71,6 +69,19 @@ class MySQLScratch(ServerScratch):
         """Let no statement name another database here, too."""
         with super().emptied(own), _kept_within(str(self.backend.url.database)):
             yield
+
+    def statements(self, definitions: Mapping[Key, Definition], dialect: Dialect) -> Iterator[str]:
+        """Yield those of sequences and tables."""
+        yield "SET SESSION foreign_key_checks = 0"
+        for key, definition in definitions.items():
+            if key.kind == SEQUENCE:
+                name = dialect.identifier_preparer.quote(key.name)
+                sql, _, cycles = definition.sql.partition(" CYCLE ")
+                yield f"CREATE SEQUENCE {name} {sql} {'CYCLE' if cycles == '1' else 'NOCYCLE'}"
+        for key, definition in definitions.items():
+            if key.kind == TABLE:
+                yield definition.sql
+        yield "SET SESSION foreign_key_checks = 1"
 
     def clear(self, connection: Connection, since: int = 0) -> None:
         """Drop tables whatever refers to them."""

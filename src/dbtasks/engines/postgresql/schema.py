@@ -1,7 +1,7 @@
 """What PostgreSQL needs around Alembic's operations: types with a name, sequences and casts."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from alembic.operations import ops
@@ -9,7 +9,7 @@ from sqlalchemy import Column, DefaultClause
 from sqlalchemy.engine import Dialect
 
 from dbtasks.engines.base import schema as base
-from dbtasks.engines.base.definitions import COLUMN, INDEX, SEQUENCE, Change, Key
+from dbtasks.engines.base.definitions import COLUMN, DOMAIN, INDEX, SEQUENCE, Change, Key
 from dbtasks.engines.base.schema import Definitions, Operation, Statements
 from dbtasks.engines.base.types import Named
 from dbtasks.engines.postgresql.types import enum_of
@@ -204,7 +204,10 @@ class Types:
             sql = f"ALTER SEQUENCE {quoted} AS {_counting(change.after.sql)}"
             self.first.append(Statements(f"change {key.kind} {key.name}", [sql]))
             return
-        if change.after is None:
+        if change.before is not None and change.after is not None:
+            if sqls := [f"ALTER DOMAIN {quoted} {action}" for action in _of_domain(change)]:
+                self.first.append(Statements(f"change {key.kind} {key.name}", sqls))
+        elif change.after is None:
             self.last.append(Statements(f"drop {key.kind} {key.name}", [f"DROP {kind} {quoted}"]))
         elif change.before is None:
             sql = f"CREATE {kind} {quoted} AS {_counting(change.after.sql)}"
@@ -302,6 +305,24 @@ def _sequence_operations(
 def _counting(counts: str) -> str:
     """Return what a sequence counts, complete: without CYCLE it ends."""
     return counts if counts.endswith(" CYCLE") or " START " not in counts else f"{counts} NO CYCLE"
+
+
+def _of_domain(change: Change) -> Iterator[str]:
+    """Yield what gives a domain another default and other checks; nothing gives it a type."""
+    assert change.before is not None
+    assert change.after is not None
+    if change.attributes & {"type", "collation"} or change.key.kind != DOMAIN:
+        return
+    old: Mapping[str, Any] = change.before.parts
+    new: Mapping[str, Any] = change.after.parts
+    if old["default"] != new["default"]:
+        yield f"SET DEFAULT {new['default']}" if new["default"] else "DROP DEFAULT"
+    if "required" in change.attributes:
+        yield "SET NOT NULL" if "required" in change.after.attributes else "DROP NOT NULL"
+    for check in old["checks"]:
+        if check not in new["checks"]:
+            yield f"DROP {check.partition(' CHECK ')[0]}"
+    yield from (f"ADD {check}" for check in new["checks"] if check not in old["checks"])
 
 
 def _is_enum(change: Change) -> bool:

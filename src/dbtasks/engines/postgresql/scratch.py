@@ -1,11 +1,14 @@
 """Scratch databases on a PostgreSQL server."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection
+from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateSchema
 
+from dbtasks.engines.base.definitions import Definition, Key
 from dbtasks.engines.base.scratch import MARK, ServerScratch
+from dbtasks.engines.postgresql import creation
 
 
 class PostgreSQLScratch(ServerScratch):
@@ -42,18 +45,11 @@ class PostgreSQLScratch(ServerScratch):
         FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
         WHERE n.nspname <> 'pg_catalog' ORDER BY e.oid
     """
-    types = """
-        SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
-        JOIN pg_class t ON t.oid = a.attrelid JOIN pg_namespace n ON n.oid = t.relnamespace
-        WHERE t.relname = :table AND n.nspname = COALESCE(:schema, current_schema())
-    """
     grant = "ALTER ROLE … CREATEDB lets the user make databases"
 
-    def schemas(self, connection: Connection) -> Sequence[str | None]:
-        """Return all but the server's own."""
-        found: list[str] = inspect(connection).get_schema_names()
-        own = ("information_schema", connection.dialect.default_schema_name)
-        return [None, *(one for one in found if one not in own)]
+    def statements(self, definitions: Mapping[Key, Definition], dialect: Dialect) -> Iterator[str]:
+        """Yield them as pg_dump would write them."""
+        return creation.statements(definitions, dialect)
 
     def make_schemas(self, connection: Connection, names: Sequence[str]) -> None:
         """Make those that are not there."""

@@ -2,27 +2,22 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL
+from sqlalchemy.engine import Dialect
 
 from dbtasks import files
+from dbtasks.engines.base.definitions import INDEX, TABLE, TRIGGER, VIEW, Definition, Key
 from dbtasks.engines.base.scratch import NEW_SECONDS, PREFIX, Scratch
 from dbtasks.errors import UsageError
 
 if TYPE_CHECKING:
     from dbtasks.engines.base.backend import Backend
-
-MADE = """
-SELECT tbl_name, sql FROM sqlite_master
-WHERE type IN ('table', 'index') AND sql IS NOT NULL AND name NOT GLOB 'sqlite_*'
-ORDER BY sql NOT LIKE 'CREATE VIRTUAL %', type = 'index', rowid
-"""
-"""What makes the tables and indexes of SQLite, virtual ones before those that they make."""
 
 
 class FileScratch(Scratch):
@@ -51,12 +46,15 @@ class FileScratch(Scratch):
         )
         yield
 
-    def statements(self, connection: Connection) -> Sequence[tuple[str, str]]:
-        """Return them as they were sent; a virtual table makes more, which are there then."""
-        return [
-            (table, sql.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1))
-            for table, sql in connection.exec_driver_sql(MADE)
-        ]
+    def statements(self, definitions: Mapping[Key, Definition], dialect: Dialect) -> Iterator[str]:
+        """Yield them as they were sent; a virtual table makes more, which are there then."""
+        made = [(key.kind, definition.sql) for key, definition in definitions.items()]
+        kinds = (TABLE, INDEX, VIEW, TRIGGER)
+        for virtual in (True, False):
+            for kind in kinds:
+                for known, sql in made:
+                    if known == kind and sql.upper().startswith("CREATE VIRTUAL ") is virtual:
+                        yield sql.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1)
 
 
 def _remove_abandoned() -> None:

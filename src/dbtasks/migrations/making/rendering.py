@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from alembic.autogenerate.api import AutogenContext
-from alembic.autogenerate.render import _render_column, render_op
+from alembic.autogenerate.render import _render_column, _repr_type, render_op
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
@@ -18,11 +18,11 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.postgresql import ENUM
+from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import ARRAY
 
-from dbtasks.engines.postgresql.types import enum_of
+from dbtasks.engines.postgresql.types import named_of
 from dbtasks.engines.sql.expressions import canonical, is_constant, is_list
 from dbtasks.engines.sql.quoting import escape
 from dbtasks.migrations.making import alterations, checked_columns
@@ -258,10 +258,10 @@ def _rendering(context: MigrationContext, needs: Needs, *, batch: bool) -> Autog
     def render_item(kind: str, item: Any, rendering: AutogenContext) -> Any:
         found = theirs(kind, item, rendering) if theirs else False
         if found is False and kind == "type":
-            enum = enum_of(item, context.dialect)
-            if enum is not None and not isinstance(item.dialect_impl(context.dialect), ARRAY):
+            named = named_of(item, context.dialect)
+            if named is not None and not isinstance(item.dialect_impl(context.dialect), ARRAY):
                 rendering.imports.add("from sqlalchemy.dialects import postgresql")
-                return _render_enum(enum)
+                return _render_named(named, rendering)
             return types.render(item, rendering)
         if found is False and kind == "check":
             return _render_check(context, item)
@@ -312,11 +312,14 @@ def _render_checked(context: MigrationContext, column: Column[Any], rendering: A
     return ast.unparse(call)
 
 
-def _render_enum(enum: ENUM) -> str:
-    """Return an enum that is made by a statement of its own, before what uses it."""
-    values = "".join(f"{one!r}, " for one in enum.enums)
-    schema = f", schema={enum.schema!r}" if enum.schema else ""
-    return f"postgresql.ENUM({values}name={enum.name!r}{schema}, create_type=False)"
+def _render_named(named: ENUM | DOMAIN, rendering: AutogenContext) -> str:
+    """Return an enum or a domain that is made by a statement of its own, before what uses it."""
+    schema = f", schema={named.schema!r}" if named.schema else ""
+    if isinstance(named, DOMAIN):
+        kind = _repr_type(named.data_type, rendering)
+        return f"postgresql.DOMAIN({named.name!r}, {kind}{schema}, create_type=False)"
+    values = "".join(f"{one!r}, " for one in named.enums)
+    return f"postgresql.ENUM({values}name={named.name!r}{schema}, create_type=False)"
 
 
 def is_plain(context: MigrationContext, operation: ops.ModifyTableOps) -> bool:
