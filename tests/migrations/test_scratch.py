@@ -213,6 +213,29 @@ def test_a_scratch_database_that_is_not_for_this_is_refused(
 
 
 @servers
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_transaction_that_env_py_leaves_open_is_ended(
+    inv: Inv, company: Path, database: Database, named: Database, is_named: bool
+) -> None:
+    (company / "facade.py").write_text(
+        f"import sqlalchemy\nengine = sqlalchemy.create_engine({database.url!r})\n"
+    )
+    (company / "migrations" / "env.py").write_text(POOLED.format(before="") + LEFT_OPEN)
+    env = {"DATABASE_URL": database.url}
+    if is_named:
+        env["SCRATCH_DATABASE_URL"] = named.url
+    done = inv("makemigrations", "--check", env=env)
+    assert (done.code, done.out) == (0, "No changes.\n"), done.err
+    assert objects(named) == []
+
+
+LEFT_OPEN = """
+kept = engine.connect()
+kept.exec_driver_sql("SELECT 1")
+"""
+
+
+@servers
 def test_what_a_killed_command_left_in_it_is_dropped(
     inv: Inv, named: Database, environment: dict[str, str]
 ) -> None:

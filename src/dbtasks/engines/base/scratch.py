@@ -142,11 +142,14 @@ class ServerScratch(Scratch):
             self._drop_by(connection, name)
 
     def _drop_by(self, connection: Connection, name: str) -> None:
-        """Drop a database, whoever is still connected: env.py may have an engine with a pool."""
+        self._end_sessions(connection, name)
+        connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
+
+    def _end_sessions(self, connection: Connection, name: str) -> None:
+        """End the other connections to a database: env.py may have left one in a transaction."""
         for statement in connection.execute(text(self.sessions), {"name": name}).scalars().all():
             with suppress(DBAPIError):  # it has just ended by itself
                 connection.exec_driver_sql(statement)
-        connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
 
     @contextmanager
     def emptied(self, own: "Backend") -> Iterator[None]:
@@ -157,16 +160,15 @@ class ServerScratch(Scratch):
                 hint=f"name an empty database of {own.title}, or leave out scratch_url",
             )
         name = str(self.backend.url.database)
-        with self._locked(name) as lock:
+        with self._locked(name) as (connection, lock):
             if lock is False:
                 raise Locked(
                     f"another command uses the scratch database {name}",
                     hint="run it again when that is done",
                 )
-            with self._connected(name) as connection:
-                self._check_other(connection, own)
-                since = self._claim(connection)
-            with ending(lambda: self._leave(name, since), ignoring=(DbtasksError, DBAPIError)):
+            self._check_other(connection, own)
+            since = self._claim(connection)
+            with ending(lambda: self._leave(connection, since), ignoring=(SQLAlchemyError,)):
                 yield
 
     def _check_other(self, connection: Connection, own: "Backend") -> None:
@@ -205,8 +207,9 @@ class ServerScratch(Scratch):
         connection.exec_driver_sql(f"CREATE TABLE IF NOT EXISTS {MARK} (id INTEGER)")
         return int(connection.scalar(text(self.marked)) or 0)
 
-    def _leave(self, name: str, since: int) -> None:
-        with held(), self._connected(name) as connection:
+    def _leave(self, connection: Connection, since: int) -> None:
+        with held():
+            self._end_sessions(connection, str(self.backend.url.database))
             self.clear(connection, since)
             connection.exec_driver_sql(f"DROP TABLE IF EXISTS {MARK}")
 
@@ -244,11 +247,11 @@ class ServerScratch(Scratch):
             yield connection
 
     @contextmanager
-    def _locked(self, name: str) -> Iterator[bool | None]:
+    def _locked(self, name: str) -> Iterator[tuple[Connection, bool | None]]:
         """Hold the lock of a database; False is another's, None that none can be trusted."""
         with self._connected(name) as connection:
             lock = self.backend.session_lock(connection)
-            yield None if lock is None else lock.take()
+            yield connection, None if lock is None else lock.take()
 
     def _drop_abandoned(self, connection: Connection) -> None:
         """Drop what killed commands have left, and nothing that another one has locked."""
@@ -259,5 +262,5 @@ class ServerScratch(Scratch):
                     self._drop_by(connection, name)
 
     def _is_left(self, name: str, age: float) -> bool:
-        with self._locked(name) as lock:
+        with self._locked(name) as (_, lock):
             return age > LEFT_SECONDS if lock is None else lock
