@@ -137,7 +137,14 @@ CHANGES = (
         "attribute of a sequence that stands alone",
         'sa.Sequence("numbers", metadata=Base.metadata)\n' + table("", "")["before"],
         'sa.Sequence("numbers", increment=5, metadata=Base.metadata)\n' + table("", "")["before"],
-        on=PG,
+        on=[*PG, *MARIA],
+    ),
+    Case(
+        "attribute of a sequence that is new",
+        table("", "")["before"],
+        'sa.Sequence("numbers", start=7, cycle=True, metadata=Base.metadata)\n'
+        + table("", "")["before"],
+        on=[*PG, *MARIA],
     ),
     *(
         Case(f"domain {name}", KEPT + before, KEPT + after, on=PG, dropped=dropped)

@@ -1,10 +1,13 @@
 """What the tests of several kinds of projects run on."""
 
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from copy import copy as copying
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import comparators
 
 from conftest import ROOT, Database, Result
 from foreign import Inv
@@ -41,3 +44,16 @@ def run(inv: Inv, database: Database) -> Inv:
 def world(company: Path, database: Database) -> World:
     """Return a project without revisions, whose models a test writes."""
     return World(company, database)
+
+
+@pytest.fixture
+def forget() -> Iterator[None]:
+    """Let no comparator, and no module, of a test's own package outlive it."""
+    registry, modules = comparators._registry, {*sys.modules}
+    before = {key: copying(entries) for key, entries in registry.items()}
+    yield
+    registry.clear()
+    registry.update(before)
+    for name in {*sys.modules} - modules:
+        if name in ("view_package", "alembic_postgresql_enum"):
+            del sys.modules[name]

@@ -93,7 +93,8 @@ def _quoted(label: str) -> str:
 def _sequence(connection: Connection, label: str) -> Definition:
     row = _ask(connection, SEQUENCES.format(_quoted(label)))[0]
     words = ("START", "MINVALUE", "MAXVALUE", "INCREMENT", "CACHE", "CYCLE")
-    counts = " ".join(f"{word} {value}" for word, value in zip(words, row, strict=True))
+    *options, cycle = (f"{word} {value}" for word, value in zip(words, row, strict=True))
+    counts = " ".join((*options, "NOCYCLE" if cycle == "CYCLE 0" else "CYCLE"))
     return Definition({"counts": counts}, sql=counts)
 
 

@@ -1,14 +1,35 @@
 """What MySQL and MariaDB need around Alembic's operations."""
 
+from collections.abc import Sequence
+
 from dbtasks.engines.base import schema as base
-from dbtasks.engines.base.definitions import INDEX, Change, Key
+from dbtasks.engines.base.definitions import INDEX, SEQUENCE, Change, Key
+from dbtasks.engines.base.schema import Definitions, Operation, Statements
 
 DEFAULTS = {"row_format": "DEFAULT", "checksum": "0", "delay_key_write": "0", "page_checksum": "0"}
 """What an option is that a table does not name."""
 
 
 class SchemaOperations(base.SchemaOperations):
-    """Know the options of tables, and the indexes that are unique."""
+    """Know the options of tables, the indexes that are unique, and MariaDB's sequences."""
+
+    def beside_tables(
+        self, before: Definitions, after: Definitions, changes: Sequence[Change]
+    ) -> tuple[list[Operation], list[Operation]]:
+        """Return those on sequences."""
+        first: list[Operation] = []
+        last: list[Operation] = []
+        for change in (change for change in changes if change.key.kind == SEQUENCE):
+            name = self.quoted(None, change.key.name)
+            if change.after is None:
+                drop = f"DROP SEQUENCE {name}"
+                last.append(Statements(f"drop sequence {change.key.name}", [drop]))
+            else:
+                verb = "ALTER" if change.before else "CREATE"
+                sql = f"{verb} SEQUENCE {name} {change.after.sql}"
+                words = f"{'change' if change.before else 'create'} sequence {change.key.name}"
+                first.append(Statements(words, [sql]))
+        return first, last
 
     def rename(self, old: Key, new: Key) -> str | None:
         """Return it for indexes."""

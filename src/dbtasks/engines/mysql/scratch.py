@@ -76,8 +76,7 @@ class MySQLScratch(ServerScratch):
         for key, definition in definitions.items():
             if key.kind == SEQUENCE:
                 name = dialect.identifier_preparer.quote(key.name)
-                sql, _, cycles = definition.sql.partition(" CYCLE ")
-                yield f"CREATE SEQUENCE {name} {sql} {'CYCLE' if cycles == '1' else 'NOCYCLE'}"
+                yield f"CREATE SEQUENCE {name} {definition.sql}"
         for key, definition in definitions.items():
             if key.kind == TABLE:
                 yield definition.sql

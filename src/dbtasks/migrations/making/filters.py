@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import UniqueConstraint
 
 from dbtasks.engines.base.definitions import (
     CHECK,
@@ -59,6 +60,8 @@ class Filters:
         item = new if new is not None else old
         if item is None:
             return True
+        if isinstance(item, UniqueConstraint):  # which MySQL keeps as an index
+            kind = KINDS[UNIQUE]
         return self.include_object(item, name, kind, new is None, old if new is not None else None)
 
     def _object(self, state: State, key: Key) -> Any:

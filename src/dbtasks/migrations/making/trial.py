@@ -1,6 +1,6 @@
 """The models compared with a database that has the history, on which a revision is tried."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
@@ -19,6 +19,7 @@ from dbtasks.engines.base.definitions import (
     VIEW,
     Change,
     Definition,
+    Key,
 )
 from dbtasks.errors import Refused, UsageError
 from dbtasks.hints import command_line
@@ -120,21 +121,26 @@ class Trial:
     def _ours(self, source: State, changes: Sequence[Change]) -> Iterator[Change]:
         """Yield the changes that the models ask for, and nobody has excluded."""
         wanted = filters.Filters(self.context, source, self.models)
+        ours: list[Change] = []
         for change in _but(changes, NEVER_OURS):
-            if change.after is None and change.key.kind in SHARED and not self._is_left(change):
-                continue
             if change.after is None and change.before and "bound" in change.before.attributes:
                 continue  # a part of a table, which is the history's own
             if wanted.includes(change) and (rest := wanted.without_ignored(change)):
-                yield rest
+                ours.append(rest)
+        changed = {change.old for change in ours}
+        for change in ours:
+            is_shared = change.after is None and change.key.kind in SHARED
+            if not is_shared or self._is_left(change, changed):
+                yield change
 
-    def _is_left(self, change: Change) -> bool:
-        """Whether a column was of a type, or counted by a sequence, and none is in the models."""
-
-        def used(snapshot: Snapshot) -> bool:
-            return any(key.kind == COLUMN and _uses(item, change) for key, item in snapshot.items())
-
-        return used(self.now) and not used(self.models.snapshot)
+    def _is_left(self, change: Change, changed: Collection[Key | None]) -> bool:
+        """Whether columns used a type or a sequence, and none that stays as it is."""
+        users = [
+            key for key, item in self.now.items() if key.kind == COLUMN and _uses(item, change)
+        ]
+        return bool(users) and all(
+            key in changed or Key(TABLE, *key.place) in changed for key in users
+        )
 
     def code(self, operations: Sequence[Operation]) -> Code:
         """Return the code of operations."""
