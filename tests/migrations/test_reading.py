@@ -30,7 +30,10 @@ def limited(inv: Inv, database: Database, monkeypatch: pytest.MonkeyPatch) -> tu
         monkeypatch.setattr(SQLite, "scratch", Scratch)  # as on an engine that dbtasks cannot read
         hint = "no scratch database can be made on SQLite"
     else:
-        hint = {"postgresql": "CREATEDB", "mariadb": "GRANT ALL ON"}[database.kind]
+        hint = {
+            "postgresql": "run ALTER ROLE app CREATEDB;",
+            "mariadb": r"run GRANT ALL ON `dbtasks\_scratch\_%`.* TO 'app'@'%';",
+        }[database.kind]
         for grant in GRANTS[database.kind]:
             execute(database, grant.format(name=url.database))
         url = url.set(username=APP, password=APP_PASSWORD)

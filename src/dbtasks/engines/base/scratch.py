@@ -101,7 +101,7 @@ class ServerScratch(Scratch):
     """The statement that lists the server's databases."""
 
     grant: ClassVar[str] = ""
-    """What the user lacks, where it may not make one."""
+    """The query for the statement by which an administrator lets the user make one."""
 
     sessions: ClassVar[str] = ""
     """The query for the statements that end the connections to a database."""
@@ -134,7 +134,8 @@ class ServerScratch(Scratch):
         except DBAPIError as error:
             raise NoScratch(
                 f"no scratch database can be made: {self.backend.message_of(error)}",
-                hint=f"{self.grant}; or name an empty database: scratch_url in tasks.py",
+                hint=f"let an administrator run {connection.scalar(text(self.grant))}; or name an "
+                "empty database: scratch_url in tasks.py",
             ) from error
 
     def _drop(self, name: str) -> None:

@@ -53,7 +53,10 @@ class MySQLScratch(ServerScratch):
         SELECT CONCAT('KILL ', id) FROM information_schema.processlist
         WHERE db = :name AND id <> CONNECTION_ID()
     """
-    grant = "GRANT ALL ON `dbtasks\\_scratch\\_%`.* TO … lets the user make such databases"
+    grant = r"""
+        SELECT CONCAT('GRANT ALL ON `dbtasks\_scratch\_%`.* TO ''',
+                      REPLACE(CURRENT_USER(), '@', '''@'''), '''')
+    """
 
     @contextmanager
     def opened(self) -> Iterator[URL]:

@@ -45,7 +45,7 @@ class PostgreSQLScratch(ServerScratch):
         FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
         WHERE n.nspname <> 'pg_catalog' ORDER BY e.oid
     """
-    grant = "ALTER ROLE … CREATEDB lets the user make databases"
+    grant = "SELECT format('ALTER ROLE %I CREATEDB', current_user)"
 
     def statements(self, definitions: Mapping[Key, Definition], dialect: Dialect) -> Iterator[str]:
         """Yield them as pg_dump would write them."""
