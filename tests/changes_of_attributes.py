@@ -1,10 +1,34 @@
 """The attributes that the DDL compilers of SQLAlchemy can write, each changed alone."""
 
-from cases import ROWS, Case, on_parent
+from cases import ROWS, Case, on_parent, parent
 
 PG, MARIA, LITE = (["postgresql"], ["mariadb"], ["sqlite"])
 CODE = 'sa.Column("code", sa.String(9)), '
 OWNER = 'sa.Column("owner", sa.Integer), sa.ForeignKeyConstraint(["owner"], ["parent.id"], {})'
+SAID = (
+    'table("dep", key(), schema="public")\n'
+    'table("emp", key(), {0}sa.Column("dep", sa.ForeignKey("public.dep.id"{1})), schema="hr")\n'
+    'table("own", key(), {0}sa.Column("dep", sa.ForeignKey("public.dep.id"{1})))\n'
+    'table("pay", key(), {0}sa.Column("emp", sa.ForeignKey("hr.emp.id"{1})), schema="public")\n'
+)
+PAIR = (
+    'table("pair", sa.Column("a", sa.Integer, primary_key=True, autoincrement=False),'
+    ' sa.Column("b", sa.Integer, primary_key=True, autoincrement=False))'
+)
+LONG_TABLE, LONG_COLUMN = "a_rather_long_name_of_a_table_that_has_", "a_long_name_of_a_column_"
+LONG = (
+    f'table("{LONG_TABLE}{{0}}", key(), sa.Column("{LONG_COLUMN}{{1}}", sa.Integer, index=True,'
+    f' unique=True), sa.Column("up", sa.ForeignKey("{LONG_TABLE}{{0}}.id")),'
+    f' sa.CheckConstraint("{LONG_COLUMN}{{1}} > 0", name="positive"))'
+)
+UNNAMED = (
+    f'table("{LONG_TABLE}{LONG_COLUMN[:20]}", key(),'
+    f' sa.Column("{LONG_COLUMN}one", sa.ForeignKey("parent.id"){{}}))'
+)
+SIGNS = (
+    'table("100% all", key(), sa.Column("a%b", sa.String(9), unique=True),'
+    ' sa.Column("c %s", sa.Integer, index=True), sa.Column("d%(e)s", sa.ForeignKey("parent.id")))'
+)
 KEPT = 'table("kept", key())\n'
 MAIL = """postgresql.DOMAIN("mail", sa.String(50), check="VALUE LIKE '%@%'")"""
 MAILED = 'table("mailed", key(), sa.Column("mail", {}))\n'
@@ -173,6 +197,60 @@ CHANGES = (
             ("table with partitions dropped", PARTITIONED, "", ["event"]),
         )
     ),
+    *(
+        Case(f"schema that is said, {name}", SAID.format("", key), SAID.format(more, key), on=PG)
+        for name, key in (("with a name", ', name="fk"'), ("without a name", ""))
+        for more in ('sa.Column("more", sa.Integer), ',)
+    ),
+    Case(
+        "key that counts beside former keys",
+        PAIR,
+        PAIR.replace("primary_key=True", "nullable=False").replace('"pair", ', '"pair", key(), '),
+        ["INSERT INTO pair (a, b) VALUES (1, 2), (2, 1)"],
+        on=[*PG, *LITE],
+    ),
+    Case(
+        "large key that counts, of a table without one",
+        'table("bare", sa.Column("code", sa.String(9)))',
+        'table("bare", sa.Column("code", sa.String(9)), sa.Column("id", sa.BigInteger()'
+        '.with_variant(sa.Integer(), "sqlite"), primary_key=True))',
+        ["INSERT INTO bare (code) VALUES ('x'), ('y')"],
+        on=[*PG, *LITE],
+    ),
+    Case(
+        "long names of a table that is renamed",
+        LONG.format("one", "two"),
+        LONG.format("three", "two"),
+        renames={f"{LONG_TABLE}one": f"{LONG_TABLE}three"},
+        convention=True,
+    ),
+    Case(
+        "long names of a column that is renamed",
+        LONG.format("one", "two"),
+        LONG.format("one", "three"),
+        renames={f"{LONG_TABLE}one.{LONG_COLUMN}two": f"{LONG_TABLE}one.{LONG_COLUMN}three"},
+        convention=True,
+    ),
+    Case(
+        "long names of what has none",
+        parent(),
+        parent() + UNNAMED.format(", unique=True"),
+        on=[*PG, *LITE],
+    ),
+    Case(
+        "long names of what has none, and is new",
+        parent() + UNNAMED.format("").replace('sa.ForeignKey("parent.id")', "sa.Integer"),
+        parent() + UNNAMED.format(", unique=True"),
+        on=[*PG, *LITE],
+    ),
+    Case(
+        "table renamed in its case alone",
+        'table("things", key(), sa.Column("a", sa.Integer, index=True))',
+        'table("Things", key(), sa.Column("a", sa.Integer, index=True))',
+        renames={"things": "Things"},
+    ),
+    Case("signs of parameters in names", parent(), parent() + SIGNS),
+    Case("signs of parameters in names dropped", parent() + SIGNS, parent(), dropped=["100% all"]),
     on_parent(
         "attribute comment of a constraint",
         CODE + 'sa.UniqueConstraint("code", name="uq")',

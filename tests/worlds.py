@@ -5,6 +5,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import create_engine, inspect, text
 from conftest import Database
 from dbtasks import Project, migrations
 from dbtasks.engines.base.definitions import CONSTRAINTS, FOREIGN_KEY, INDEX, SCHEMA
+from dbtasks.engines.sql.quoting import identifier
 from dbtasks.migrations.fingerprint import digest
 from dbtasks.migrations.making.questions import Answers
 from dbtasks.schema.difference import difference
@@ -137,8 +139,12 @@ class World:
     def counts(self) -> dict[str, int]:
         engine = create_engine(self.database.url)
         with engine.connect() as connection:
+            quote = partial(identifier, connection.dialect)
             found = {
-                name: connection.scalar(text(f"SELECT count(*) FROM {name}"))
+                name: connection.exec_driver_sql(
+                    f"SELECT count(*) FROM {'.'.join(map(quote, name.split('.')))}",
+                    execution_options={"no_parameters": True},
+                ).scalar_one()
                 for name in tables(connection)
             }
         engine.dispose()

@@ -50,7 +50,14 @@ class RemakingSQLite(KeepingSQLite):
         self.there = {*batch_impl.indexes}
 
     def rename_table(self, old_table_name: str, new_table_name: str, schema: Any = None) -> None:
-        """Make the indexes on expressions again that nothing reflects."""
+        """Make the indexes on expressions again that nothing reflects.
+
+        SQLite takes a name that differs in its case alone for the table itself.
+        """
+        if old_table_name != new_table_name and old_table_name.lower() == new_table_name.lower():
+            between = f"{new_table_name}_before"
+            super().rename_table(old_table_name, between, schema=schema)
+            old_table_name = between
         super().rename_table(old_table_name, new_table_name, schema=schema)
         for name, statement in self.awaited.pop(old_table_name, {}).items():
             self._make_again(name, statement)

@@ -157,7 +157,7 @@ class Attachments:
         return Statements(words, [f"ALTER TABLE {self._quoted(key.place)} {sql}"])
 
     def _name(self, key: Key) -> str:
-        return self.dialect.identifier_preparer.quote(key.name)
+        return self.schema.quote(key.name)
 
     def _quoted(self, place: Place) -> str:
         return self.schema.quoted(*place)

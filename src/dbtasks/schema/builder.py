@@ -28,7 +28,7 @@ from dbtasks.engines.sql.quoting import escape
 from dbtasks.schema.attachments import Attachments, Columns
 from dbtasks.schema.difference import RENAMABLE, difference
 from dbtasks.schema.models import final_name, has_check, place_of
-from dbtasks.schema.operations import Operation, sql_of
+from dbtasks.schema.operations import COUNTS, Operation, sql_of
 from dbtasks.schema.order import keys_outermost, ordered
 from dbtasks.schema.snapshot import Snapshot
 from dbtasks.schema.tables import Models
@@ -126,9 +126,20 @@ class Builder(Attachments):
             yield ops.ModifyTableOps(
                 name, [ops.DropConstraintOp.from_constraint(key)], schema=schema
             )
+        yield from self._unordered_dropped(places)
         for table, _ in reversed(order):
             if table is not None:
                 yield ops.DropTableOp.from_table(table)
+
+    def _unordered_dropped(self, places: Sequence[Place]) -> Iterator[Operation]:
+        """Yield what drops foreign keys of which SQLAlchemy has no object to order tables by."""
+        for place in places:
+            for key, definition in self.before.of_table(place).items():
+                refers = definition.refers
+                if refers and "statement" in definition.parts and refers.place in {*places}:
+                    yield ops.ModifyTableOps(
+                        place.table, self._drop(key, definition), schema=place.schema
+                    )
 
     def _altered_table(self, change: Change) -> Iterator[Operation]:
         assert change.before is not None
@@ -214,11 +225,15 @@ class Builder(Attachments):
 
     def _add_column(self, key: Key, checks: Sequence[Change], consumed: set[Key]) -> Operation:
         """Return what adds a column, with the checks in it that have no name."""
+        if sql := self.schema.add_counting(key, self.after[key]):
+            return Statements(f"add column {key.table}.{key.name}", [sql])
         column = self.target.column(key)
         known = self._checks_of(column)
         within = [check for check in known if final_name(self.dialect, check) is None]
         new = _with_checks(column, within)
         new.type = _without_check(new.type)
+        if self.backend.batch_migrations:  # a rebuilt table numbers its rows by such a key
+            new.info = {**new.info, COUNTS: column is column.table.autoincrement_column}
         own = [
             check.key
             for check in checks

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -33,6 +34,7 @@ from dbtasks.engines.base.definitions import (
     VIEW,
     Place,
 )
+from dbtasks.engines.sql.quoting import identifier, undoubled
 from dbtasks.errors import DbtasksError, ProjectFailed
 from dbtasks.references import project_raised
 from dbtasks.schema.difference import Names
@@ -157,12 +159,12 @@ def taken_instead(
     without: Collection[str] = (VERSION_TABLE,),
 ) -> Snapshot:
     """Return what a database has once the models have taken the place of what was there."""
-    preparer = connection.dialect.identifier_preparer
+    quote = partial(identifier, connection.dialect)
     cascade = "" if backend.batch_migrations else " CASCADE"
     for key in there:
         if key.kind in DROPS:
-            schema = f"{preparer.quote_schema(key.schema)}." if key.schema else ""
-            name = f"{schema}{preparer.quote(key.name or key.table)}"
+            schema = f"{quote(key.schema)}." if key.schema else ""
+            name = f"{schema}{quote(key.name or key.table)}"
             connection.exec_driver_sql(
                 f"DROP {DROPS[key.kind]} IF EXISTS {name}{cascade}",
                 execution_options={"no_parameters": True},
@@ -207,7 +209,7 @@ def final_name(dialect: Dialect, constraint: Any) -> str | None:
     name: str | None = dialect.identifier_preparer.format_constraint(
         constraint, _alembic_quote=False
     )
-    return name
+    return undoubled(dialect, name) if name else name
 
 
 def has_check(kind: TypeEngine[Any]) -> bool:

@@ -9,9 +9,12 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ClauseElement, TextClause, conv
 
 from dbtasks.engines.base.definitions import Key, Place
-from dbtasks.engines.sql.quoting import escape
+from dbtasks.engines.sql.quoting import escape, undoubled
 
 Operation = ops.MigrateOperation
+
+COUNTS = "dbtasks_counts"
+"""The key in a column's `info` that says whether the database numbers the rows."""
 
 
 class AddCheck(ops.CreateCheckConstraintOp):
@@ -111,5 +114,4 @@ def sql_of(dialect: Dialect, element: ClauseElement | str) -> str:
         return element
     keywords = {"literal_binds": True, "include_table": False}
     sql = str(element.compile(dialect=dialect, compile_kwargs=keywords))
-    doubled = dialect.identifier_preparer._double_percents  # for a driver's parameters
-    return sql.replace("%%", "%") if doubled else sql
+    return undoubled(dialect, sql)

@@ -14,7 +14,7 @@ from sqlalchemy import Column
 from sqlalchemy.engine import Dialect
 
 from dbtasks.engines.base.definitions import Change, Definition, Key
-from dbtasks.engines.sql.quoting import escape
+from dbtasks.engines.sql.quoting import escape, identifier
 
 Operation = ops.MigrateOperation
 Definitions = Mapping[Key, Definition]
@@ -62,6 +62,10 @@ class SchemaOperations:
         """Return an alteration with what else it takes; `column` is as it is to be."""
         return [alter] if alter.has_changes() else []
 
+    def add_counting(self, key: Key, definition: Definition) -> str | None:
+        """Return the SQL that adds a column with a sequence, which numbers the rows; or None."""
+        return None
+
     def cast(self, alter: ops.AlterColumnOp) -> str | None:
         """Return the expression that makes values of a new type of the old.
 
@@ -83,6 +87,9 @@ class SchemaOperations:
 
     def quoted(self, schema: str | None, name: str) -> str:
         """Return a name as it stands in SQL."""
-        preparer = self.dialect.identifier_preparer
-        within = f"{preparer.quote_schema(schema)}." if schema else ""
-        return f"{within}{preparer.quote(name)}"
+        within = f"{self.quote(schema)}." if schema else ""
+        return f"{within}{self.quote(name)}"
+
+    def quote(self, name: str) -> str:
+        """Return a name of its own as it stands in SQL."""
+        return identifier(self.dialect, name)

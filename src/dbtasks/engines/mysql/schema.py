@@ -35,9 +35,8 @@ class SchemaOperations(base.SchemaOperations):
         """Return it for indexes."""
         if old.kind != INDEX:
             return None
-        quote = self.dialect.identifier_preparer.quote
         table = self.quoted(*old.place)
-        return f"ALTER TABLE {table} RENAME INDEX {quote(old.name)} TO {quote(new.name)}"
+        return f"ALTER TABLE {table} RENAME INDEX {self.quote(old.name)} TO {self.quote(new.name)}"
 
     def alter_table(self, change: Change) -> list[str]:
         """Return what changes the engine, the character set and other options of a table.

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Dialect
 
 from dbtasks.engines.base.definitions import SEQUENCE, TABLE, Definition, Key
 from dbtasks.engines.base.scratch import MARK, ServerScratch, by_hand
+from dbtasks.engines.sql.quoting import identifier
 from dbtasks.errors import NoScratch
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class MySQLScratch(ServerScratch):
         yield "SET SESSION foreign_key_checks = 0"
         for key, definition in definitions.items():
             if key.kind == SEQUENCE:
-                name = dialect.identifier_preparer.quote(key.name)
+                name = identifier(dialect, key.name)
                 yield f"CREATE SEQUENCE {name} {definition.sql}"
         for key, definition in definitions.items():
             if key.kind == TABLE:

@@ -1,6 +1,7 @@
 """The statements that make what a PostgreSQL database has, of its definitions alone."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy.engine import Dialect
@@ -25,6 +26,7 @@ from dbtasks.engines.base.definitions import (
     Definition,
     Key,
 )
+from dbtasks.engines.sql.quoting import identifier
 
 ORDER = (
     *(SCHEMA, TYPE, DOMAIN, FUNCTION, SEQUENCE, TABLE, COLUMN),
@@ -59,7 +61,7 @@ def statements(definitions: Mapping[Key, Definition], dialect: Dialect) -> Itera
 
 class _Creation:
     def __init__(self, definitions: Mapping[Key, Definition], dialect: Dialect) -> None:
-        self.quote = dialect.identifier_preparer.quote
+        self.quote = partial(identifier, dialect)
         self.makers = {
             SCHEMA: self._schema,
             TABLE: self._table,

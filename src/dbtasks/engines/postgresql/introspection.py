@@ -7,6 +7,7 @@ compare two of them.
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -36,6 +37,7 @@ from dbtasks.engines.base.definitions import (
 )
 from dbtasks.engines.postgresql import queries
 from dbtasks.engines.postgresql.expressions import PostgreSQLRetelling
+from dbtasks.engines.sql.quoting import identifier
 
 PLAIN = re.compile(
     r"""
@@ -64,7 +66,7 @@ class _Reader:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.own = connection.dialect.default_schema_name
-        self.quote = connection.dialect.identifier_preparer.quote
+        self.quote = partial(identifier, connection.dialect)
         self.retold = PostgreSQLRetelling().retold
 
     def read(self) -> Iterator[tuple[Key, Definition]]:

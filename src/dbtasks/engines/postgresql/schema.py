@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from alembic.operations import ops
@@ -9,10 +10,21 @@ from sqlalchemy import Column, DefaultClause
 from sqlalchemy.engine import Dialect
 
 from dbtasks.engines.base import schema as base
-from dbtasks.engines.base.definitions import COLUMN, DOMAIN, INDEX, SEQUENCE, Change, Key
+from dbtasks.engines.base.definitions import (
+    COLUMN,
+    DOMAIN,
+    INDEX,
+    SEQUENCE,
+    Change,
+    Definition,
+    Key,
+)
 from dbtasks.engines.base.schema import Definitions, Operation, Statements
 from dbtasks.engines.base.types import Named
 from dbtasks.engines.postgresql.types import enum_of
+from dbtasks.engines.sql.quoting import identifier
+
+SERIALS = {"smallint": "SMALLSERIAL", "integer": "SERIAL", "bigint": "BIGSERIAL"}
 
 
 class Use(NamedTuple):
@@ -32,7 +44,7 @@ class SchemaOperations(base.SchemaOperations):
 
     def rename(self, old: Key, new: Key) -> str | None:
         """Return it; an index is in a schema, a constraint in its table."""
-        quote = self.dialect.identifier_preparer.quote
+        quote = self.quote
         if old.kind == INDEX:
             return f"ALTER INDEX {self.quoted(old.schema, old.name)} RENAME TO {quote(new.name)}"
         table = self.quoted(*old.place)
@@ -54,13 +66,21 @@ class SchemaOperations(base.SchemaOperations):
         parts = _by_steps(alter, column) if _is_cast(self.dialect, alter) else [alter]
         return [*off, *(part for part in parts if part.has_changes()), *on]
 
+    def add_counting(self, key: Key, definition: Definition) -> str | None:
+        """Return it for a serial, which Alembic would add without its sequence."""
+        if definition.attributes.get("default") != "serial":
+            return None
+        kind = SERIALS[definition.attributes["type"]]
+        column = self.quote(key.name)
+        return f"ALTER TABLE {self.quoted(*key.place)} ADD COLUMN {column} {kind}"
+
     def cast(self, alter: ops.AlterColumnOp) -> str | None:
         """Return the expression that makes values of the new type of the old."""
         if not _is_cast(self.dialect, alter):
             return None
         old, new = alter.existing_type, alter.modify_type
         assert new is not None
-        column = self.dialect.identifier_preparer.quote(alter.column_name)
+        column = self.quote(alter.column_name)
         kind = new.dialect_impl(self.dialect).compile(dialect=self.dialect)
         named = isinstance(old, Named) or isinstance(new, Named)
         by_text = named or enum_of(old, self.dialect) or enum_of(new, self.dialect)
@@ -97,7 +117,7 @@ class SchemaOperations(base.SchemaOperations):
         if key.kind == INDEX:
             return None
         told = _literal(comment) if comment else "NULL"
-        name = self.dialect.identifier_preparer.quote(key.name)
+        name = self.quote(key.name)
         return f"COMMENT ON CONSTRAINT {name} ON {self.quoted(*key.place)} IS {told}"
 
 
@@ -117,7 +137,7 @@ class Types:
     def __init__(
         self, operations: base.SchemaOperations, before: Definitions, after: Definitions
     ) -> None:
-        self.operations, self.preparer = operations, operations.dialect.identifier_preparer
+        self.operations, self.quote = operations, operations.quote
         self.before, self.after = before, after
         self.first: list[Operation] = []
         self.last: list[Operation] = []
@@ -128,7 +148,7 @@ class Types:
             match change.key.kind:
                 case "schema":
                     name = str(change.key.schema)
-                    sql = f"CREATE SCHEMA IF NOT EXISTS {self.preparer.quote_schema(name)}"
+                    sql = f"CREATE SCHEMA IF NOT EXISTS {self.quote(name)}"
                     self.first.append(Statements(f"create schema {name}", [sql]))
                 case "type" if _is_enum(change):
                     self._enum(change)
@@ -175,7 +195,7 @@ class Types:
                 yield Use(
                     ".".join((*filter(None, key.place), key.name)),
                     self._quoted(key._replace(name=key.table)),
-                    self.preparer.quote(key.name),
+                    self.quote(key.name),
                     "[]" if kind.endswith("[]") else "",
                     default,
                 )
@@ -185,7 +205,7 @@ class Types:
     ) -> Iterator[str]:
         """Yield what makes a type beside the old one, and lets the columns change over."""
         quoted, old = self._quoted(key), key._replace(name=f"{key.name}_before")
-        yield f"ALTER TYPE {quoted} RENAME TO {self.preparer.quote(old.name)}"
+        yield f"ALTER TYPE {quoted} RENAME TO {self.quote(old.name)}"
         yield _create(quoted, labels)
         for _, table, column, brackets, default in uses:
             alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
@@ -258,7 +278,7 @@ def _sequence_operations(
     """Return what takes the sequence of a serial off before an alteration, and puts one on."""
     assert change.before is not None
     assert change.after is not None
-    quote = dialect.identifier_preparer.quote
+    quote = partial(identifier, dialect)
     schema = f"{quote(change.key.schema)}." if change.key.schema else ""
     table, column = f"{schema}{quote(change.key.table)}", quote(change.key.name)
     base = f"ALTER TABLE {table} ALTER COLUMN {column}"

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from sqlalchemy import Column, Connection, Sequence, Table
+from sqlalchemy.engine import Dialect
 
 
 def quoted(connection: Connection, named: Table | Column[Any] | Sequence) -> str:
@@ -22,6 +23,16 @@ def as_read(connection: Connection, sql: str) -> str:
     """Return what a driver sends of a statement that is given no parameters."""
     doubles = connection.dialect.paramstyle in ("format", "pyformat")
     return sql.replace("%%", "%") if doubles else sql
+
+
+def identifier(dialect: Dialect, name: str) -> str:
+    """Return a name in quotes where it needs them, as a server reads it."""
+    return undoubled(dialect, dialect.identifier_preparer.quote(name))
+
+
+def undoubled(dialect: Dialect, sql: str) -> str:
+    """Return SQL of SQLAlchemy's with each % once: for some drivers' parameters it has two."""
+    return sql.replace("%%", "%") if dialect.identifier_preparer._double_percents else sql
 
 
 def escape(sql: str) -> str:

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from alembic.operations import ops
@@ -20,12 +21,13 @@ from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.base.schema import Statements
 from dbtasks.engines.postgresql.types import array_of
-from dbtasks.engines.sql.quoting import escape
+from dbtasks.engines.sql.quoting import escape, identifier
 from dbtasks.errors import UsageError
 from dbtasks.migrations.making.comparing import Operation, full_name
 from dbtasks.migrations.making.questions import Answers, Kind, Question
 from dbtasks.migrations.making.types import removed_values, with_both
 from dbtasks.project import Project
+from dbtasks.schema.operations import COUNTS
 from dbtasks.values import convert_stored
 
 LITERAL = {"literal_binds": True}
@@ -37,7 +39,7 @@ class Filling:
     def __init__(self, project: Project, connection: Connection, answers: Answers) -> None:
         self.project = project
         self.dialect = connection.dialect
-        self.quote = connection.dialect.identifier_preparer
+        self.quote = partial(identifier, connection.dialect)
         self.answers = answers
 
     def fill(self, operations: Sequence[Operation]) -> list[Operation]:
@@ -86,7 +88,7 @@ class Filling:
         if both := with_both(operation):
             yield _modify(table, _widened(operation, both))
         if operation.modify_nullable is False:
-            yield self._update(table, column, f" WHERE {self.quote.quote(column.name)} IS NULL")
+            yield self._update(table, column, f" WHERE {self.quote(column.name)} IS NULL")
         if values := removed_values(operation):
             yield self._replaced(table, column, values)
 
@@ -126,7 +128,7 @@ class Filling:
         self, table: ops.ModifyTableOps, column: Column[Any], values: Sequence[str]
     ) -> Operation:
         """Return what gives rows another value that have one that is gone from an enum."""
-        name, quoted = f"{full_name(table)}.{column.name}", self.quote.quote(column.name)
+        name, quoted = f"{full_name(table)}.{column.name}", self.quote(column.name)
         several = ", ".join(map(_literal, values))
         array = array_of(self._model_type(name, column), self.dialect)
         if array is None:
@@ -145,7 +147,7 @@ class Filling:
         self, table: ops.ModifyTableOps, column: Column[Any], where: str, value: str | None = None
     ) -> Operation:
         value = value or self._given(f"{full_name(table)}.{column.name}", column)
-        quoted = self.quote.quote(column.name)
+        quoted = self.quote(column.name)
         update = f"UPDATE {self._quoted(table)} SET {quoted} = {value}{where}"
         return ops.ExecuteSQLOp(escape(update))
 
@@ -215,6 +217,7 @@ def _needs_value(column: Column[object]) -> bool:
         or column.server_default is not None
         or column.identity is not None
         or column.computed is not None
+        or column.info.get(COUNTS)
     )
 
 
