@@ -10,13 +10,21 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import conv
 
 from dbtasks.engines import Backend
-from dbtasks.engines.base.definitions import PRIMARY_KEY, Change, Definition, Key, Place
+from dbtasks.engines.base.definitions import (
+    FOREIGN_KEY,
+    PRIMARY_KEY,
+    Change,
+    Definition,
+    Key,
+    Place,
+)
 from dbtasks.engines.base.schema import Statements
 from dbtasks.schema.models import CONCURRENTLY
 from dbtasks.schema.operations import (
     AddCheck,
     AddIndex,
     AddPrimaryKey,
+    AddServerNamed,
     DropCheck,
     Operation,
     sql_of,
@@ -124,9 +132,24 @@ class Attachments:
                 return [AddPrimaryKey(given, key.table, columns, schema=key.schema)]
         if item is None:
             return [self._add_constraint(key, definition)]
-        add: Any = ops.AddConstraintOp.from_constraint(item)
+        if self._is_next_of_server(key):
+            add: Any = AddServerNamed.from_constraint(item)
+        else:
+            add = ops.AddConstraintOp.from_constraint(item)
         add.constraint_name = add.constraint_name or name
         return [add]
+
+    def _is_next_of_server(self, key: Key) -> bool:
+        """Whether MariaDB gives a foreign key just this name: it counts on from the highest."""
+        numbers = {
+            other: int(number)
+            for other in self.after.of_table(key.place)
+            if other.kind == FOREIGN_KEY and self.backend.keys_need_indexes
+            for name, _, number in [other.name.rpartition("_ibfk_")]
+            if name == key.table and number.isdigit()
+        }
+        own = numbers.pop(key, None)
+        return own == max(numbers.values(), default=0) + 1
 
     def _name_of(self, key: Key, replaces: Key | None) -> conv | None:
         """Return the name that a constraint is to have; None where the database gives one.

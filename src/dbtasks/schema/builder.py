@@ -47,10 +47,9 @@ class Builder(Attachments):
         On the way back to a database all its names count, also those that it has given itself: a
         later revision may say them.
         """
-        if not isinstance(self.target, Models):
-            return difference(self.before, self.after)
+        names = self.target.names if isinstance(self.target, Models) else None
         serve = self.backend.keys_need_indexes
-        return difference(self.before, self.after, self.target.names, indexes_serve=serve)
+        return difference(self.before, self.after, names, indexes_serve=serve)
 
     def operations(self, changes: Sequence[Change]) -> list[Operation]:
         """Return what makes these changes, in an order in which it can be done."""

@@ -3,7 +3,7 @@
 from typing import Any, Self
 
 from alembic.autogenerate.api import AutogenContext
-from alembic.autogenerate.render import renderers
+from alembic.autogenerate.render import render_op, renderers
 from alembic.operations import ops
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ClauseElement, TextClause, conv
@@ -88,6 +88,20 @@ def _render_primary_key(context: AutogenContext, operation: AddPrimaryKey) -> st
     name = str(operation.constraint_name) if operation.constraint_name else None
     columns = [*operation.columns]
     return f"{_prefix(context)}.create_primary_key({name!r}, {table}{columns!r}{schema})"
+
+
+class AddServerNamed(ops.CreateForeignKeyOp):
+    """Add a foreign key that MariaDB names, and with it the index that it makes for one.
+
+    A name that is written down would become that of the index, too.
+    """
+
+
+@renderers.dispatch_for(AddServerNamed)
+def _render_server_named(context: AutogenContext, operation: AddServerNamed) -> list[str]:
+    plain = ops.CreateForeignKeyOp.from_constraint(operation.to_constraint())
+    plain.constraint_name = None
+    return render_op(context, plain)
 
 
 @renderers.dispatch_for(ops.RenameTableOp)

@@ -179,7 +179,8 @@ class Trial:
         return code, ""
 
     def _left(self, before: Stored) -> list[str]:
-        changes = difference(self.now, before.snapshot)
+        serve = self.backend.keys_need_indexes
+        changes = difference(self.now, before.snapshot, indexes_serve=serve)
         return [*map(str, _but(changes, {SCHEMA}))]
 
 
