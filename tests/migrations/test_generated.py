@@ -192,9 +192,10 @@ def test_a_history_that_writes_to_another_database_is_not_replayed(
             "op.create_table(", f"op.execute({statement!r})\n    op.create_table(", 1
         )
     )
-    with world.project() as project, pytest.raises(UsageError) as refused:
-        migrations.missing(project)
-    assert "another database (hr)" in refused.value.message
+    notes: list[str] = []
+    with world.project() as project:
+        migrations.missing(project, on_note=notes.append)
+    assert "another database (hr)" in notes[0]
 
 
 @pytest.mark.parametrize("database", ["mariadb"], indirect=True)
