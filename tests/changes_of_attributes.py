@@ -1,6 +1,6 @@
 """The attributes that the DDL compilers of SQLAlchemy can write, each changed alone."""
 
-from cases import ROWS, Case, on_parent, parent
+from cases import ALL, ROWS, SERVERS, Case, on_parent, parent
 
 PG, MARIA, LITE = (["postgresql"], ["mariadb"], ["sqlite"])
 CODE = 'sa.Column("code", sa.String(9)), '
@@ -47,6 +47,12 @@ def table(before: str, after: str) -> dict[str, str]:
     start = 'table("thing", key(), sa.Column("name", sa.String(20)){})\n'
     return {"before": start.format(before), "after": start.format(after)}
 
+
+FIRST = 'sa.Column("id", sa.Integer, primary_key=True, autoincrement=False)'
+TWO = f'{FIRST}, sa.Column("part", sa.String(5), primary_key=True, server_default="x")'
+FORMER = 'sa.Column("code", sa.String(5), primary_key=True)'
+PLAIN_FORMER = 'sa.Column("code", sa.String(5), nullable=False)'
+THINGS = ("INSERT INTO thing (code) VALUES ('x'), ('y')",)
 
 CHANGES = (
     on_parent(
@@ -156,6 +162,16 @@ CHANGES = (
         ' sa.Column("b", sa.Integer, nullable=False))',
         'table("thing", sa.Column("a", sa.Integer, primary_key=True, autoincrement=False),'
         ' sa.Column("b", sa.Integer, primary_key=True, autoincrement=False))',
+    ),
+    *(
+        Case(f"attribute {name}", f'table("thing", {before})', f'table("thing", {after})', rows, on)
+        for name, before, after, rows, on in (
+            ("of a key that has two columns now", "key()", TWO, (), ALL),
+            ("of a key that had two columns", TWO, "key()", (), ALL),
+            ("of a key that does not count any more", "key()", FIRST, (), SERVERS),
+            ("of a key that counts now", FIRST, "key()", (), SERVERS),
+            ("of a new key beside the former one", FORMER, f"key(), {PLAIN_FORMER}", THINGS, ALL),
+        )
     ),
     Case(
         "attribute of a sequence that stands alone",

@@ -1,5 +1,6 @@
 """Models at random, in pairs: the second is the first after changes."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,13 @@ TYPES = {
     'sa.Enum("x", "y", "z", name="more", native_enum=False, length=5)': "y",
 }
 """The types of columns, each with a default that it takes."""
+
+FAMILIES = (
+    ("Integer", "BigInteger", "SmallInteger", "Numeric", "Float", "Double", "String", "Text"),
+    ("Date", "DateTime", "String", "Text"),
+    ("String", "Text", "Enum"),
+)
+"""What servers cast to one another: they refuse the rest, with rows or without."""
 
 KEYS = {
     "number": 'sa.Column("id", sa.Integer, primary_key=True)',
@@ -79,8 +87,9 @@ def pairs(draw: Draw, kind: str) -> tuple[str, str]:
             after[name] = _kept(before[name], before, after)
         elif what == "changed":
             after[name] = _changed(draw, kind, before[name], after)
-    for name in draw(st.lists(st.sampled_from(TABLES), max_size=1)):
-        after.setdefault(name, _shape(draw, kind, after))
+    new = [name for name in TABLES if name not in before]
+    for name in draw(st.lists(st.sampled_from(new), max_size=1)):
+        after[name] = _shape(draw, kind, after)
     assume(after)
     return _source(before), _source(after)
 
@@ -106,7 +115,7 @@ def _changed(draw: Draw, kind: str, shape: Shape, others: Schema) -> Shape:
         if name in COLUMNS and draw(st.sampled_from((True, True, True, False)))
     }
     for name in draw(st.lists(st.sampled_from(COLUMNS), max_size=2, unique=True)):
-        columns[name] = _column(draw, kind, name)
+        columns[name] = _column(draw, kind, name, shape.columns.get(name, ""))
     columns |= _references(draw, others)
     fresh = _beside(draw, kind, columns)
     beside = {
@@ -133,8 +142,12 @@ def _kept(shape: Shape, before: Schema, after: Schema) -> Shape:
     return Shape(shape.key, columns, beside)
 
 
-def _column(draw: Draw, kind: str, name: str) -> str:
-    type_ = draw(st.sampled_from([*TYPES]))
+def _column(draw: Draw, kind: str, name: str, old: str = "") -> str:
+    """Draw a column, in the place of another if there is one."""
+    types = [*TYPES]
+    if old and kind != "sqlite":
+        types = [one for one in types if f" {one}" in old or _casts(_word(old), _word(one))]
+    type_ = draw(st.sampled_from(types))
     options = []
     default = TYPES[type_]
     if draw(st.booleans()):
@@ -146,6 +159,17 @@ def _column(draw: Draw, kind: str, name: str) -> str:
     if _indexable(type_) and draw(st.integers(0, 3)) == 0:
         options.append(draw(st.sampled_from(("unique=True", "index=True"))))
     return ", ".join([f'sa.Column("{name}", {type_}', *options]) + ")"
+
+
+def _word(text: str) -> str:
+    """Return the name of the first type in a text."""
+    found = re.search(r"sa\.(?!Column)(\w+)", text)
+    assert found is not None
+    return found[1]
+
+
+def _casts(old: str, new: str) -> bool:
+    return any(old in family and new in family for family in FAMILIES)
 
 
 def _indexable(type_: str) -> bool:
@@ -186,6 +210,8 @@ def _beside(draw: Draw, kind: str, columns: dict[str, str]) -> dict[str, str]:
     for number in range(draw(st.integers(0, 2))):
         names = draw(st.lists(st.sampled_from(usable), min_size=1, max_size=2, unique=True))
         what = draw(st.sampled_from(("ix", "uq", "ck")))
+        if what == "ck" and names[0] not in COLUMNS:
+            what = "ix"  # MariaDB checks no column that an action of a foreign key changes
         if what == "uq" and any("unique=True" in columns[name] for name in names[:1]):
             what = "ix"  # Alembic knows one UNIQUE of a column of SQLite
         label = " ".join((what if what == "uq" else f"{what}{number}", *names))
@@ -202,7 +228,7 @@ def _constraint(draw: Draw, what: str, name: str, columns: Sequence[str]) -> str
     if what == "uq":
         return f'sa.UniqueConstraint({quoted}, name="{label}")'
     unique = draw(st.sampled_from(("", ", unique=True")))
-    first = draw(st.sampled_from((f'"{columns[0]}"', f'sa.desc("{columns[0]}")')))
+    first = draw(st.sampled_from((f'"{columns[0]}"', f'sa.column("{columns[0]}").desc()')))
     rest = "".join(f', "{column}"' for column in columns[1:])
     return f'sa.Index("{label}", {first}{rest}{unique})'
 

@@ -47,6 +47,7 @@ class Attachments:
         self.before, self.after = self.source.snapshot, self.target.snapshot
         self.schema = self.backend.schema_operations(self.dialect)
         self.again: Columns = ()
+        self.fresh: Collection[Key] = ()
 
     def attached(self, change: Change) -> list[Operation]:
         """Return what changes a constraint or an index."""
@@ -148,8 +149,11 @@ class Attachments:
             for name, _, number in [other.name.rpartition("_ibfk_")]
             if name == key.table and number.isdigit()
         }
-        own = numbers.pop(key, None)
-        return own == max(numbers.values(), default=0) + 1
+        own = numbers.pop(key, 0)
+        stay = [
+            number for other, number in numbers.items() if other not in self.fresh or number < own
+        ]
+        return own == max(stay, default=0) + 1
 
     def _name_of(self, key: Key, replaces: Key | None) -> conv | None:
         """Return the name that a constraint is to have; None where the database gives one.

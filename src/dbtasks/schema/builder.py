@@ -17,6 +17,7 @@ from dbtasks.engines.base.definitions import (
     CHECK,
     COLUMN,
     INDEX,
+    PRIMARY_KEY,
     TABLE,
     Change,
     Definition,
@@ -40,6 +41,7 @@ class Builder(Attachments):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.changed: dict[Place, list[Operation]] = defaultdict(list)
+        self.losing: Collection[Place] = ()
 
     def changes(self) -> list[Change]:
         """Return what differs between the two.
@@ -55,12 +57,17 @@ class Builder(Attachments):
         """Return what makes these changes, in an order in which it can be done."""
         self.again = again = {*self._made_again(changes)}
         changes = [*changes, *self._around(changes, again)]
+        self.fresh = {
+            change.new for change in changes if change.new and change.key.kind in RENAMABLE
+        }
         first, last = self._types(changes)
         tables = [change for change in changes if change.key.kind == TABLE]
         new = [*self._created([one.key.place for one in tables if one.before is None])]
         for change in tables:
             if change.before and change.after:
                 self.changed[change.key.place] += self._altered_table(change)
+        keyed = [*self._keyed_anew(changes)] if self.backend.keys_need_indexes else []
+        changes = [change for change in changes if change not in keyed]
         with_columns = self._columns(changes, again)
         for change in changes:
             if change.key.kind in RENAMABLE and change.key not in with_columns:
@@ -156,6 +163,42 @@ class Builder(Attachments):
         if sql := self.schema.alter_table(change):
             yield Statements(f"change table {place.table}", sql)
 
+    def _keyed_anew(self, changes: Sequence[Change]) -> Iterator[Change]:
+        """Yield what MariaDB does in one statement: a column that counts is part of a key always.
+
+        The statement is added to what changes the table.
+        """
+        for place in {change.key.place for change in changes if change.key.kind == PRIMARY_KEY}:
+            own = [change for change in changes if change.key.place == place]
+            counting = [change for change in own if _counts(change.before) or _counts(change.after)]
+            keys = [change for change in own if change.key.kind == PRIMARY_KEY]
+            both = place in self.before.tables & self.after.tables
+            new = [change for change in counting if change.before is None]
+            if new and any(change.after is None for change in counting):
+                continue  # it may be renamed, which is asked first
+            if both and any(_counts(item) for item in self._columns_of(place)):
+                actions = [*map(self._counting, counting)]
+                for change in keys:
+                    actions += ["DROP PRIMARY KEY"] if change.before else []
+                    actions += [f"ADD {self._key_of(change)}"] if change.after else []
+                sql = f"ALTER TABLE {self._quoted(place)} {', '.join(actions)}"
+                self.changed[place].append(Statements(f"change key of {place.table}", [sql]))
+                yield from (*counting, *keys)
+
+    def _columns_of(self, place: Place) -> Iterator[Definition]:
+        for state in (self.before, self.after):
+            yield from (item for key, item in state.of_table(place).items() if key.kind == COLUMN)
+
+    def _counting(self, change: Change) -> str:
+        if change.after is None:
+            return f"DROP COLUMN {self._name(change.key)}"
+        return f"{'MODIFY' if change.before else 'ADD COLUMN'} {self._line_of(change.key)}"
+
+    def _key_of(self, change: Change) -> str:
+        quote = self.dialect.identifier_preparer.quote
+        assert change.after is not None
+        return f"PRIMARY KEY ({', '.join(map(quote, change.after.columns or ()))})"
+
     # -- columns ----------------------------------------------------------------------------------
 
     def _made_again(self, changes: Sequence[Change]) -> Iterator[tuple[Place, str]]:
@@ -191,6 +234,7 @@ class Builder(Attachments):
         keys = sorted(filter(self._is_of_both, altered), key=order.__getitem__)
         consumed: set[Key] = set()
         anew = [key for key in keys if (key.place, key.name) in again]
+        self.losing = {key.place for key in keys if altered[key].after is None}
         for key in anew:
             self.changed[key.place].append(self._drop_column(key, checks, consumed))
         for key in keys:
@@ -224,7 +268,8 @@ class Builder(Attachments):
 
     def _add_column(self, key: Key, checks: Sequence[Change], consumed: set[Key]) -> Operation:
         """Return what adds a column, with the checks in it that have no name."""
-        if sql := self.schema.add_counting(key, self.after[key]):
+        sql = self.schema.add_counting(key, self.after[key])
+        if sql and key.place not in self.losing:  # or it may have been renamed
             return Statements(f"add column {key.table}.{key.name}", [sql])
         column = self.target.column(key)
         known = self._checks_of(column)
@@ -250,7 +295,7 @@ class Builder(Attachments):
     def _alter(self, change: Change) -> list[Operation]:
         key, attributes = change.key, change.attributes
         old, new = self.source.column(key), self.target.column(key)
-        if "check" in attributes:
+        if attributes & {"check", "auto_increment"}:
             return [self._redefined(key)]
         alter = ops.AlterColumnOp(
             key.table,
@@ -285,12 +330,16 @@ class Builder(Attachments):
             alter.kw["autoincrement"] = "auto_increment" in wanted
 
     def _redefined(self, key: Key) -> Operation:
-        """Return what gives a column of MariaDB another check within it."""
+        """Return what makes of a column of MariaDB what Alembic has no words for."""
+        sql = f"ALTER TABLE {self._quoted(key.place)} MODIFY {self._line_of(key)}"
+        return Statements(f"alter column {key.table}.{key.name}", [sql])
+
+    def _line_of(self, key: Key) -> str:
+        """Return what a column is to be, as MariaDB tells it of a table."""
         table = self.after[Key(TABLE, *key.place)].sql
         quoted = self.dialect.identifier_preparer.quote_identifier(key.name)
         line = next(line for line in table.splitlines() if line.strip().startswith(f"{quoted} "))
-        sql = f"ALTER TABLE {self._quoted(key.place)} MODIFY {line.strip().rstrip(',')}"
-        return Statements(f"alter column {key.table}.{key.name}", [sql])
+        return line.strip().rstrip(",")
 
     def _beside(self, items: Iterator[Any]) -> Iterator[Any]:
         """Yield columns and constraints, with checks that have a name beside the columns."""
@@ -320,6 +369,11 @@ class Builder(Attachments):
             return bool(item._should_create_for_compiler(compiler(self.dialect, None)))
         key = Key(COLUMN, *place_of(self.dialect, item.table), item.name)
         return "inherited" not in self.after.get(key, Definition()).attributes
+
+
+def _counts(definition: Definition | None) -> bool:
+    """Whether a column is AUTO_INCREMENT."""
+    return definition is not None and "auto_increment" in definition.attributes
 
 
 def _ordered(tables: Mapping[Table, Place], snapshot: Snapshot) -> list[tuple[Table | None, Any]]:
