@@ -56,8 +56,10 @@ SEQUENCES = """
 SELECT start_value, minimum_value, maximum_value, increment, cache_size, cycle_option FROM {}
 """
 
+VERSIONED = re.compile(r"\A/\*!\d+ *(.*?) *\*/\Z", re.DOTALL)
+
 BEHIND_TYPES = frozenset(("NOT", "NULL", "DEFAULT", "AUTO_INCREMENT", "COMMENT", "CHECK")) | {
-    *("GENERATED", "ON", "INVISIBLE", "WITHOUT")
+    *("GENERATED", "ON", "INVISIBLE", "WITHOUT", "SRID", "COLUMN_FORMAT", "STORAGE")
 }
 """The words that end the type of a column."""
 
@@ -98,12 +100,20 @@ def _sequence(connection: Connection, label: str) -> Definition:
     return Definition({"counts": counts}, sql=counts)
 
 
+def _plain(sql: str) -> str:
+    """Return a statement of MySQL without the comments around what older versions do not know.
+
+    https://dev.mysql.com/doc/refman/8.4/en/comments.html
+    """
+    return "".join(VERSIONED.sub(r"\1", token.text) for token in MYSQL.tokens(sql))
+
+
 class _Table:
     """Tell apart the statement that the server writes of a table."""
 
     def __init__(self, table: str, sql: str) -> None:
-        self.table, self.sql = table, sql
-        tokens = MYSQL.code(sql)
+        self.table, self.sql = table, _plain(sql)
+        tokens = MYSQL.code(self.sql)
         first = next(number for number, token in enumerate(tokens) if token.word == "(")
         last = _closing(tokens, first)
         self.parts, self.behind = [*_split(tokens[first + 1 : last])], tokens[last + 1 :]
