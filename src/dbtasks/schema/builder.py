@@ -52,7 +52,7 @@ class Builder(ColumnChanges):
         }
         first, last = self._types(changes)
         tables = [change for change in changes if change.key.kind == TABLE]
-        new = [*self._created([one.key.place for one in tables if one.before is None])]
+        new = [*self._created([change.key.place for change in tables if not change.before])]
         for change in tables:
             if change.before and change.after:
                 self.changed[change.key.place] += self._altered_table(change)
@@ -62,7 +62,7 @@ class Builder(ColumnChanges):
         for change in changes:
             if change.key.kind in RENAMABLE and change.key not in with_columns:
                 self.changed[change.key.place] += self.attached(change)
-        dropped = self._dropped([one.key.place for one in tables if one.after is None])
+        dropped = self._dropped([change.key.place for change in tables if not change.after])
         if self.backend.batch_migrations:  # a rebuilt table is reflected with what it refers to
             return [*first, *new, *self._modified(), *dropped, *last]
         return [*first, *keys_outermost([*dropped, *self._modified(), *new]), *last]
@@ -99,7 +99,7 @@ class Builder(ColumnChanges):
         items = (item for item in create.columns if item not in late and self._is_created(item))
         create.columns = [*self._beside(items)]
         yield create
-        indexes = [each for key in self._indexes_of(place, table) for each in self.add(key)]
+        indexes = [part for key in self._indexes_of(place, table) for part in self.add(key)]
         if indexes:
             yield ops.ModifyTableOps(place.table, indexes, schema=place.schema)
 

@@ -35,13 +35,19 @@ class ColumnChanges(Attachments):
 
     def _made_again(self, changes: Sequence[Change]) -> Iterator[tuple[Place, str]]:
         """Yield the columns that no ALTER makes of what they are."""
-        altered = [one for one in changes if one.key.kind == COLUMN and one.before and one.after]
+        altered = [
+            change
+            for change in changes
+            if change.key.kind == COLUMN and change.before and change.after
+        ]
         for change in altered:
             if "computed" in change.attributes:
                 yield change.key.place, change.key.name
         if not self.schema.computed_hold_types:
             return
-        retyped = {(one.key.place, one.key.name) for one in altered if "type" in one.attributes}
+        retyped = {
+            (change.key.place, change.key.name) for change in altered if "type" in change.attributes
+        }
         for key, definition in self.before.items():
             uses = {(key.place, name) for name in definition.uses}
             if key.kind == COLUMN and key in self.after and uses & retyped:
@@ -180,14 +186,16 @@ class ColumnChanges(Attachments):
             own = self._checks_of(item) if isinstance(item, Column) else []
             named = [check for check in own if final_name(self.dialect, check) is not None]
             checks += named
-            yield _with_checks(item, [one for one in own if one not in named]) if own else item
+            yield (
+                _with_checks(item, [check for check in own if check not in named]) if own else item
+            )
         for check in checks:
             sql = sql_of(self.dialect, check.sqltext)
             yield CheckConstraint(text(escape(sql)), name=check.name)
 
     def _checks_of(self, parent: Table | Column[Any]) -> list[CheckConstraint]:
         """Return the checks within a table or column that this database gets."""
-        checks = [one for one in parent.constraints if isinstance(one, CheckConstraint)]
+        checks = [item for item in parent.constraints if isinstance(item, CheckConstraint)]
         wanted = filter(self._is_created, checks)
         return sorted(wanted, key=lambda check: sql_of(self.dialect, check.sqltext))
 
@@ -206,7 +214,7 @@ class ColumnChanges(Attachments):
 def _with_checks(column: Any, checks: Sequence[CheckConstraint]) -> Column[Any]:
     """Return a copy of a column that has these checks and no other."""
     new: Column[Any] = column._copy()
-    new.constraints = {one for one in new.constraints if not isinstance(one, CheckConstraint)}
+    new.constraints = {item for item in new.constraints if not isinstance(item, CheckConstraint)}
     new.constraints.update(check._copy() for check in checks)
     return new
 

@@ -20,9 +20,9 @@ def ordered(operations: Sequence[Operation]) -> list[Operation]:
     A column that is dropped, and added as another, stays between the two.
     """
     anew = _dropped(operations) & {
-        str(one.column.name) for one in operations if isinstance(one, ops.AddColumnOp)
+        str(part.column.name) for part in operations if isinstance(part, ops.AddColumnOp)
     }
-    return sorted(operations, key=lambda one: _step(one, anew))
+    return sorted(operations, key=lambda part: _step(part, anew))
 
 
 def keys_outermost(operations: Sequence[Operation]) -> list[Operation]:
@@ -31,15 +31,16 @@ def keys_outermost(operations: Sequence[Operation]) -> list[Operation]:
     Other tables have what they refer to, a column or what is unique.
     """
     parts: dict[int, list[Operation]] = {FIRST: [], MIDDLE: [], LAST: []}
-    for one in operations:
-        if not isinstance(one, ops.ModifyTableOps):
-            parts[MIDDLE].append(one)
+    for operation in operations:
+        if not isinstance(operation, ops.ModifyTableOps):
+            parts[MIDDLE].append(operation)
             continue
-        for place, some in parts.items():
-            own = [each for each in one.ops if _place(each) == place]
+        for place, collected in parts.items():
+            own = [part for part in operation.ops if _place(part) == place]
             if own:
-                some.append(ops.ModifyTableOps(one.table_name, own, schema=one.schema))
-    return [one for some in parts.values() for one in some]
+                name, schema = operation.table_name, operation.schema
+                collected.append(ops.ModifyTableOps(name, own, schema=schema))
+    return [operation for collected in parts.values() for operation in collected]
 
 
 def _place(operation: Operation) -> int:
@@ -48,7 +49,7 @@ def _place(operation: Operation) -> int:
 
 
 def _dropped(operations: Sequence[Operation]) -> set[str]:
-    return {one.column_name for one in operations if isinstance(one, ops.DropColumnOp)}
+    return {part.column_name for part in operations if isinstance(part, ops.DropColumnOp)}
 
 
 def _step(operation: Operation, anew: set[str]) -> int:
