@@ -424,6 +424,9 @@ def test_expect_counts_returned_rows(shop: Project) -> None:
 NOT_COUNTED = {
     "sqlite": [
         "WITH x AS (SELECT 1 AS k) DELETE FROM t WHERE id > (SELECT k FROM x)",
+        "REPLACE INTO t VALUES (1, 'x')",
+        "INSERT OR REPLACE INTO t VALUES (1, 'x')",
+        "UPDATE OR REPLACE t SET id = 2 WHERE id = 1",
     ],
     "postgresql": [
         "WITH x AS (DELETE FROM t RETURNING id) SELECT count(*) FROM x",
@@ -441,6 +444,10 @@ def test_expect_is_refused_for_what_is_not_counted(shop: Project, database: Data
             assert raised.value.state == "rolled back"
         assert untouched(shop)
         run(shop, statement, write=True, dry_run=True)
+
+
+def test_a_text_that_is_replaced_is_counted(shop: Project) -> None:
+    run(shop, "UPDATE t SET name = REPLACE(name, 'a', 'b') WHERE id = 1", write=True, expect=1)
 
 
 GUARDS = {

@@ -138,12 +138,8 @@ def _compare(backend: Backend, field: Field, lookup: str, text: str) -> Conditio
         return _range(backend, column, text, field.name)
     if lookup in ORDER:
         return _ordered(backend, column, lookup, text, field.name)
-    equal = _equals(backend, column, text, field.name)
-    return ~equal if lookup == "ne" else equal
-
-
-def _equals(backend: Backend, column: ColumnElement[Any], text: str, field: str) -> Condition:
-    return backend.equals(column, convert_known(backend, text, column.type, field))
+    value = convert_known(backend, text, column.type, field.name)
+    return (backend.differs if lookup == "ne" else backend.equals)(column, value)
 
 
 def convert_known(backend: Backend, text: str, kind: TypeEngine[Any], field: str) -> Any:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from itertools import chain, count
+from itertools import chain, count, pairwise
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, bindparam, text
@@ -123,10 +123,17 @@ def is_limited(project: Project, statement: str) -> bool:
 def _changes_alone(backend: Backend, statement: str) -> bool:
     """Whether a statement changes rows, and nothing inside of it does."""
     words = backend.syntax.words(statement)
+    if _replaces(words) and not backend.counts_replaced:
+        return False
     return bool(CHANGES & {*words[:1]}) or (
         words[:1] == ["WITH"]
         and len(_changing(words)) == len(_changing(_outer(backend, statement)))
     )
+
+
+def _replaces(words: Sequence[str]) -> bool:
+    """Whether rows that are in the way are deleted."""
+    return words[:1] == ["REPLACE"] or ("OR", "REPLACE") in pairwise(words)
 
 
 def _changing(words: Sequence[str]) -> list[str]:
@@ -144,6 +151,12 @@ def _outer(backend: Backend, statement: str) -> list[str]:
 def _check_countable(backend: Backend, result: Result) -> None:
     """Refuse to expect a number where the one that comes is not that of the changed rows."""
     words = backend.syntax.words(result.statement)
+    if _replaces(words) and not backend.counts_replaced:
+        raise Refused(
+            f"{backend.title} does not say how many rows this REPLACE deletes",
+            hint="delete the rows that are in the way first, or leave out --expect",
+            state=ROLLED_BACK,
+        )
     if not words or words[0] not in ("WITH", "EXPLAIN") or backend.only_reads(result.statement):
         return
     outside = words[0] == "WITH" and _changing(_outer(backend, result.statement))

@@ -26,7 +26,7 @@ def protect(run: Run, as_: str | None = None, remove: bool = False) -> None:
         raise UsageError("--as and --remove exclude each other", hint="leave one out")
     found = databases.protect(run.project)
     wanted = known_environment(as_) if as_ else None
-    if wanted not in (None, found.marker) or (remove and found.marker):
+    if wanted not in (None, found.marker) or (remove and found.marker is not None):
         run.announce()
         if run.dry_run:
             run.output.line(f"{found.database} would be {_marked(wanted)}")

@@ -3,6 +3,7 @@
 import datetime as dt
 import enum
 import json
+import math
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from operator import eq, ge, gt, le, lt
@@ -392,6 +393,39 @@ def stored(project: Project) -> list[str]:
 
 
 only_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@only_sqlite
+def test_what_its_type_cannot_read_meets_no_condition(things: Project) -> None:
+    with things.connect(writes=True) as connection:
+        for number, (day, uid) in enumerate([("2021-1-1", ""), ("x", "y"), (None, None)], 1):
+            row = (number, day, day, uid)
+            insert = "INSERT INTO thing (id, day, instant, uid) VALUES (?, ?, ?, ?)"
+            connection.exec_driver_sql(insert, row)
+    uid = "12345678-1234-5678-1234-567812345678"
+    for field, value in (("day", "2015-01-01"), ("instant", "2021-01-01"), ("uid", uid)):
+        for lookup in ("ne", "gt", "lte", "in", "exact"):
+            where = [f"{field}__{lookup}={value}"]
+            assert list(query(things, "Thing", columns=["id"], where=where).rows()) == [], where
+
+
+@only_sqlite
+def test_infinity_is_found(things: Project) -> None:
+    with things.connect(writes=True) as connection:
+        for number, value in enumerate([math.inf, -math.inf, 1.5], 1):
+            connection.exec_driver_sql(
+                "INSERT INTO thing (id, double) VALUES (?, ?)", (number, value)
+            )
+    for where, wanted in (
+        ("double=inf", [1]),
+        ("double__gte=inf", [1]),
+        ("double__in=inf,1.5", [1, 3]),
+        ("double__ne=inf", [2, 3]),
+        ("double__lte=-inf", [2]),
+        ("double__range=-inf,inf", [1, 2, 3]),
+    ):
+        rows = query(things, "Thing", columns=["id"], where=[where], order_by=["id"]).rows()
+        assert [row[0] for row in rows] == wanted, where
 
 
 @only_sqlite

@@ -164,6 +164,9 @@ class Backend(
     counts_merged_once: ClassVar[bool] = True
     """Whether a row that an INSERT updates instead counts as one row."""
 
+    counts_replaced: ClassVar[bool] = True
+    """Whether REPLACE counts the rows that it deletes, too."""
+
     explain_prefix: ClassVar[str] = "EXPLAIN"
     """What stands before a statement to get its plan instead of its rows."""
 

@@ -49,6 +49,10 @@ class Comparison(Storage):
             return self.match(column, "exact", value)
         return self.compare(column, "exact", value)
 
+    def differs(self, column: ColumnElement[Any], value: Any) -> Condition:
+        """Compare a column by value: what equals nothing, as NULL, does not differ either."""
+        return ~self.equals(column, value)
+
     def among(self, column: ColumnElement[Any], values: Sequence[Any]) -> Condition:
         """Compare a column with several values: it equals one of them."""
         conditions = [self.equals(column, one) for one in values]

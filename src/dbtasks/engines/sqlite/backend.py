@@ -86,6 +86,7 @@ class SQLite(SQLiteComparison, SQLiteIndexing, SQLiteRebuilding, Backend):
     locks_by_transaction = True
     clock = "(julianday('now') - 2440587.5) * 86400.0"
     counts_after_rows = True
+    counts_replaced = False
     explain_prefix = "EXPLAIN QUERY PLAN"
     reads = READS | {"PRAGMA"}
     transactional = None

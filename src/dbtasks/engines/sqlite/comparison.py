@@ -58,6 +58,14 @@ class SQLiteComparison(Comparison):
         key: Any = literal(key_of(value, kind), NullType())
         return and_(self._near(column, lookup, [value]), OPERATORS[lookup](self._key(column), key))
 
+    def differs(self, column: ColumnElement[Any], value: Any) -> Condition:
+        """Compare the keys alone: a value without one, which its type cannot read, has no other."""
+        value, inner = self._sent(column.type, value), self._undecorated(column)
+        if value is None or not self.has_spellings(inner.type):
+            return super().differs(column, value)
+        condition: Condition = self._key(inner) != literal(key_of(value, inner.type), NullType())
+        return condition
+
     def _numeric(self, column: ColumnElement[Any], value: Any) -> Any:
         """Return a whole number that SQLite compares as one with texts too.
 

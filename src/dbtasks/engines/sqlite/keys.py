@@ -234,7 +234,7 @@ def _near_number(
     """Know that a number is read rounded to the scale, and may be stored as a text."""
     scales = [one for one in (kind.scale, kind.decimal_return_scale, 10) if one is not None]
     slack = 10.0 ** -min(scales) if kind.asdecimal else 0.0
-    slack += abs(value) * 1e-15
+    slack += abs(value) * 1e-15 if math.isfinite(value) else 0.0  # infinity is near itself alone
     if lookup == "exact":
         near = and_(*(_few(between(stored, one, value, slack)) for one in ("gte", "lte")))
     else:
