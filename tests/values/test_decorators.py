@@ -108,6 +108,20 @@ class Utc(Decorator):
         return value.replace(tzinfo=dt.UTC)
 
 
+class Moment(Decorator):
+    """An instant as Python writes it, which also reads other spellings."""
+
+    bind, result = staticmethod(str), staticmethod(dt.datetime.fromisoformat)
+
+
+class Count(Decorator):
+    bind, result = staticmethod(str), staticmethod(int)
+
+
+class Plain(Decorator):
+    bind, result = staticmethod(str), staticmethod(UUID)
+
+
 class Guid(Decorator):
     impl = sa.String(36)
 
@@ -217,6 +231,9 @@ KINDS: dict[str, Decorator] = {
     "epoch": Epoch(),
     "utc": Utc(),
     "guid": Guid(),
+    "moment": Moment(),
+    "count": Count(),
+    "plain": Plain(),
     "shade": ByValue(Shade),
     "lower": Lower(),
     "reversed": Reversed(),
@@ -260,6 +277,13 @@ MEANT: list[tuple[str, str, Any]] = [
     ("utc", "2021-01-01T10:00", AT),
     ("guid", str(GUID), GUID),
     ("guid", GUID.hex, GUID),
+    ("moment", "2021-01-01T10:00:00", dt.datetime(2021, 1, 1, 10)),
+    ("moment", "2021-01-01", dt.datetime(2021, 1, 1)),
+    ("count", "05", 5),
+    ("count", "+5", 5),
+    ("count", "5", 5),
+    ("plain", str(GUID), GUID),
+    ("plain", GUID.hex.upper(), GUID),
     ("shade", "RED", Shade.RED),
     ("shade", "g", Shade.GREEN),
     ("lower", "ABC", "abc"),
@@ -320,6 +344,25 @@ def test_what_is_typed_is_stored_and_found(things: Project) -> None:
         if field != "wrapped":
             assert ids(things, f"{field}={text}") == [1, 2], (field, text)
             assert ids(things, f"{field}__ne={text}") == [], (field, text)
+
+
+def test_what_is_stored_is_what_the_application_stores(things: Project) -> None:
+    """So it finds what was typed, and is found by it."""
+    for field, text, value in MEANT:
+        if field == "wrapped":  # a document of PostgreSQL, which equals nothing there
+            continue
+        with things.connect(writes=True) as connection:
+            connection.exec_driver_sql("DELETE FROM thing")
+        add(things, "Thing", values=["id=1", f"{field}={text}"])
+        with things.session(writes=True) as session:
+            session.add(Thing(id=2, **{field: value}))
+        column = Thing.__table__.c[field]
+        with things.connect() as connection:
+            plain = sa.type_coerce(column, column.type.impl_instance)
+            stored = connection.scalars(sa.select(plain).order_by(Thing.__table__.c.id)).all()
+            found = connection.scalars(sa.select(Thing.__table__.c.id).where(column == value))
+            assert stored[0] == stored[1], (field, text, stored)
+            assert sorted(found) == [1, 2], (field, text)
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -106,6 +106,18 @@ class RoundTrip:
             return bool(_in_utc(found) == _in_utc(value))
         return False
 
+    def as_stored(self, value: Any) -> Any:
+        """Return what the type gives back for a text, where it stores that otherwise.
+
+        The application stores its own values, and would not find the text that was typed.
+        """
+        with suppress(*_UNREADABLE):
+            found = self.give_back(value) if isinstance(value, str) else None
+            is_other = found is not None and not isinstance(found, str)
+            if is_other and self.keeps(found) and self.send(found) != self.send(value):
+                return found
+        return value
+
     def require_steady(self, value: Any) -> None:
         """Raise Reason for a value that cannot be compared, being stored otherwise each time."""
         try:
@@ -161,7 +173,7 @@ def _of_parsed(value: Any, trip: RoundTrip, *, from_json: bool) -> Any:
         if isinstance(found, Exception):
             failures.append(found)
         elif trip.means(found):
-            return found
+            return trip.as_stored(found)
         else:
             failures.append(_failure_of(found, trip))
     raise max(failures, key=lambda one: RANKS.get(type(one), 0))  # the first that says most

@@ -60,10 +60,10 @@ class SQLiteComparison(Comparison):
 
     def differs(self, column: ColumnElement[Any], value: Any) -> Condition:
         """Compare the keys alone: a value without one, which its type cannot read, has no other."""
-        value, inner = self._sent(column.type, value), self._undecorated(column)
-        if value is None or not self.has_spellings(inner.type):
+        sent, inner = self._sent(column.type, value), self._undecorated(column)
+        if sent is None or not self.has_spellings(inner.type):
             return super().differs(column, value)
-        condition: Condition = self._key(inner) != literal(key_of(value, inner.type), NullType())
+        condition: Condition = self._key(inner) != literal(key_of(sent, inner.type), NullType())
         return condition
 
     def _numeric(self, column: ColumnElement[Any], value: Any) -> Any:
