@@ -184,7 +184,7 @@ def _stat(path: Path) -> os.stat_result | None:
 
 
 def _check_replaceable(path: Path, target: Path, manifest: str) -> None:
-    """Refuse to replace what is no dump. Another writer may put it aside meanwhile."""
+    """Refuse to replace what is no dump. Another writer may move it meanwhile."""
     while (found := _stat(target)) is not None:
         with suppress(FileNotFoundError):
             if target.is_dir() and ((target / manifest).is_file() or not any(target.iterdir())):

@@ -1,4 +1,4 @@
-"""The models as a database has them: made in an empty one, or within one that is put back."""
+"""The models as a database has them: made in an empty one, or in a savepoint."""
 
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager

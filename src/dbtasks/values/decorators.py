@@ -65,7 +65,7 @@ class RoundTrip:
 
     @property
     def reads(self) -> bool:
-        """Whether the type makes something of what it reads; of others nothing can be said."""
+        """Whether the type makes something of what it reads; nothing can be said of another."""
         return any(_has(one, "process_result_value") for one in self.decorators)
 
     def send(self, value: Any) -> Any:

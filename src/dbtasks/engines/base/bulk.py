@@ -344,7 +344,7 @@ def check_taken(given: int, taken: int) -> int:
 def in_batches(
     fetch: Callable[[int], Rows], unlimited: Sequence[int], most: int = BATCH
 ) -> Iterator[Rows]:
-    """Yield what is fetched, so many rows at once; fewer where columns have large values.
+    """Yield what is fetched, in blocks of rows; fewer where columns have large values.
 
     Nothing that was yielded is held here, so that a large value is free when its reader is done.
     """

@@ -1,4 +1,4 @@
-"""Tables that show rows of others: on PostgreSQL those that inherit from them, or are parts."""
+"""Tables that show the rows of other tables: on PostgreSQL their children, or their parts."""
 
 from collections.abc import Collection, Sequence
 

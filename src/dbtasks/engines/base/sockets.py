@@ -26,7 +26,7 @@ class NoAnswerError(Exception):
 
 
 def within(seconds: float, do: Callable[[], Done], discard: Callable[[Done], object]) -> Done:
-    """Return what `do` returns within so many seconds, or raise NoAnswerError.
+    """Return what `do` returns within a number of seconds, or raise NoAnswerError.
 
     It runs in a thread of its own, which is left behind when it is late: no driver bounds all of
     the look-up of a name, connecting, handshake and the first reply. A late result is discarded.

@@ -278,48 +278,62 @@ def _sequence_operations(
     """Return what takes the sequence of a serial off before an alteration, and puts one on."""
     assert change.before is not None
     assert change.after is not None
-    quote = partial(identifier, dialect)
-    schema = f"{quote(change.key.schema)}." if change.key.schema else ""
-    table, column = f"{schema}{quote(change.key.table)}", quote(change.key.name)
-    base = f"ALTER TABLE {table} ALTER COLUMN {column}"
-    go_on = f"(SELECT COALESCE(MAX({column}), 0) + 1 FROM {table})"
-    words = f"let {change.key.table}.{change.key.name} count"
     was, is_now = (
         definition.attributes.get("default") == "serial"
         for definition in (change.before, change.after)
     )
-    old, new = change.before.parts, change.after.parts
-    off: list[Operation] = []
-    on: list[Operation] = []
+    serial = _Serial(dialect, change.key)
     if was and not is_now:
-        off = [Statements(words, [f"{base} DROP DEFAULT", f"DROP SEQUENCE {old['sequence']}"])]
         alter.existing_server_default = False
         alter.kw.pop("autoincrement", None)
-        if "identity" in change.after.attributes:
-            start = change.after.attributes["identity"].split(" START ")[1].split()[0]
-            own = f"pg_get_serial_sequence({_literal(table)}, {_literal(change.key.name)})"
-            sql = f"SELECT setval({own}, GREATEST({go_on}, {start}), false)"
-            on = [Statements(words, [sql])]
-    elif is_now and not was:
+        identity = change.after.attributes.get("identity")
+        return [serial.off(change.before)], [serial.identity(identity)] if identity else []
+    if is_now and not was:
         had_one = {"identity", "default"} & {*change.before.attributes}
         alter.modify_server_default = None if had_one else False
-        on = [
-            Statements(
-                words,
-                [
-                    f"CREATE SEQUENCE {new['sequence']} AS {new['sequence_type']}"
-                    f" OWNED BY {table}.{column}",
-                    f"SELECT setval({_literal(str(new['sequence']))}, {go_on}, false)",
-                    f"{base} SET DEFAULT {new['default']}",
-                ],
-            )
-        ]
-    elif was and "sequence" in change.attributes:
-        sql = (
-            f"ALTER SEQUENCE {old['sequence']} AS {_counting(change.after.attributes['sequence'])}"
+        return [], [serial.on(change.after)]
+    if was and "sequence" in change.attributes:
+        return [], [serial.sized(change.before, change.after)]
+    return [], []
+
+
+class _Serial:
+    """Write the statements on the sequence of a column."""
+
+    def __init__(self, dialect: Dialect, key: Key) -> None:
+        quote = partial(identifier, dialect)
+        schema = f"{quote(key.schema)}." if key.schema else ""
+        self.key = key
+        self.table, self.column = f"{schema}{quote(key.table)}", quote(key.name)
+        self.base = f"ALTER TABLE {self.table} ALTER COLUMN {self.column}"
+        self.go_on = f"(SELECT COALESCE(MAX({self.column}), 0) + 1 FROM {self.table})"
+
+    def off(self, old: Definition) -> Operation:
+        """Return what leaves the column without its sequence."""
+        return self._run(f"{self.base} DROP DEFAULT", f"DROP SEQUENCE {old.parts['sequence']}")
+
+    def identity(self, counts: str) -> Operation:
+        """Return what lets an identity go on behind the rows."""
+        start = counts.split(" START ")[1].split()[0]
+        own = f"pg_get_serial_sequence({_literal(self.table)}, {_literal(self.key.name)})"
+        return self._run(f"SELECT setval({own}, GREATEST({self.go_on}, {start}), false)")
+
+    def on(self, new: Definition) -> Operation:
+        """Return what gives the column a sequence that goes on behind the rows."""
+        name, kind = str(new.parts["sequence"]), new.parts["sequence_type"]
+        return self._run(
+            f"CREATE SEQUENCE {name} AS {kind} OWNED BY {self.table}.{self.column}",
+            f"SELECT setval({_literal(name)}, {self.go_on}, false)",
+            f"{self.base} SET DEFAULT {new.parts['default']}",
         )
-        on = [Statements(words, [sql])]
-    return off, on
+
+    def sized(self, old: Definition, new: Definition) -> Operation:
+        """Return what lets the sequence count as far as another type."""
+        counts = _counting(new.attributes["sequence"])
+        return self._run(f"ALTER SEQUENCE {old.parts['sequence']} AS {counts}")
+
+    def _run(self, *statements: str) -> Operation:
+        return Statements(f"let {self.key.table}.{self.key.name} count", statements)
 
 
 def _counting(counts: str) -> str:

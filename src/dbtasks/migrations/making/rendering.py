@@ -277,7 +277,7 @@ def _rendering(context: MigrationContext, needs: Needs, *, batch: bool) -> Autog
 
 
 def _know_postgresql(context: MigrationContext) -> None:
-    """Let Alembic render types of PostgreSQL everywhere: they may be variants of others.
+    """Let Alembic render types of PostgreSQL everywhere: they may be variants of another type.
 
     Only its PostgreSQL knows that the Text() in JSONB(astext_type=Text()) is sa.Text().
     """
