@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 
+import reports
 import runner
 import servers
 import surroundings
@@ -82,6 +83,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start again where the user's shell has changed how Python itself works."""
     if NEEDS_RESTART:
         surroundings.restart(config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Name each test in the report; leave out what has passed by the report of another run."""
+    for item in items:
+        item.user_properties.append((reports.PROPERTY, item.nodeid))
+    if report := os.environ.get(reports.PASSED):
+        passed = reports.passed(Path(report))
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in passed])
+        items[:] = [item for item in items if item.nodeid not in passed]
 
 
 def pytest_collection_finish() -> None:
