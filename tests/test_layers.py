@@ -35,6 +35,7 @@ LEVELS = {
     "guards": 2,
     "locks": 2,
     "report": 2,
+    "tally": 2,
     "schema": 2,
     "migrations": 3,
     "records": 3,

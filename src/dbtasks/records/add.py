@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 
 from dbtasks import guards
 from dbtasks.engines import Backend
-from dbtasks.engines.base.bulk import BATCH_BYTES
-from dbtasks.errors import ROLLED_BACK, UsageError
+from dbtasks.engines.base.bulk import BATCH_BYTES, LeftOutError
+from dbtasks.errors import ROLLED_BACK, DbtasksError, Rejected, UsageError
 from dbtasks.locks import hold
 from dbtasks.lookups.conditions import conditions
 from dbtasks.lookups.fields import Relationship, find_field
@@ -26,6 +26,8 @@ from dbtasks.records.writers import BATCH, Lookup, Objects, Prepared, Tables, na
 
 KEPT = 100
 """Keys that are returned; beyond them only the number is."""
+
+Refusal = DBAPIError | LeftOutError | Rejected
 
 Values = Mapping[str, object]
 
@@ -191,32 +193,50 @@ def _write_batch(
 ) -> list[dict[str, Any]]:
     """Write some records; when the database refuses, find which one it was."""
     try:
-        with writer.session.begin_nested():
-            return writer.write(batch, first)
-    except DBAPIError as error:
+        return _write_together(writer, batch, first)
+    except (DBAPIError, LeftOutError, Rejected) as error:
         number, refused = _refused_alone(writer, batch, error)
-        told = writer.project.backend.explain(refused, state=ROLLED_BACK)
+        told = _explain(writer, refused)
         if number is not None:
             place = "" if first is None else f"record {first + number}: "
             told.message = f"{place}{told.message} ({shown(batch[number].record)})"
         raise told from refused
 
 
+def _write_together(
+    writer: "Objects | Tables", records: list[Prepared], first: int | None
+) -> list[dict[str, Any]]:
+    try:
+        with writer.session.begin_nested():
+            return writer.write(records, first)
+    except LeftOutError:  # by what the statements count; to count the table takes longer
+        with writer.session.begin_nested():
+            return writer.write(records, first, by_size=True)
+
+
 def _refused_alone(
-    writer: "Objects | Tables", batch: list[Prepared], error: DBAPIError
-) -> tuple[int | None, DBAPIError]:
+    writer: "Objects | Tables", batch: list[Prepared], error: Refusal
+) -> tuple[int | None, Refusal]:
     """Return which record is refused when they are written one by one, and the error then."""
-    if error.connection_invalidated or writer.project.backend.has_ended(writer.outer):
+    if isinstance(error, DBAPIError) and (
+        error.connection_invalidated or writer.project.backend.has_ended(writer.outer)
+    ):
         # A trigger may roll all back: each record would commit alone, and what we have here is
         # that the savepoint is gone.
         return None, _cause(error)
     for number, record in enumerate(batch):
         try:
-            with writer.session.begin_nested():
-                writer.write([record], None)
-        except DBAPIError as refused:
+            _write_together(writer, [record], None)
+        except (DBAPIError, LeftOutError, Rejected) as refused:
             return number, refused
     return None, error
+
+
+def _explain(writer: "Objects | Tables", error: Refusal) -> DbtasksError:
+    """Say in the user's terms why the database has not taken a record."""
+    if isinstance(error, DBAPIError):
+        return writer.project.backend.explain(error, state=ROLLED_BACK)
+    return error.told(writer.target.table.fullname) if isinstance(error, LeftOutError) else error
 
 
 def _cause(error: DBAPIError) -> DBAPIError:

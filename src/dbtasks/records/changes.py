@@ -1,6 +1,7 @@
 """One change of many records: in one transaction, shown before it is committed, or in batches."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from time import sleep
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from dbtasks import guards
 from dbtasks.errors import NOTHING_CHANGED, UNKNOWN, DbtasksError, OutcomeUnknown, UsageError
 from dbtasks.records.selection import Criteria, Key, Selection, check_rolls_back
+from dbtasks.records.taken import keeping_rows
 
 FIRST = 10
 """Records that a preview shows."""
@@ -59,8 +61,11 @@ class Change:
     def run(self, connection: Connection, criteria: Criteria) -> tuple[UpdateBase, int]:
         """Run the statement on records that meet the criteria, and return how many those are."""
         statement = self.statement_of(self.selection.for_change(criteria))
+        selection = self.selection
         if not self.counts_first:
-            return statement, connection.execute(statement).rowcount
+            keeping = keeping_rows(selection.project, connection, selection.target)
+            with keeping if self.new else nullcontext():
+                return statement, connection.execute(statement).rowcount
         number = self.selection.count_of(connection, criteria)
         return statement, max(number, connection.execute(statement).rowcount)
 

@@ -148,12 +148,14 @@ def _outer(backend: Backend, statement: str) -> list[str]:
     return backend.syntax.words(code)
 
 
-def _check_countable(backend: Backend, result: Result) -> None:
+def _check_countable(backend: Backend, connection: Connection, result: Result) -> None:
     """Refuse to expect a number where the one that comes is not that of the changed rows."""
     words = backend.syntax.words(result.statement)
-    if _replaces(words) and not backend.counts_replaced:
+    replacing = backend.catalogue.replacing(connection)
+    meant = words[:1] != ["DELETE"] and any(one in result.statement.lower() for one in replacing)
+    if (_replaces(words) and not backend.counts_replaced) or meant:
         raise Refused(
-            f"{backend.title} does not say how many rows this REPLACE deletes",
+            f"{backend.title} does not say how many rows a REPLACE deletes",
             hint="delete the rows that are in the way first, or leave out --expect",
             state=ROLLED_BACK,
         )
@@ -183,7 +185,7 @@ def _run(
         with ending(cursor.close):
             result = _result(statement, cursor)
             if expect is not None:
-                _check_countable(backend, result)
+                _check_countable(backend, connection, result)
             yield result
             if not backend.only_reads(statement):
                 changed.append(result.count())

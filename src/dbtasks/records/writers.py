@@ -17,17 +17,19 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy import update as update_statement
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import RelationshipDirection, Session, object_mapper
 from sqlalchemy.sql.visitors import replacement_traverse
 from sqlalchemy.types import NullType
 
+from dbtasks.engines.base.bulk import LeftOutError
 from dbtasks.errors import ROLLED_BACK, DbtasksError, Refused, UsageError
 from dbtasks.hints import command_line
 from dbtasks.lookups.fields import Relationship
 from dbtasks.lookups.targets import Target
 from dbtasks.project import Project
 from dbtasks.records.changes import FIRST, Preview
+from dbtasks.records.taken import Taken
 from dbtasks.references import project_raised
 
 T = TypeVar("T")
@@ -96,6 +98,20 @@ class Writer:
         self.upsert = upsert
         self.shows = shows
         self.changed = Changed()
+        self.taken = Taken(project, self.outer, target)
+
+    def write(
+        self, batch: list[Prepared], first: int | None, *, by_size: bool = False
+    ) -> list[dict[str, Any]]:
+        """Write some records, and return their keys.
+
+        Raises LeftOutError where the database leaves some out, counted as `Taken.checked` says.
+        """
+        with self.taken.checked(by_size=by_size):
+            return self._write(batch, first)
+
+    def _write(self, batch: list[Prepared], first: int | None) -> list[dict[str, Any]]:
+        raise NotImplementedError
 
     def _same(self, values: Mapping[str, Any]) -> list[ColumnElement[bool]]:
         """Return the conditions of the record that has the key of these values."""
@@ -119,8 +135,7 @@ class Writer:
 class Objects(Writer):
     """Write records as objects of a mapped class."""
 
-    def write(self, batch: list[Prepared], first: int | None) -> list[dict[str, Any]]:
-        """Write some records, and return their keys."""
+    def _write(self, batch: list[Prepared], first: int | None) -> list[dict[str, Any]]:
         self.found: dict[tuple[str, ...], Any] = {}
         with self.session.no_autoflush:
             objects = []
@@ -139,8 +154,9 @@ class Objects(Writer):
         try:
             if self.upsert:
                 return self._change_or_make(record.values | found)
+            self.taken.sent += 1
             return self.target.entity(**record.values, **found)
-        except (DBAPIError, DbtasksError):
+        except (DBAPIError, DbtasksError, LeftOutError):
             raise
         except (TypeError, ValueError, AssertionError) as error:
             raise UsageError(
@@ -179,6 +195,7 @@ class Objects(Writer):
         """Set what is given in the record of this key, or make one; at once, as it may repeat."""
         one, spelled = self._find(values)
         if one is None:
+            self.taken.sent += 1
             one = self.target.entity(**values)
             self.session.add(one)
         else:
@@ -225,6 +242,8 @@ class Objects(Writer):
         except (DBAPIError, DbtasksError):
             raise
         except Exception as error:
+            if isinstance(error, SQLAlchemyError):
+                self.taken.check_reply(error)
             raise project_raised(self.target.name, error) from error
 
 
@@ -236,13 +255,13 @@ class Tables(Writer):
         """Return the connection; asking for it is what begins a savepoint of the session."""
         return self.session.connection()
 
-    def write(self, batch: list[Prepared], first: int | None) -> list[dict[str, Any]]:
-        """Write some rows, and return their keys."""
+    def _write(self, batch: list[Prepared], first: int | None) -> list[dict[str, Any]]:
         return [self._write_one(record.values) for record in batch]
 
     def _write_one(self, row: dict[str, Any]) -> dict[str, Any]:
         if self.upsert and self._change(row):
             return {name: row[name] for name in self.target.key}
+        self.taken.sent += 1
         result = self.connection.execute(insert(self.target.table).values(row))
         key = result.inserted_primary_key or ()
         return dict(zip(self.target.key, key, strict=False))
@@ -257,7 +276,9 @@ class Tables(Writer):
         new = {name: value for name, value in row.items() if name not in self.target.key}
         if new:
             changed = update_statement(self.target.table).where(*same).values(new)
-            self.note_change(same, lambda: self.connection.execute(changed))
+            result = self.note_change(same, lambda: self.connection.execute(changed))
+            if not result.rowcount:
+                raise LeftOutError(1, 0)
         return True
 
 

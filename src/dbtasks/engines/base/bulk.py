@@ -29,6 +29,7 @@ from sqlalchemy.types import TypeEngine
 from dbtasks.engines.base.arrow import Columns
 from dbtasks.engines.base.forms import WRITERS, from_jsonl
 from dbtasks.engines.base.wire import Document, Row, encode_rows, in_utc, may_be_large, stored_type
+from dbtasks.errors import ROLLED_BACK, Rejected
 
 if TYPE_CHECKING:
     from dbtasks.engines.base.backend import Backend
@@ -90,6 +91,15 @@ class LeftOutError(Exception):
         super().__init__(f"{taken} of {given} rows were taken")
         self.given = given
         self.taken = taken
+
+    def told(self, table: str) -> Rejected:
+        """Return the error for the user, after all is rolled back."""
+        return Rejected(
+            f"{table} has taken {self.taken} of {self.given} rows, without an error: a trigger, a "
+            "rule, or what it does on conflicts, leaves the others out",
+            hint="let it take all rows meanwhile, or give it only those that it takes",
+            state=ROLLED_BACK,
+        )
 
 
 class Copying:

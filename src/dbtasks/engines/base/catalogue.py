@@ -51,6 +51,10 @@ class Catalogue:
             for name in inspector.get_table_names(schema or None):
                 yield schema, name, schema == default
 
+    def replacing(self, connection: Connection) -> Collection[str]:
+        """Return the tables that delete rows that are in the way of others, in lower case."""
+        return ()
+
 
 class StatementCatalogue(Catalogue):
     """List the tables by one statement."""

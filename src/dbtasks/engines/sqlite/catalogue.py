@@ -1,8 +1,11 @@
 """Which tables a SQLite file has."""
 
-from sqlalchemy import text
+from collections.abc import Collection, Iterator
+
+from sqlalchemy import Connection, text
 
 from dbtasks.engines.base.catalogue import StatementCatalogue
+from dbtasks.engines.sqlite.create_table import PrimaryKey, Unique, parse
 
 # The shadow tables are those in which FTS5 and its kin keep the rows of a virtual table.
 SQLITE = text("""
@@ -12,8 +15,28 @@ SQLITE = text("""
     ORDER BY 1, 2
     """)
 
+# In which REPLACE stands somewhere; as a conflict clause only the parser knows.
+REPLACING = text("""
+    SELECT name, sql FROM {}.sqlite_master WHERE type = 'table' AND sql LIKE '%replace%'
+    """).text
+
 
 class SQLiteCatalogue(StatementCatalogue):
     """A schema is an attached file."""
 
     statement = SQLITE
+
+    def replacing(self, connection: Connection) -> Collection[str]:
+        """Return the tables with a key that says ON CONFLICT REPLACE."""
+        return {name.lower() for name, sql in self._mentioning(connection) if _replaces(sql)}
+
+    def _mentioning(self, connection: Connection) -> Iterator[tuple[str, str]]:
+        quote = connection.dialect.identifier_preparer.quote
+        for _, schema, _ in connection.exec_driver_sql("PRAGMA database_list").all():
+            yield from connection.exec_driver_sql(REPLACING.format(quote(schema)))
+
+
+def _replaces(sql: str) -> bool:
+    """Whether a conflict deletes rows: NOT NULL ON CONFLICT REPLACE puts in a default."""
+    keys = [one for one in parse(sql).constraints if isinstance(one, (PrimaryKey, Unique))]
+    return any(one.conflict == "REPLACE" for one in keys)
