@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from enum import Enum
@@ -150,6 +151,13 @@ MATCHED: dict[str, Callable[[str, str], bool]] = {
 }
 
 
+EMPTY = [
+    *("contains", "icontains", "startswith", "istartswith", "endswith", "iendswith", "regex"),
+    *("ne", "gt", "gte"),
+]
+"""Lookups that nearly every record would meet where the value is empty."""
+
+
 def place(value: Any) -> Any:
     return list(Shade).index(value) if isinstance(value, Shade) else value
 
@@ -211,6 +219,8 @@ def test_comparisons_find_what_python_finds(things: Project, column: str) -> Non
         if column == "text" and lookup in ORDER:
             continue  # the order of capitals and accents is that of the column's collation
         for value in values_of(column):
+            if value == "" and lookup in EMPTY:
+                continue
             where = f"{column}__{lookup}={written(value)}"
             wanted = expected(column, lambda one, v=value, m=means: m(one, v))
             assert found(things, where) == wanted, where
@@ -238,6 +248,8 @@ def test_lists_ranges_and_null(things: Project, column: str) -> None:
 @pytest.mark.parametrize("lookup", MATCHED)
 def test_text_lookups_find_what_python_finds(things: Project, lookup: str) -> None:
     for value in [*values_of("text"), "A", "a", "CE", "ce", "%", "_", "b]", "[", "å", " "]:
+        if value == "" and lookup in EMPTY:
+            continue
         given = re.escape(value) if lookup == "regex" else value
         wanted = expected("text", lambda one, given=given: MATCHED[lookup](one, given))
         assert found(things, f"text__{lookup}={given}") == wanted, given
@@ -255,10 +267,51 @@ def test_text_lookups_are_for_text(things: Project, column: str, lookup: str) ->
         found(things, f"{column}__{lookup}=1")
 
 
-def test_an_empty_list_is_the_empty_text_and_never_all(things: Project) -> None:
-    assert found(things, "text__in=") == [10]
+def test_an_empty_text_is_found_where_it_is_meant(things: Project) -> None:
+    for where in ("text=", "text__exact=", "text__iexact=", 'text__in=""', "text__lte="):
+        assert found(things, where) == [10], where
+    assert found(things, 'text__in=Alice,""') == found(things, 'text__in="",Alice') == [1, 10]
+    assert 10 in found(things, 'text__range="",""')
+    with_text = expected("text", bool)
+    assert found(things, "text__regex=.") == with_text
     with pytest.raises(UsageError, match="size=''"):
         found(things, "size__in=")
+
+
+@pytest.mark.parametrize("column", ["text", "auto"])
+@pytest.mark.parametrize("lookup", EMPTY)
+def test_an_empty_value_never_means_all_records(things: Project, column: str, lookup: str) -> None:
+    """A shell makes an empty value of a variable that is not set."""
+    with pytest.raises(UsageError, match=f"{column}__{lookup}= has no value") as caught:
+        found(things, f"{column}__{lookup}=")
+    assert "__" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("where", "hint"),
+    [
+        ("text__in=", """'text__in=""'"""),
+        ("text__in=a,", """'text__in=a,""'"""),
+        ("text__in=,a", """'text__in="",a'"""),
+        ('text__in="a,b",', """'text__in="a,b",""'"""),
+        ("text__range=,", """'text__range="",""'"""),
+        ("text__range=a,", """'text__range=a,""'"""),
+        ("text__range=,z", """'text__range="",z'"""),
+        ("auto__in=a,,b", """'auto__in=a,"",b'"""),
+        ("turned__in=a,", """'turned__in=a,""'"""),
+    ],
+)
+def test_an_empty_item_is_quoted_where_it_is_meant(things: Project, where: str, hint: str) -> None:
+    with pytest.raises(UsageError, match="has an empty item") as caught:
+        found(things, where)
+    assert hint in (caught.value.hint or "")
+    found(things, shlex.split(hint)[0])
+
+
+def test_an_empty_value_of_a_decorated_text(things: Project) -> None:
+    with pytest.raises(UsageError, match="turned__ne= has no value") as caught:
+        found(things, "turned__ne=")
+    assert caught.value.hint == "give it a value, or leave out the condition"
 
 
 @given(st.lists(st.text(), min_size=1))

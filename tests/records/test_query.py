@@ -67,10 +67,17 @@ def statements(project: Project) -> Iterator[list[str]]:
     event.remove(engine, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize("prefix", [*NAMES, "a", "b", "A", "Bob_", "Al%", "[", "/", "\\"])
+@pytest.mark.parametrize(
+    "prefix", [*filter(None, NAMES), "a", "b", "A", "Bob_", "Al%", "[", "/", "\\"]
+)
 def test_name_matches_its_beginning_exactly(filled: Project, prefix: str) -> None:
     found = [row[1] for row in query(filled, name=prefix).rows()]
     assert sorted(found) == sorted(name for name in NAMES if name.startswith(prefix))
+
+
+def test_an_empty_beginning_is_refused(filled: Project) -> None:
+    with pytest.raises(UsageError, match="name__startswith= has no value"):
+        query(filled, name="")
 
 
 @pytest.mark.parametrize("name", [*NAMES, "bob", "A", "Bob "])
@@ -84,7 +91,11 @@ def test_where_is_exact(filled: Project, name: str) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20))
+@given(
+    st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=20
+    )
+)
 def test_any_text_finds_only_itself(filled: Project, text: str) -> None:
     expected = [name for name in NAMES if name.startswith(text)]
     assert sorted(row[1] for row in query(filled, name=text).rows()) == sorted(expected)

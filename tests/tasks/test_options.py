@@ -122,6 +122,31 @@ def test_variable_that_is_unset(company: Path, arguments: list[str]) -> None:
     assert (dump(database), sorted(company.rglob("*"))) == (before, files)
 
 
+EMPTY = [
+    ["delete", "--no-input", "-w", "name__contains="],
+    ["delete", "--no-input", "-w", "name=Alice", "-w", "name__ne="],
+    ["update", "--no-input", "-s", "name=x", "--where", "department.name__startswith="],
+    ["query", "--count", "-w", "name__gte="],
+    ["query", "-o", "f.jsonl", "-w", "name__range=B,"],
+    ["dumpdata", "-o", "f.jsonl", "-w", "Employee.name__regex="],
+    ["add", "-s", "name=x", "-s", "department.name__icontains="],
+    ["delete", "--no-input", "-w", "name__in=Alice,"],
+]
+
+
+@pytest.mark.parametrize("arguments", EMPTY, ids=" ".join)
+def test_condition_on_a_variable_that_is_unset(company: Path, arguments: list[str]) -> None:
+    """What the shell leaves of `--where name__contains=$X` never means nearly all records."""
+    database = filled(company)
+    before = dump(database)
+    files = sorted(company.rglob("*"))
+    done = runner.run(*arguments, cwd=company, env=clean_environment())
+    assert (done.returncode, done.stdout) == (2, ""), done
+    assert arguments[-1].split(".")[-1].partition("=")[0] in done.stderr
+    assert done.stderr.endswith("state: nothing was changed\n")
+    assert (dump(database), sorted(company.rglob("*"))) == (before, files)
+
+
 def filled(company: Path) -> Path:
     done = runner.run("migrate", "seed", cwd=company, env=clean_environment())
     assert done.returncode == 0, done

@@ -1,7 +1,8 @@
 """Conditions of the command line: FIELD[__LOOKUP]=VALUE, as in Django."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from shlex import quote
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, ColumnElement, Integer, Interval, TypeDecorator, and_, or_
@@ -24,6 +25,9 @@ TEXT = (
 )
 LOOKUPS = ("exact", "ne", "in", "range", "isnull", *ORDER, *TEXT)
 
+NEARLY_ALL = ("contains", "startswith", "endswith", "regex", "ne", "gt", "gte")
+"""Lookups that nearly every record meets where the value is empty; with an `i` before them too."""
+
 ITEM = re.compile(r'(?:^|,)(?:"((?:[^"]|"")*)"(?=,|\Z)|([^,]*))')
 
 
@@ -32,8 +36,8 @@ def conditions(
 ) -> list[Condition]:
     """Return the conditions of `FIELD[__LOOKUP]=VALUE` texts, and of a name's beginning.
 
-    Raises UsageError for a field that is not there, a lookup that it does not have, or a value
-    of another type.
+    Raises UsageError for a field that is not there, a lookup that it does not have, a value
+    of another type, or an empty value that nearly every record would meet.
     """
     texts = list(where)
     if name is not None:
@@ -57,7 +61,30 @@ def condition(target: Target, backend: Backend, text: str) -> Condition:
         raise UsageError(
             f"{field.name} is a relationship", hint=f"compare a column of it: {field.name}.id"
         )
-    return _over(field.path, _compare(backend, field, lookup, value))
+    compared = _compare(backend, field, lookup, value)  # a value of another type first
+    _check_empty(field, lookup, value)
+    return _over(field.path, compared)
+
+
+def _check_empty(field: Field, lookup: str, value: str) -> None:
+    """Refuse what a shell makes of a variable that is not set, unless it means the empty text."""
+    if lookup in ("in", "range"):
+        if any(item == "" and not quoted for item, quoted in _items(value)):
+            written = ",".join(_quoted(item) for item, _ in _items(value))
+            raise UsageError(
+                f"{field.name}__{lookup}={value!r} has an empty item",
+                hint="write the empty text in quotes, "
+                f"as in {quote(f'{field.name}__{lookup}={written}')}",
+            )
+    elif not value and lookup.removeprefix("i") in NEARLY_ALL:
+        hint = f"leave out __{lookup} to find records with an empty text"
+        if lookup in ORDER or lookup == "ne":
+            hint = "give it a value, or leave out the condition"
+            if field.column is not None and is_text(_plain(field.column)):
+                hint = "write __regex=. to find records with a text that is not empty"
+        raise UsageError(
+            f"{field.name}__{lookup}= has no value, and would find nearly all records", hint=hint
+        )
 
 
 def _flag(text: str, field: str) -> bool:
@@ -199,7 +226,20 @@ def _plain(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def split_list(text: str) -> list[str]:
     """Split at commas; a value with a comma is written in double quotes, as in CSV."""
-    return [
-        match[2] if match[1] is None else match[1].replace('""', '"')
-        for match in ITEM.finditer(text)
-    ]
+    return [item for item, _ in _items(text)]
+
+
+def _items(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the items of a list, and whether each is in double quotes."""
+    for match in ITEM.finditer(text):
+        if match[1] is None:
+            yield match[2], False
+        else:
+            yield match[1].replace('""', '"'), True
+
+
+def _quoted(item: str) -> str:
+    """Return an item as it is written in a list."""
+    if item and not set(item) & set('",'):
+        return item
+    return '"' + item.replace('"', '""') + '"'
