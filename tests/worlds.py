@@ -89,13 +89,11 @@ class World:
         (self.package / "models.py").write_text(textwrap.dedent(HEAD) + body)
 
     @contextmanager
-    def project(self) -> Iterator[Project]:
+    def project(self, metadata: str | None = "company.models:Base") -> Iterator[Project]:
         """Return the project with its code as it is now, imported anew."""
         before = take_modules()
         sys.path_importer_cache.clear()
-        project = Project.configure(
-            self.root, metadata="company.models:Base", url=self.database.url
-        )
+        project = Project.configure(self.root, metadata=metadata, url=self.database.url)
         try:
             yield project
         finally:

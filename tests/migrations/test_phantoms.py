@@ -125,3 +125,34 @@ def test_models_that_reflect_at_import_see_the_real_database(world: World) -> No
         made = migrations.makemigrations(project)
         assert made.draft.fault == ""
         assert migrations.missing(project) == ()
+
+
+ENV = """
+from alembic import context
+{}
+import sqlalchemy as sa
+
+with sa.create_engine({!r}, poolclass=sa.NullPool).connect() as connection:
+    context.configure(connection=connection, target_metadata={})
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+IMPORTS = (
+    ("from company.models import Base", "Base.metadata"),
+    ("import company.models as models", "models.Base.metadata"),
+    ("if True:\n    from company import models", "models.Base.metadata"),
+)
+
+
+@pytest.mark.parametrize(("line", "metadata"), IMPORTS)
+@pytest.mark.parametrize("database", ALL, indirect=True)
+def test_models_that_only_env_py_names_see_it_too(world: World, line: str, metadata: str) -> None:
+    world.models(parent().partition("\n")[0])
+    world.make()
+    env = ENV.format(line, world.database.url, metadata)
+    (world.root / "migrations" / "env.py").write_text(env)
+    models = world.package / "models.py"
+    models.write_text(textwrap.dedent(REFLECTING).format(world.database.url))
+    world.run(["ALTER TABLE parent ADD COLUMN more INTEGER"])
+    with world.project(metadata=None) as project:
+        assert migrations.missing(project) == ("add column parent.more",)

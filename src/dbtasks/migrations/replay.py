@@ -1,7 +1,9 @@
 """The history, applied to an empty scratch database of the project's kind."""
 
+import ast
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from shutil import copyfile
 
@@ -16,7 +18,7 @@ from dbtasks.hints import command_line
 from dbtasks.migrations import bootstrap
 from dbtasks.migrations.cache import Kept
 from dbtasks.migrations.opening import StepsOf, open_environment, read_heads
-from dbtasks.migrations.scripts import Amend
+from dbtasks.migrations.scripts import Amend, read_config, read_scripts
 from dbtasks.project import Project
 from dbtasks.references import project_raised
 from dbtasks.schema.snapshot import take
@@ -52,10 +54,31 @@ def replayed(
 def _import_models(project: Project) -> None:
     """Import the models while what they connect to is the project's database.
 
-    Models may reflect tables at import, and env.py would import them in the scratch database.
+    Models may reflect tables at import, and env.py would import them in the scratch database:
+    where tasks.py names none, all that env.py imports is imported before.
     """
     if project.settings.metadata:
         _ = project.metadata
+        return
+    env = Path(read_scripts(read_config(project)).env_py_location)
+    project.start_application()
+    for name in _imported(env):
+        with suppress(Exception):  # then env.py is told, in its own place
+            import_module(name)
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Yield the modules that a file imports, wherever it does."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{one.name}" for one in node.names)
 
 
 def _replay_file(scratch: Project, database: Path) -> None:
