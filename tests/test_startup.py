@@ -50,3 +50,8 @@ def test_text_output_imports_no_rich(company: Path) -> None:
     modules_after(company, "migrate", "seed")
     assert "rich" not in modules_after(company, "query")
     assert "rich" in modules_after(company, "query", "--format", "table")
+
+
+def test_a_check_whose_verdict_is_kept_imports_no_alembic(company: Path) -> None:
+    assert "alembic" in modules_after(company, "makemigrations", "--check")
+    assert "alembic" not in modules_after(company, "makemigrations", "--check")

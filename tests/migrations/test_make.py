@@ -341,7 +341,7 @@ def test_the_replayed_history_is_kept_until_a_file_of_it_changes(
     env = {"DATABASE_URL": database.url, "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
     def kept() -> list[str]:
-        return [one.name for one in (tmp_path / "cache" / "dbtasks").glob("*")]
+        return [one.name for one in (tmp_path / "cache" / "dbtasks").glob("*.db")]
 
     assert inv("makemigrations", "--check", env=env).out == "No changes.\n"
     [first] = kept()
@@ -412,3 +412,31 @@ def test_a_downgrade_that_cannot_run_is_told_of(office: Inv, company: Path) -> N
     assert made.out.startswith("Wrote ")
     add_column(company, "nick: Mapped[str | None] = mapped_column(String(50))")
     assert "downgrade" not in office("makemigrations", "--no-input").err
+
+
+CREATES = "sa.event.listen(Base.metadata, 'after_create', sa.DDL('CREATE TABLE {} (id INT{})'))\n"
+UNMADE = {
+    "a table without rowids": (
+        "Employee.__table__.kwargs['sqlite_with_rowid'] = False\n",
+        "change table employee: rowid",
+    ),
+    "a table that DDL creates": (CREATES.format("extra", ""), "add table extra"),
+    "a column of such a table": (CREATES.format("odd", ", b INT"), "add column odd.b"),
+}
+
+
+@on_sqlite
+@pytest.mark.parametrize("name", UNMADE)
+def test_what_no_operation_makes_is_named(office: Inv, company: Path, name: str) -> None:
+    text, told = UNMADE[name]
+    models = company / "src" / "company" / "models.py"
+    models.write_text(f"{models.read_text()}\n\nimport sqlalchemy as sa\n\n{text}")
+    if "odd" in text:
+        add_revision(company, "0002_odd", 'op.execute("CREATE TABLE odd (id INT)")')
+    checked = office("makemigrations", "--check")
+    assert (checked.code, checked.out) == (1, f"{told}\n")
+    refused = office("makemigrations", "--no-input")
+    assert (refused.code, f"no operation makes what the models have: {told}" in refused.err) == (
+        3,
+        True,
+    ), refused

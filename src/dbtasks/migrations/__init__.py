@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dbtasks.migrations.check import missing
     from dbtasks.migrations.fingerprint import changed_since
     from dbtasks.migrations.graph import Row, dot, draw, mermaid
     from dbtasks.migrations.history import Entry, pending, showmigrations
     from dbtasks.migrations.journal import Applied
-    from dbtasks.migrations.make import Draft, Made, makemigrations, missing
+    from dbtasks.migrations.make import Draft, Made, makemigrations
     from dbtasks.migrations.making.questions import Answers, Expression, Kind, Question, parse_pairs
     from dbtasks.migrations.merging import Merge, merge
     from dbtasks.migrations.offline import sqlmigrate
@@ -73,11 +74,12 @@ __all__ = [
 ]
 
 _PLACES = {
+    "check": ("missing",),
     "fingerprint": ("changed_since",),
     "graph": ("Row", "dot", "draw", "mermaid"),
     "history": ("Entry", "pending", "showmigrations"),
     "journal": ("Applied",),
-    "make": ("Draft", "Made", "makemigrations", "missing"),
+    "make": ("Draft", "Made", "makemigrations"),
     "merging": ("Merge", "merge"),
     "making.questions": ("Answers", "Expression", "Kind", "Question", "parse_pairs"),
     "offline": ("sqlmigrate",),

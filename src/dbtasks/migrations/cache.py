@@ -1,4 +1,8 @@
-"""The replayed history, kept in the user's cache for as long as no file of it changes."""
+"""What is kept in the user's cache for as long as nothing changes that it was made of.
+
+That is the replayed history, as a SQLite file, and the verdict that the models equal it. Alembic is
+not imported before a history is replayed.
+"""
 
 import hashlib
 import os
@@ -6,44 +10,74 @@ import re
 import shutil
 import sqlite3
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
-from importlib.metadata import version
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
-from dbtasks.migrations.scripts import read_config, read_scripts
 from dbtasks.project import Project
 
-IMPORTED = re.compile(r"^\s*(?:from|import)\s+([\w.]+)", re.MULTILINE)
-LIBRARIES = sys.stdlib_module_names | {"alembic", "dbtasks", "sqlalchemy"}
 DIGITS = 20
+INFO = (".dist-info", ".egg-info")
+
+IMPORTS = re.compile(rb"(?:^|[;:])[ \t\f]*(?:from|import)\b([^\n;#]*)", re.MULTILINE)
+ALIASES = re.compile(rb"\bas\s+(\w+)\s*:")
+"""What a context manager is called, as the operations of `op.batch_alter_table`."""
+
+# A revision that imports nothing else, and has none of the names below, does the same to any empty
+# database of one kind. The time and random identifiers can be had (datetime, uuid): data migrations
+# need them for values of rows, and a schema that depends on the clock differs from every model.
+PURE = frozenset(
+    (
+        *("__future__", "abc", "base64", "calendar", "collections", "contextlib", "copy"),
+        *("dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib"),
+        *("itertools", "json", "logging", "math", "operator", "re", "sqlalchemy", "string"),
+        *("textwrap", "types", "typing", "unicodedata", "uuid", "warnings", "zoneinfo"),
+    )
+)
+REACHES_OUT = re.compile(
+    rb"\b(?:open|exec|eval|getattr|globals|vars|__(?:import|file|builtins|loader|spec|dict)__"
+    rb"|create_engine|engine_from_config|create_mock_engine|target_metadata|opts)\b"
+    rb"|\bop\s+as\b|=\s*op\b(?!\.)|\r(?!\n)|coding[:=][ \t]*(?!utf-?8)"
+)
+OPERATIONS = frozenset(
+    (
+        *("add_column", "alter_column", "batch_alter_table", "bulk_insert", "context"),
+        *("create_check_constraint", "create_exclude_constraint", "create_foreign_key"),
+        *("create_index", "create_primary_key", "create_table", "create_table_comment"),
+        *("create_unique_constraint", "drop_column", "drop_constraint", "drop_index"),
+        *("drop_table", "drop_table_comment", "execute", "f", "get_bind", "get_context"),
+        *("inline_literal", "rename_table"),
+    )
+)
+"""Alembic's own operations; any other is code of the project, or of a package that it uses."""
 
 
 class Kept:
     """Find the file that has a project's history, and put it there."""
 
     def __init__(self, project: Project) -> None:
+        from dbtasks.migrations.scripts import read_config, read_scripts  # they import Alembic
+
         scripts = read_scripts(read_config(project))
         folders = [Path(one) for one in scripts._version_locations]
-        self._files = sorted(path for folder in folders for path in folder.rglob("*.py"))
-        self._files.append(Path(scripts.dir, "env.py"))
+        self._revisions = sorted(path for folder in folders for path in folder.rglob("*.py"))
+        self._others = (Path(scripts.dir, "env.py"), *configurations(project))
         self._bootstrapped = project.settings.bootstrap is not None
-        self._project = hashlib.sha256(str(project.settings.root).encode()).hexdigest()[:DIGITS]
+        self._project = project_of(project)
 
     @property
     def path(self) -> Path | None:
         """Return the file; None where the revisions run code that is not theirs alone."""
         if self._bootstrapped:
             return None
-        digest = hashlib.sha256()
-        versions = (*map(version, ("dbtasks", "alembic", "sqlalchemy")), sqlite3.sqlite_version)
-        digest.update("\0".join(versions).encode())
-        for path in self._files:
-            source = path.read_bytes()
-            if path.name != "env.py" and not _stands_alone(source):
-                return None
-            digest.update(f"\0{path}\0{len(source)}\0".encode() + source)
-        return _folder() / f"{self._project}-{digest.hexdigest()[:DIGITS]}.db"
+        digest = hashlib.sha256(f"{installed()}\0{sqlite3.sqlite_version}".encode())
+        sources = read(digest, self._revisions)
+        read(digest, self._others)
+        if not stand_alone(sources):
+            return None
+        return folder() / f"{self._project}-{digest.hexdigest()[:DIGITS]}.db"
 
     def keep(self, database: Path, path: Path) -> None:
         """Keep a copy of a database, in the place of the one before; it is no harm if not."""
@@ -56,11 +90,68 @@ class Kept:
             os.replace(beside, path)
 
 
-def _stands_alone(source: bytes) -> bool:
-    """Whether a revision imports no code of the project, which the hash does not see."""
-    text = source.decode("utf-8", errors="replace")
-    return all(one.partition(".")[0] in LIBRARIES for one in IMPORTED.findall(text))
-
-
-def _folder() -> Path:
+def folder() -> Path:
+    """Return the folder of all that is kept."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dbtasks"
+
+
+def project_of(project: Project) -> str:
+    """Return what a project is called there."""
+    return hashlib.sha256(str(project.settings.root).encode()).hexdigest()[:DIGITS]
+
+
+def configurations(project: Project) -> list[Path]:
+    """Return the files that Alembic takes its configuration from."""
+    path = project.settings.alembic
+    return [one for one in (path, path.with_name("pyproject.toml")) if one.is_file()]
+
+
+@cache
+def installed() -> str:
+    """Return which Python this is, and each installed distribution with its version.
+
+    Of dbtasks that is not installed from a wheel, the files are read: its version stays the same.
+    """
+    names = {sys.version, sys.platform}
+    for entry in {*sys.path}:
+        with suppress(OSError):
+            names |= {name for name in os.listdir(entry) if name.endswith(INFO)}
+    own = Path(__file__).parents[1]
+    if "-packages" not in str(own):
+        digest = hashlib.sha256()
+        read(digest, sorted(own.rglob("*.py")))
+        names.add(digest.hexdigest())
+    return "\0".join(sorted(names))
+
+
+def read(digest: "hashlib._Hash", paths: Iterable[Path]) -> list[bytes]:
+    """Add files and their names to a digest, and return what they have."""
+    sources = []
+    for path in paths:
+        source = path.read_bytes()
+        digest.update(f"\0{path}\0{len(source)}\0".encode() + source)
+        sources.append(source)
+    return sources
+
+
+def stand_alone(sources: Iterable[bytes]) -> bool:
+    """Whether revisions run no code but their own and libraries', and read nothing else.
+
+    Where that cannot be known for certain, as where a comment has one of the names, it is False.
+    """
+    text = b"\n".join(sources)
+    if REACHES_OUT.search(text) or any(not _is_pure(one) for one in IMPORTS.findall(text)):
+        return False
+    names = b"|".join({b"op", b"batch_op", *ALIASES.findall(text)})
+    used = re.findall(rb"\b(?:" + names + rb")\.(\w+)", text)
+    return OPERATIONS.issuperset(name.decode() for name in used)
+
+
+def _is_pure(imported: bytes) -> bool:
+    """Whether what comes after the word `import`, or `from`, names modules of PURE alone."""
+    text = imported.decode("ascii", errors="replace").strip()
+    module, is_from, names = text.partition(" import ")
+    if is_from and module == "alembic":
+        return {name.strip() for name in names.split(",")} <= {"context", "op"}
+    modules = [module] if is_from else text.split(",")
+    return all(one.strip().partition(" ")[0].partition(".")[0] in PURE for one in modules)

@@ -75,6 +75,14 @@ class RevisionFile(NamedTuple):
     path: str
 
 
+class Places(NamedTuple):
+    """Name the file env.py, and the folders of the revisions; with those inside, if recursive."""
+
+    environment: Path
+    versions: Sequence[Path]
+    recursive: bool
+
+
 class Unusual(Exception):
     """Stand for what only Alembic can tell."""
 
@@ -129,9 +137,14 @@ def heads_of(settings: Settings) -> frozenset[str] | None:
 
 def files_of(settings: Settings) -> tuple[RevisionFile, ...] | None:
     """Return a project's revisions, or None where only Alembic can read them."""
+    places = places_of(settings)
+    return None if places is None else read_files(places.versions, recursive=places.recursive)
+
+
+def places_of(settings: Settings) -> Places | None:
+    """Return where a project's history is, or None where only Alembic can tell."""
     try:
-        options = _read_options(settings.alembic)
-        folders, recursive = _locate(options, settings.alembic.parent)
+        return _locate(_read_options(settings.alembic), settings.alembic.parent)
     except (
         Unusual,
         OSError,
@@ -142,10 +155,17 @@ def files_of(settings: Settings) -> tuple[RevisionFile, ...] | None:
         configparser.Error,
     ):
         return None
-    return read_files(folders, recursive=recursive)
 
 
 # -- which files ------------------------------------------------------------------------------
+
+
+def list_files(places: Places) -> list[Path] | None:
+    """Return the files that Alembic would take, or None where only Alembic can tell."""
+    try:
+        return [Path(path) for path in sorted(_paths(places.versions, places.recursive))]
+    except (Unusual, OSError):
+        return None
 
 
 def _paths(folders: Sequence[Path], recursive: bool) -> Iterator[str]:
@@ -336,8 +356,8 @@ def _read_toml(path: Path, here: Mapping[str, str]) -> Mapping[str, object]:
     return found
 
 
-def _locate(options: Mapping[str, object], folder: Path) -> tuple[list[Path], bool]:
-    """Return the folders of the revisions, and whether those inside them count too."""
+def _locate(options: Mapping[str, object], folder: Path) -> Places:
+    """Return where the options say that the history is."""
     location, several = options["script_location"], options.get("version_locations") or ()
     recursive = options.get("recursive_version_locations", False)
     if not isinstance(recursive, bool) or options.get("sourceless", False) is not False:
@@ -346,7 +366,8 @@ def _locate(options: Mapping[str, object], folder: Path) -> tuple[list[Path], bo
     _check_environment(scripts / "env.py")
     if not isinstance(several, list | tuple):
         raise Unusual
-    return [_from(folder, one) for one in several] or [scripts / "versions"], recursive
+    versions = [_from(folder, one) for one in several] or [scripts / "versions"]
+    return Places(scripts / "env.py", versions, recursive)
 
 
 def _from(folder: Path, location: object) -> Path:

@@ -14,12 +14,13 @@ from dbtasks import files
 from dbtasks.errors import DbtasksError, Refused, UsageError
 from dbtasks.hints import command_line
 from dbtasks.migrations import fingerprint, rewriting
+from dbtasks.migrations.check import missing
 from dbtasks.migrations.history import showmigrations
 from dbtasks.migrations.making import naming, reading, rows
 from dbtasks.migrations.making.code import Code
 from dbtasks.migrations.making.comparing import Operation, single
 from dbtasks.migrations.making.contradictions import check_consistent
-from dbtasks.migrations.making.extensions import operations_of_others
+from dbtasks.migrations.making.extensions import has_comparators_of_others, operations_of_others
 from dbtasks.migrations.making.filling import Filling
 from dbtasks.migrations.making.places import OnNote, compared
 from dbtasks.migrations.making.questions import Answers
@@ -126,24 +127,31 @@ def makemigrations(
         return Made(draft, (_amend if update else _write)(project, newest, draft, line))
 
 
-def missing(
-    project: Project,
-    *,
-    from_database: bool = False,
-    on_note: OnNote = lambda note: None,
-) -> tuple[str, ...]:
-    """Return what the models have and the history has not, in words; nothing is asked.
+@dataclass(frozen=True)
+class Missing:
+    """Hold in words what the models have and the history has not.
 
-    `on_note` is told where the project's own database was compared. Raises Refused for several
-    heads that nobody declared: `migrate` would not run them.
+    `replayed` is whether nothing else was compared: not the project's own database, and nothing by
+    the comparators of other packages, which may look at anything.
     """
+
+    changes: tuple[str, ...]
+    replayed: bool
+
+
+def find_missing(project: Project, *, from_database: bool, on_note: OnNote) -> Missing:
+    """Compare the models with the history; see `check.missing`."""
     check_heads(read_scripts(read_config(project)), project.settings.heads)
 
-    def work(scratch: Project, trial: Trial) -> tuple[str, ...]:
-        return naming.tell_all([*trial.compare(), *operations_of_others(trial.context)])
+    def work(scratch: Project, trial: Trial) -> Missing:
+        operations = trial.compare()
+        unmade = [] if operations else map(str, trial.changes)
+        told = naming.tell_all([*operations, *operations_of_others(trial.context)])
+        replayed = not from_database and not has_comparators_of_others(trial.context)
+        return Missing((*told, *unmade), replayed)
 
-    def read(context: MigrationContext) -> tuple[str, ...]:
-        return naming.tell_all(reading.compare(context))
+    def read(context: MigrationContext) -> Missing:
+        return Missing(naming.tell_all(reading.compare(context)), replayed=False)
 
     return compared(project, work, read, from_database=from_database, on_note=on_note)
 

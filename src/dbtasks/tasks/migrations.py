@@ -228,16 +228,17 @@ def makemigrations(
         )
     answers = read_answers(run, rename, drop, default, default_sql)
     refuse_useless(answers, empty=empty, check=check, merge=merge, rebase=rebase is not None)
-    with _taking_turns(run, writes=not check):
+    if check:
+        found = migrations.missing(
+            run.project, from_database=from_database, on_note=run.output.note
+        )
+        show_missing(run, found)
+        return
+    with _taking_turns(run):
         if merge:
             _merge(run, name)
         elif rebase is not None:
             _rebase(run, rebase, not_applied_in or ())
-        elif check:
-            found = migrations.missing(
-                run.project, from_database=from_database, on_note=run.output.note
-            )
-            show_missing(run, found)
         else:
             made = migrations.makemigrations(
                 run.project,
@@ -279,12 +280,11 @@ def squashmigrations(
     show_squashed(run.output, squashed, written=not run.dry_run)
 
 
-def _taking_turns(run: Run, *, writes: bool = True) -> AbstractContextManager[None]:
+def _taking_turns(run: Run) -> AbstractContextManager[None]:
     """Let no other command change the revisions from what is shown to what is written."""
     from dbtasks import migrations
 
-    writes = writes and not run.dry_run
-    return migrations.taking_turns(run.project, writes=writes, on_wait=run.tell_waiting)
+    return migrations.taking_turns(run.project, writes=not run.dry_run, on_wait=run.tell_waiting)
 
 
 def _merge(run: Run, name: str | None) -> None:

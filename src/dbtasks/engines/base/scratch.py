@@ -64,6 +64,15 @@ class Scratch:
         )
         yield
 
+    conditions: ClassVar[str] = ""
+    """The query for what decides how the server reads a definition; no row: it is not known."""
+
+    @contextmanager
+    def reached(self) -> Iterator[Connection]:
+        """Connect to the server that would make a database, in autocommit."""
+        raise NoScratch(f"no scratch database can be made on {self.backend.title}", hint=by_hand())
+        yield  # what makes it a generator
+
     def clear(self, connection: Connection, since: int = 0) -> None:
         """Drop all that was made in a scratch database, by a connection in autocommit.
 
@@ -120,7 +129,7 @@ class ServerScratch(Scratch):
         """Yield the URL of a new database, which is locked so that no other command drops it."""
         name = f"{PREFIX}{int(time())}_{uuid4().hex[:8]}"
         with ExitStack() as stack:
-            with self._administering() as connection:
+            with self.reached() as connection:
                 self._drop_abandoned(connection)
                 drop = ending(lambda: self._drop(name), ignoring=(DbtasksError, DBAPIError))
                 stack.enter_context(drop)
@@ -139,7 +148,7 @@ class ServerScratch(Scratch):
             ) from error
 
     def _drop(self, name: str) -> None:
-        with held(), self._administering() as connection:
+        with held(), self.reached() as connection:
             self._drop_by(connection, name)
 
     def _drop_by(self, connection: Connection, name: str) -> None:
@@ -221,7 +230,7 @@ class ServerScratch(Scratch):
             connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
     @contextmanager
-    def _administering(self) -> Iterator[Connection]:
+    def reached(self) -> Iterator[Connection]:
         """Connect to whatever database of the server can be connected to."""
         with self._connected(self.backend.url.database, *self.entrances) as connection:
             yield connection

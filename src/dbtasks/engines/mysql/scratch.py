@@ -37,6 +37,16 @@ class MySQLScratch(ServerScratch):
     entrances = ("information_schema",)
     names = "SHOW DATABASES"
     identity = "SELECT CONCAT(@@hostname, ':', @@port, '/', DATABASE())"
+    conditions = """
+        SHOW VARIABLES WHERE Variable_name IN (
+            'version', 'version_comment', 'sql_mode', 'old_mode', 'lower_case_table_names',
+            'character_set_server', 'collation_server', 'character_set_collations',
+            'default_collation_for_utf8mb4', 'default_storage_engine', 'enforce_storage_engine',
+            'innodb_default_row_format', 'innodb_strict_mode', 'innodb_file_per_table',
+            'explicit_defaults_for_timestamp', 'check_constraint_checks', 'foreign_key_checks',
+            'restrict_fk_on_non_standard_key', 'sql_require_primary_key', 'time_zone',
+            'sql_generate_invisible_primary_key', 'default_table_encryption')
+    """
     objects = f"""
         SELECT CONCAT('DROP ', IF(o.type LIKE '%TABLE%', 'TABLE', o.type), ' IF EXISTS `',
                       REPLACE(o.name, '`', '``'), '`')

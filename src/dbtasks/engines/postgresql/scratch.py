@@ -21,6 +21,18 @@ class PostgreSQLScratch(ServerScratch):
             SELECT oid FROM pg_database WHERE datname = current_database()))
         FROM pg_control_system()
     """
+    # What an administrator adds to template1 is not seen: whoever connects there would keep others
+    # from making a database.
+    conditions = """
+        SELECT version(), current_user, (
+            SELECT concat_ws(' ', encoding, datcollate, datctype)
+            FROM pg_database WHERE datname = 'template1'
+        ), (
+            SELECT json_agg(json_build_array(name, setting) ORDER BY name) FROM pg_settings
+            WHERE context IN ('user', 'superuser', 'internal') AND name NOT IN (
+                'application_name', 'transaction_read_only', 'in_hot_standby')
+        )::text
+    """
     marked = f"SELECT to_regclass('{MARK}')::oid::bigint"
     objects = """
         SELECT format('DROP %s IF EXISTS %s CASCADE', replace(o.type, ' object', ''), o.identity)

@@ -3,18 +3,20 @@
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection
 from sqlalchemy.engine import Dialect
 
 from dbtasks import files
+from dbtasks.engines.base.connection import AUTOCOMMIT
 from dbtasks.engines.base.definitions import INDEX, TABLE, TRIGGER, VIEW, Definition, Key
 from dbtasks.engines.base.scratch import NEW_SECONDS, PREFIX, Scratch
 from dbtasks.errors import UsageError
+from dbtasks.interrupts import ending
 
 if TYPE_CHECKING:
     from dbtasks.engines.base.backend import Backend
@@ -24,6 +26,17 @@ class FileScratch(Scratch):
     """Make a file in a temporary folder."""
 
     is_file = True
+    conditions = """
+        SELECT sqlite_source_id() WHERE (SELECT count(*) FROM pragma_database_list) = 1
+    """
+
+    @contextmanager
+    def reached(self) -> Iterator[Connection]:
+        """Connect to a database in memory."""
+        backend = self.backend.at(URL.create(self.backend.url.drivername))
+        engine = backend.make_engine(isolation_level=AUTOCOMMIT)
+        with ending(engine.dispose), closing(backend.open(engine)) as connection:
+            yield connection
 
     @contextmanager
     def opened(self) -> Iterator[URL]:

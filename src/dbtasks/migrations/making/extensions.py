@@ -19,13 +19,18 @@ def operations_of_others(context: MigrationContext) -> list[Operation]:
     Alembic runs its own beside them, and these are left out; where nobody else has any, nothing
     is compared.
     """
-    if not any(True for _ in _comparators_of_others(context)):
+    if not has_comparators_of_others(context):
         return []
     with quiet():
         script = produce_migrations(context, context.opts["target_metadata"])
     assert script.upgrade_ops is not None
     modules = (ALEMBIC, KNOWN)
     return [one for one in single(script.upgrade_ops.ops) if not _module(one).startswith(modules)]
+
+
+def has_comparators_of_others(context: MigrationContext) -> bool:
+    """Whether another package, or env.py, compares anything."""
+    return any(True for _ in _comparators_of_others(context))
 
 
 def _comparators_of_others(context: MigrationContext) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from dbtasks.engines.base.definitions import (
     COLUMN,
     DOMAIN,
     FUNCTION,
+    OF_TABLES,
     SCHEMA,
     SEQUENCE,
     TABLE,
@@ -41,6 +42,9 @@ NEVER_OURS = frozenset((VIEW, TRIGGER, FUNCTION))
 
 SHARED = frozenset((TYPE, DOMAIN, SEQUENCE))
 """What goes when no column uses it any more, and stays where none ever did."""
+
+
+TABULAR = OF_TABLES | {TABLE}
 
 
 class Trial:
@@ -80,9 +84,16 @@ class Trial:
             source = self.stored()
             builder = self._builder(source, self.models)
             self.changes = [*self._ours(source, builder.changes())]
+            made = [change for change in self.changes if self._is_made(change)]
             dropped = (one for one in self.changes if one.key.kind == TABLE and one.after is None)
             check_filled(self.metadatas, [one.key.table for one in dropped])
-            return builder.operations(self.changes)
+            return builder.operations(made)
+
+    def _is_made(self, change: Change) -> bool:
+        """Whether operations can make it: tables that DDL of the models creates are no objects."""
+        place = change.key.place
+        is_dropped = place not in self.models.snapshot.tables
+        return change.key.kind not in TABULAR or is_dropped or place in self.models.tables
 
     def follow(self, fill: Fill) -> list[Operation]:
         """Bring the database to the models, and return what did it.
