@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,18 @@ LIGHT = {"tasks", "files", "aliases", "settings", "variables", "output", "errors
 LIGHT |= {"__init__", "__main__"}
 FAMILIES = {name for name, level in LEVELS.items() if level == 3}
 
-TREES = {path: ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Return the syntax tree of a file, which is read when a test asks for it."""
+    return ast.parse(path.read_text())
+
+
+def trees() -> dict[Path, ast.Module]:
+    """Return the syntax tree of each file of dbtasks."""
+    return {path: tree_of(path) for path in FILES}
 
 
 def place(path: Path) -> str:
@@ -99,7 +111,7 @@ def goes_down(here: str, module: str) -> bool:
 def test_imports_go_down() -> None:
     up = [
         at(path, line, f"imports {module}")
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         if place(path) != "__init__"
         for line, module, _ in imports(tree)
         if not goes_down(place(path), module)
@@ -109,7 +121,7 @@ def test_imports_go_down() -> None:
 
 def test_errors_import_nothing() -> None:
     path = SOURCE / "errors.py"
-    assert_none([at(path, line, f"imports {module}") for line, module, _ in imports(TREES[path])])
+    assert_none([at(path, line, f"imports {module}") for line, module, _ in imports(tree_of(path))])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +131,7 @@ def test_errors_import_nothing() -> None:
 def test_package_has_its_homes(package: str, homes: list[str]) -> None:
     elsewhere = [
         at(path, line, f"imports {module}")
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         if place(path) not in homes and not any(path.match(home) for home in homes)
         for line, module, _ in imports(tree)
         if module.split(".")[0] == package
@@ -131,7 +143,7 @@ def test_nothing_heavy_at_the_edge() -> None:
     """Task files, and what they import, leave SQLAlchemy, Alembic and rich to the task's body."""
     heavy = [
         at(path, line, f"imports {module}")
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         if place(path) in LIGHT
         for line, module, at_once in imports(tree)
         if at_once and module.split(".")[0] in ("sqlalchemy", "alembic", "rich", "dotenv")
@@ -144,7 +156,7 @@ def test_only_the_edge_prints_asks_and_exits() -> None:
     streams = ("sys.stdout", "sys.stderr", "sys.stdin")
     found = [
         at(path, node.lineno, ast.unparse(node))
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         if place(path) not in ("tasks", "output")
         for node in ast.walk(tree)
         if (isinstance(node, ast.Call) and ast.unparse(node.func) in calls)
@@ -157,7 +169,7 @@ def test_engine_differences_live_in_engine_classes() -> None:
     engines = {"sqlite", "postgresql", "mysql", "mariadb", "oracle"}
     found = [
         at(path, node.lineno, ast.unparse(node))
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         if place(path) != "engines"
         for node in ast.walk(tree)
         if isinstance(node, ast.Compare)
@@ -171,7 +183,7 @@ def test_engine_folders_know_only_what_is_common() -> None:
     engines, common = SOURCE / "engines", {"base", "sql"}
     crossed = [
         at(path, line, f"imports {module}")
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         if path.parent.parent == engines
         for line, module, _ in imports(tree)
         if module.startswith("dbtasks.engines.")
@@ -182,13 +194,13 @@ def test_engine_folders_know_only_what_is_common() -> None:
 
 def test_file_says_what_it_is_for() -> None:
     silent = [
-        at(path, 1, "no docstring") for path, tree in TREES.items() if not ast.get_docstring(tree)
+        at(path, 1, "no docstring") for path, tree in trees().items() if not ast.get_docstring(tree)
     ]
     assert_none(silent)
 
 
 def test_file_is_short() -> None:
-    lines = {path: path.read_text().count("\n") for path in TREES}
+    lines = {path: path.read_text().count("\n") for path in FILES}
     assert_none([at(path, 400, f"{count} lines") for path, count in lines.items() if count > 400])
 
 
@@ -197,7 +209,7 @@ def test_no_group_is_possessive() -> None:
     possessive = re.compile(r"\)[*+?]\+")
     found = [
         at(path, number, line.strip())
-        for path in TREES
+        for path in FILES
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if possessive.search(line)
     ]
@@ -205,5 +217,5 @@ def test_no_group_is_possessive() -> None:
 
 
 def test_this_test_sees_every_place() -> None:
-    assert {place(path) for path in TREES} == set(LEVELS)
+    assert {place(path) for path in FILES} == set(LEVELS)
     assert sys.version_info >= (3, 11)
