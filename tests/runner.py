@@ -95,6 +95,8 @@ def _check_possible(env: Mapping[str, str]) -> None:
         raise RuntimeError("a command beside others is a process: use inv_process")
     if warm.settings_of(env) != STARTED:
         raise RuntimeError("variables that Python reads at its start need inv_process")
+    if any(name.startswith("KILL_") for name in env):
+        raise RuntimeError("what is to be killed is a process: use inv_process")
 
 
 def _invoke() -> None:

@@ -46,7 +46,7 @@ print(json.dumps(facts))
 sys.exit(7)
 """
 
-FRESH = {"KILL_NOTHING": ""}
+FRESH = {"INVOKE_DEBUG": ""}
 """What makes a command start for itself."""
 
 

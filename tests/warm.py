@@ -31,11 +31,8 @@ LIBRARIES = (
 )
 """What a command finds imported, if it imports it."""
 
-AT_START = ("PYTHON", "LC_", "LANG", "TZ", "LD_", "PSYCOPG_", "INVOKE_DEBUG", "KILL_")
-"""How the variables are named that Python, or one of these, reads once and for all.
-
-And those of `kills`: what is to be killed is started for that alone.
-"""
+AT_START = ("PYTHON", "LC_", "LANG", "TZ", "LD_", "PSYCOPG_", "INVOKE_DEBUG")
+"""How the variables are named that Python, or one of these, reads once and for all."""
 
 PRELOAD = "LD_PRELOAD"
 
