@@ -194,6 +194,28 @@ def test_a_tasks_file_that_exists_is_left(adopted: Path) -> None:
     assert (adopted / "tasks.py").read_text() == "from invoke import task\n"
 
 
+@pytest.mark.parametrize(
+    ("given", "noted"),
+    [
+        ('default_url="sqlite:///app.db"', None),
+        ("url=make_url", None),
+        ('engine="shop:engine"', None),
+        ('url_variable="SHOP_URL"', "SHOP_URL=postgresql://user:password@host/name"),
+        ('metadata="shop:Base"', "DATABASE_URL=postgresql://user:password@host/name"),
+    ],
+)
+@pytest.mark.parametrize("call", ["from dbtasks import collection", "import dbtasks"])
+def test_what_a_tasks_file_says_is_not_missing(
+    tmp_path: Path, given: str, noted: str | None, call: str
+) -> None:
+    name = "dbtasks.collection" if call == "import dbtasks" else "collection"
+    written(tmp_path, {"tasks.py": f"{call}\n\nns = {name}({given})\n"})
+    notes = adopt(tmp_path).notes
+    urls = [one.line for one in notes if one.text.startswith("no URL")]
+    assert urls == ([noted] if noted else [])
+    assert any(one.text.startswith("no models") for one in notes) == ("metadata" not in given)
+
+
 @pytest.mark.parametrize("adopted", ["labelled"], indirect=True)
 def test_a_revision_on_a_labelled_branch(adopted: Path) -> None:
     assert dbtasks(adopted, "init").code == 0
@@ -229,6 +251,16 @@ from sqlalchemy.orm import DeclarativeBase
 
 class Base(DeclarativeBase):
     pass
+"""
+STARS = """
+from sqlalchemy.orm import *
+
+class Base(DeclarativeBase):
+    pass
+
+class Hero(Base):
+    __tablename__ = "hero"
+    id: Mapped[int] = mapped_column(primary_key=True)
 """
 MODEL = """
 from sqlalchemy.orm import Mapped, mapped_column
@@ -326,6 +358,58 @@ SHAPES = {
             "db.py": "from environs import Env\nenv = Env()\nurl = env.str('SHOP_DATABASE_URL')\n",
         },
         ['url_variable="SHOP_DATABASE_URL"'],
+    ),
+    "all names of the ORM": (
+        {"models.py": STARS},
+        ['metadata="models:Base"'],
+    ),
+    "all names of the ORM and of the core": (
+        {
+            "models.py": "from sqlalchemy import *\nfrom sqlalchemy.orm import *\n"
+            "Base = declarative_base()\n"
+            "class Hero(Base):\n    __tablename__ = 'hero'\n"
+            "    id = Column(Integer, primary_key=True)\n",
+        },
+        ['metadata="models:Base"'],
+    ),
+    "all names of the core": (
+        {
+            "tables.py": "from sqlalchemy import *\nmetadata = MetaData()\n"
+            "users = Table('users', metadata, Column('id', Integer))\n"
+        },
+        ['metadata="tables:metadata"'],
+    ),
+    "all names of other modules": (
+        {
+            "db.py": BASE,
+            "common.py": "from db import *\n__all__ = ['Base']\n",
+            "app/__init__.py": "from .hero import *\nfrom .team import *\n",
+            "app/hero.py": MODEL.format(base="common", name="Hero").replace(
+                "import Base", "import *"
+            ),
+            "app/team.py": MODEL.format(base="common", name="Team").replace(
+                "import Base", "import *"
+            ),
+        },
+        ['metadata="app:Base"'],
+    ),
+    "modules that import all names of each other": (
+        {
+            "hero.py": "from team import *\n" + STARS,
+            "team.py": "from hero import *\n"
+            "class Team(Base):\n    __tablename__ = 'team'\n"
+            "    id: Mapped[int] = mapped_column(primary_key=True)\n",
+        },
+        ['metadata="hero:Base"'],
+    ),
+    "all names in env.py": (
+        {
+            "alembic.ini": "[alembic]\nscript_location = %(here)s/migrations\n",
+            "migrations/env.py": "from hero import *\ntarget_metadata = Base.metadata\n",
+            "hero.py": STARS,
+            "other.py": STARS,
+        },
+        ['metadata="hero:Base"'],
     ),
     "a factory that needs arguments, called elsewhere": (
         {

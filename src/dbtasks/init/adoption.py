@@ -11,7 +11,7 @@ from dbtasks.init.applications import factories_of, find_application
 from dbtasks.init.environments import Environment, find_environments
 from dbtasks.init.models import Models, base_named, find_models, references
 from dbtasks.init.plan import File, Note, Plan
-from dbtasks.init.source import Module, read_modules
+from dbtasks.init.source import Module, read_module, read_modules, read_stars
 from dbtasks.init.starting import template
 from dbtasks.init.urls import sqlite_urls, url_variables
 
@@ -36,6 +36,9 @@ def adopt(folder: Path) -> Plan:
     models = find_models(modules)
     found = references(models)
     environments = find_environments(folder)
+    for environment in environments:
+        if environment.env is not None:
+            read_stars(environment.env, modules)
     plan = Plan(folder)
     shared = dict(_shared_options(folder, modules, environments))
     collections = [
@@ -167,28 +170,30 @@ def _notes(
     collections: list[dict[str, Any]],
 ) -> Iterator[Note]:
     named = [one for options in collections for one in options["metadata"]]
+    given = _arguments(folder / "tasks.py")
     if named:
         yield Note(f"models: {', '.join(dict.fromkeys(named))}")
-    else:
+    elif not given.keys() & {"metadata", "reflect"}:
         yield Note(
             "no models: the commands need the module of a Base or MetaData",
             'metadata="module:Base"',
         )
-    if not any("default_url" in options for options in collections):
-        variable = collections[0].get("url_variable", "DATABASE_URL")
+    has_url = bool(given.keys() & {"default_url", "url", "engine"})
+    if not (has_url or any("default_url" in options for options in collections)):
+        variable = given.get("url_variable") or collections[0].get("url_variable", "DATABASE_URL")
         yield Note(
             "no URL: the database comes from the environment or .env",
             f"{variable}=postgresql://user:password@host/name",
         )
     factory = next(iter(factories_of(models.modules)), None)
-    if factory is not None and "app" not in collections[0]:
+    if factory is not None and "app" not in {*collections[0], *given}:
         yield Note(
             f"the factory {factory} needs arguments: add a function without them that calls it",
             'app="module:function"',
         )
     for environment in environments:
         yield from _notes_of(folder, environment)
-    if _makes_all(models.modules):
+    if _makes_all(models.modules) and "bootstrap" not in given:
         if environments:
             yield Note(
                 "create_all makes tables here: if the first revision takes them for granted, a "
@@ -202,6 +207,22 @@ def _notes(
                 "migrate --fake-initial",
             )
     yield from _pins(folder)
+
+
+def _arguments(path: Path) -> dict[str, Any]:
+    """Return the arguments of `collection(...)` in a tasks.py that exists; None if not a literal.
+
+    Where it has several collections, the arguments of all of them.
+    """
+    module = read_module("tasks", path)
+    calls = module.calls() if module is not None else ()
+    return {
+        key.arg: key.value.value if isinstance(key.value, ast.Constant) else None
+        for call in calls
+        if module is not None and module.qualified(call) == "dbtasks.collection"
+        for key in call.keywords
+        if key.arg is not None
+    }
 
 
 def _notes_of(folder: Path, environment: Environment) -> Iterator[Note]:

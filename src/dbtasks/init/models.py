@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dbtasks.init.source import Module
+from dbtasks.init.source import Module, absolute
 
 BASE_CLASSES = frozenset(
     f"sqlalchemy.orm.{name}" for name in ("DeclarativeBase", "DeclarativeBaseNoMeta")
@@ -170,6 +170,8 @@ def _import_targets(module: Module) -> Iterator[str]:
             yield from (one.name for one in node.names)
         elif isinstance(node, ast.ImportFrom):
             for one in node.names:
+                if one.name == "*":
+                    yield absolute(module, node)
                 yield module.imports.get(one.asname or one.name, "")
 
 

@@ -3,9 +3,10 @@
 import ast
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 
 SKIPPED = frozenset(
@@ -15,6 +16,9 @@ SKIPPED = frozenset(
 
 SOURCE_FILE = re.compile(r"(?!conftest\.py|test_).*\.py")
 """Files with modules of the project: those for pytest have models and URLs of their own."""
+
+LIBRARIES = ("sqlalchemy", "sqlmodel", "flask_sqlalchemy", "advanced_alchemy")
+"""Packages whose names say what is a model: `from … import *` imports them from there."""
 
 LARGEST = 1_000_000
 """Bytes of a module that is still read."""
@@ -28,6 +32,7 @@ class Module:
     path: Path
     tree: ast.Module
     imports: dict[str, str] = field(default_factory=dict)
+    stars: list[str] = field(default_factory=list)
 
     @property
     def package(self) -> str:
@@ -49,6 +54,23 @@ class Module:
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 found |= {node.target.id: node.value} if node.value is not None else {}
         return found
+
+    @property
+    def public(self) -> list[str]:
+        """Return the names that `from … import *` takes from the module."""
+        listed = self.assigned.get("__all__")
+        if isinstance(listed, ast.List | ast.Tuple):
+            return [str(one.value) for one in listed.elts if isinstance(one, ast.Constant)]
+        return [name for name in [*self.defined, *self.imports] if not name.startswith("_")]
+
+    @property
+    def defined(self) -> list[str]:
+        """Return the names of the classes, functions and values that the module has itself."""
+        kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        return [
+            *(node.name for node in self.tree.body if isinstance(node, kinds)),
+            *self.assigned,
+        ]
 
     def calls(self) -> Iterator[ast.Call]:
         """Yield the calls anywhere in the module."""
@@ -86,8 +108,10 @@ def read_module(name: str, path: Path) -> Module | None:
                     one.name if one.asname else one.name.partition(".")[0]
                 )
         elif isinstance(node, ast.ImportFrom):
-            source = _absolute(module, node)
-            module.imports |= {one.asname or one.name: f"{source}.{one.name}" for one in node.names}
+            source = absolute(module, node)
+            names = [one for one in node.names if one.name != "*"]
+            module.imports |= {one.asname or one.name: f"{source}.{one.name}" for one in names}
+            module.stars += [source] if len(names) < len(node.names) else []
     return module
 
 
@@ -102,7 +126,32 @@ def read_modules(root: Path) -> dict[str, Module]:
             module = read_module(name, path) if name else None
             if module is not None:
                 found.setdefault(name, module)
+    for module in found.values():
+        read_stars(module, found)
     return found
+
+
+def read_stars(module: Module, modules: Mapping[str, Module]) -> None:
+    """Add what a module imports by `from … import *`; the names that it has itself go before."""
+    own = {*module.defined, *module.imports}
+    stars, module.stars = module.stars, []  # a module may import itself, by others
+    for star in stars:
+        source = modules.get(star)
+        if source is not None:
+            read_stars(source, modules)
+        names = _library_names(star) if source is None else source.public
+        module.imports |= {name: f"{star}.{name}" for name in names if name not in own}
+
+
+def _library_names(name: str) -> list[str]:
+    """Return the public names of a module of a library; none where it is not installed."""
+    if name.partition(".")[0] not in LIBRARIES:
+        return []
+    try:
+        library = import_module(name)
+    except ImportError:
+        return []
+    return list(getattr(library, "__all__", [one for one in vars(library) if one[:1] != "_"]))
 
 
 def _files(folder: Path, leave_out: Path | None) -> Iterator[Path]:
@@ -126,7 +175,7 @@ def _module_name(path: Path) -> str:
     return ".".join(parts) if all(one.isidentifier() for one in parts) else ""
 
 
-def _absolute(module: Module, node: ast.ImportFrom) -> str:
+def absolute(module: Module, node: ast.ImportFrom) -> str:
     """Return the full name of the module that names are imported from."""
     if not node.level:
         return node.module or ""
