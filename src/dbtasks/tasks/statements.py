@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dbtasks.errors import UsageError
 from dbtasks.output import FORMATS
@@ -10,9 +9,6 @@ from dbtasks.tasks.edge import command
 from dbtasks.tasks.options import choice, whole
 from dbtasks.tasks.records import check_first
 from dbtasks.tasks.run import Run
-
-if TYPE_CHECKING:
-    from dbtasks.records import Result
 
 
 @command(previews=True, asks=True)
@@ -29,27 +25,34 @@ def sql(
     from dbtasks import records
 
     chosen = choice(format_, "--format", FORMATS)
-    number = whole(expect, "--expect")
+    expected = whole(expect, "--expect")
     params = _params(param or ())
     if file == "-":
         check_first(run, "stdin")
     text = _text(run, statement, file)
     if write:
         run.announce()
-        limited = number is not None and records.is_limited(run.project, text)
+        limited = expected is not None and records.is_limited(run.project, text)
         if not (limited or run.dry_run):
             run.confirm_in_production("sql --write can change everything")
+    changed: list[int | None] = []
     with records.sql(
         run.project,
         text,
         params=params,
         write=write,
         dry_run=run.dry_run,
-        expect=number,
+        expect=expected,
         several=file is not None,
     ) as results:
         for result in results:
-            _show(run, result, chosen)
+            if result.columns:
+                run.output.records(result.columns, result.rows, chosen, "row")
+            else:
+                changed.append(result.changed)
+    for number in changed:  # only now are they committed: an error rolls all of them back
+        say = run.output.line if chosen in ("text", "table") else run.output.note
+        say(_changed(number, dry_run=run.dry_run))
 
 
 def _text(run: Run, statement: str | None, file: str | None) -> str:
@@ -80,15 +83,6 @@ def _params(texts: Iterable[str]) -> dict[str, str]:
             raise UsageError(f"--param {name} is given twice", hint="leave one out")
         found[name] = value
     return found
-
-
-def _show(run: Run, result: "Result", format_: str) -> None:
-    """Write the rows, or say how many were changed; beside them where a program reads."""
-    if result.columns:
-        run.output.records(result.columns, result.rows, format_, "row")
-        return
-    say = run.output.line if format_ in ("text", "table") else run.output.note
-    say(_changed(result.changed, dry_run=run.dry_run))
 
 
 def _changed(number: int | None, *, dry_run: bool) -> str:
