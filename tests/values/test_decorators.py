@@ -4,6 +4,7 @@ import datetime as dt
 import enum
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from decimal import Decimal
@@ -23,6 +24,7 @@ from dbtasks import Project
 from dbtasks.engines import backend_for
 from dbtasks.errors import UsageError
 from dbtasks.records import add, query, update
+from dbtasks.values import convert, convert_stored
 from dbtasks.values.decorators import RoundTrip
 
 
@@ -420,6 +422,43 @@ def test_every_column_of_bytes_is_sent_bytes(below: Any) -> None:
     kind = type("Sent", (Decorator,), {"impl": below, "bind": staticmethod(str)})()
     with pytest.raises(TypeError, match="it makes a str of it"):
         RoundTrip(kind, backend).send("text")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        (Tags, True, 'it takes lists or objects, as ["a"]'),
+        (Tags, {"b": 2}, "Tags would give back ['b']"),
+        (Tags, [1], "Tags refuses it: sequence item 0"),
+        (Tags, Decimal("1.5"), "Tags refuses it: can only join an iterable"),
+        (Document, Decimal("1e400"), "it is too large"),
+        (Document, {"a": [Decimal("1e400")]}, "it is too large"),
+        (type("Same", (sa.TypeDecorator,), {"impl": sa.Text}), ["a"], "no lists or objects"),
+    ],
+)
+def test_a_value_of_json_is_refused_by_what_the_type_takes(
+    kind: Any, value: Any, reason: str
+) -> None:
+    backend = backend_for("sqlite:///app.db", "a test", Path())
+    with pytest.raises(UsageError, match=re.escape(reason)) as caught:
+        convert_stored(value, kind(), "field", backend, from_json=True)
+    assert "to be a text" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "reason"),
+    [
+        (Tags, "a,b", 'it is typed as JSON, as ["a"]'),
+        (Document, "a,b", 'it is typed as JSON, as {"a": "b"}'),
+        (Document, "1e400", "it is too large"),
+        (Document, '{"a": 1e400}', "it is too large"),
+    ],
+)
+def test_a_text_is_refused_by_what_the_type_takes(kind: Any, text: str, reason: str) -> None:
+    backend = backend_for("sqlite:///app.db", "a test", Path())
+    for take in (convert, convert_stored):
+        with pytest.raises(UsageError, match=re.escape(reason)):
+            take(text, kind(), "field", backend)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)

@@ -4,6 +4,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
@@ -59,7 +60,7 @@ def _sniff(line: str) -> str:
 
 def _json(lines: Iterator[str], name: str) -> Iterator[FileRecord]:
     try:
-        found = json.loads("".join(lines), object_pairs_hook=_object)
+        found = json.loads("".join(lines), parse_float=Decimal, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise _unreadable(name, str(error)) from error
     for number, record in enumerate(found if isinstance(found, list) else [found], 1):
@@ -71,7 +72,8 @@ def _jsonl(lines: Iterator[str], name: str) -> Iterator[FileRecord]:
         if not line.strip():
             continue
         try:
-            yield _checked(json.loads(line, object_pairs_hook=_object), name, f"line {number}")
+            found = json.loads(line, parse_float=Decimal, object_pairs_hook=_object)
+            yield _checked(found, name, f"line {number}")
         except (ValueError, RecursionError) as error:
             raise _unreadable(name, f"line {number}: {error}") from error
 

@@ -14,7 +14,7 @@ from dbtasks.values.decorators import RoundTrip, decorated_value
 from dbtasks.values.documents import parts_of
 from dbtasks.values.limits import fit
 from dbtasks.values.reasons import Reason, require
-from dbtasks.values.texts import example_of, parse, refuse_surrogates
+from dbtasks.values.texts import example_of, parse, plain_numbers, refuse_surrogates
 
 __all__ = ["check_document", "convert", "convert_stored"]
 
@@ -136,7 +136,7 @@ def _shown(value: object) -> str:
         rest = f"… ({len(value)} characters)" if len(value) > SHOWN else ""
         return f"{value[:SHOWN] + rest!r}"
     try:
-        text = repr(value)
+        text = str(value) if isinstance(value, Decimal) else repr(plain_numbers(value))
     except (ValueError, RecursionError):  # thousands of digits, or of lists in lists
         return f"a {type(value).__name__}"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

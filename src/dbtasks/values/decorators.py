@@ -19,15 +19,13 @@ from dbtasks.engines import Backend
 from dbtasks.engines.base.storage import Storage
 from dbtasks.engines.base.wire import holds_bytes
 from dbtasks.values.reasons import Reason, require
-from dbtasks.values.texts import BY_TYPE, parse, python_type
+from dbtasks.values.texts import BY_TYPE, parse, plain_numbers, python_type, repr_of
 
 PROBES: tuple[Any, ...] = ({}, [], {"a": "b"}, ["a"], {"a": 1}, [1])
 """Documents of which a type that stores documents takes one, and gives it back."""
 
 OWN = (bool, int, float, str, bytes, list, tuple, set, frozenset, dict, *BY_TYPE)
 """Types that are not a project's."""
-
-INSTEAD = 'it is typed as JSON, as ["a", "b"] or {"a": 1}'
 
 _UNREADABLE = (Exception,)  # a project's type may raise anything
 
@@ -41,12 +39,18 @@ def decorated_value(
     """
     trip = RoundTrip(kind, backend)
     if isinstance(kind, Interval) or not trip.reads:
-        return parse(value, kind, from_json=from_json)
+        found = parse(value, kind, from_json=from_json)
+        if isinstance(found, (list, dict)):
+            _check_sent(found, trip)
+        return found
     if isinstance(value, str) and not from_json:
         return _of_text(value, trip)
-    for found in _shapes(value):
+    plain = plain_numbers(value)
+    for found in _shapes(plain):
         if trip.keeps(found):
             return found
+    if isinstance(plain, (list, dict)):
+        raise _failure_of(plain, trip)
     return _of_parsed(value, trip, from_json=from_json)
 
 
@@ -129,7 +133,15 @@ class RoundTrip:
     @property
     def takes_documents(self) -> bool:
         """Whether the type's values are lists or objects."""
-        return any(self.keeps(shape) for probe in PROBES for shape in _shapes(probe))
+        return any(map(self._takes, PROBES))
+
+    @property
+    def example(self) -> str | None:
+        """Return a list or an object that the type takes, as JSON; None where it takes none."""
+        return next((json.dumps(one) for one in PROBES if one and self._takes(one)), None)
+
+    def _takes(self, document: Any) -> bool:
+        return any(map(self.keeps, _shapes(document)))
 
     def _is_of_text(self, text: str, found: Any) -> bool:
         if isinstance(found, str) or found is None:
@@ -152,9 +164,7 @@ class RoundTrip:
 
 def _of_text(text: str, trip: RoundTrip) -> Any:
     """Return what a typed text means: JSON first, as a text may be stored as a JSON string."""
-    document: Any = text
-    with suppress(ValueError, RecursionError):
-        document = json.loads(text)
+    document, failure = _document_of(text)
     if not isinstance(document, str):
         for shape in _shapes(document):
             if trip.keeps(shape) and trip.send(shape) is not None:  # NULL is not typed
@@ -163,7 +173,19 @@ def _of_text(text: str, trip: RoundTrip) -> Any:
         return _of_parsed(text, trip, from_json=False)
     if isinstance(document, str) and document is not text and trip.keeps(document):
         return document
-    raise _failure_of(document, trip) if document is not text else TypeReason(INSTEAD)
+    if document is not text:
+        raise _failure_of(document, trip)
+    raise TypeReason(failure or f"it is typed as JSON, as {trip.example or '[]'}")
+
+
+def _document_of(text: str) -> tuple[Any, str]:
+    """Return the document that a text is, or the text; why, where it has a number out of range."""
+    try:
+        return plain_numbers(json.loads(text, parse_float=Decimal)), ""
+    except Reason as error:
+        return text, str(error)
+    except (ValueError, RecursionError):
+        return text, ""
 
 
 def _of_parsed(value: Any, trip: RoundTrip, *, from_json: bool) -> Any:
@@ -176,7 +198,12 @@ def _of_parsed(value: Any, trip: RoundTrip, *, from_json: bool) -> Any:
             return trip.as_stored(found)
         else:
             failures.append(_failure_of(found, trip))
-    raise max(failures, key=lambda one: RANKS.get(type(one), 0))  # the first that says most
+    failure = max(failures, key=lambda one: RANKS.get(type(one), 0))  # the first that says most
+    if isinstance(value, str) or type(failure) in RANKS:
+        raise failure
+    if (example := trip.example) is not None:
+        raise TypeReason(f"it takes lists or objects, as {example}")
+    raise _failure_of(value, trip)
 
 
 def _readings(value: Any, trip: RoundTrip, *, from_json: bool) -> Iterator[Any]:
@@ -189,8 +216,9 @@ def _readings(value: Any, trip: RoundTrip, *, from_json: bool) -> Iterator[Any]:
         yield declared(value, below) if declared else parse(value, below, from_json=from_json)
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         yield error
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield Decimal(repr(value))
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        yield Decimal(repr_of(value))
+        yield plain_numbers(value)
     if not isinstance(value, str):
         return
     yield value
@@ -211,6 +239,17 @@ def _members(text: str, trip: RoundTrip) -> Iterator[enum.Enum]:
             members = kind.__members__
             yield from [members[text]] if text in members else ()
             yield from (one for one in kind if str(one.value) == text)
+
+
+def _check_sent(value: Any, trip: RoundTrip) -> None:
+    """Raise Reason for what a type that only stores would send, and its column cannot hold."""
+    name = type(trip.kind).__name__
+    try:
+        trip.send(value)
+    except _UNREADABLE as error:
+        changes = any(_has(one, "process_bind_param") for one in trip.decorators)
+        why = f"{name} refuses it: {error}" if changes else "its column has no lists or objects"
+        raise RefusedError(why) from error
 
 
 def _failure_of(value: Any, trip: RoundTrip) -> Reason:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -55,7 +56,7 @@ def time_of(value: object, kind: Any) -> dt.time:
 
 def duration_of(value: object, kind: Any) -> dt.timedelta:
     """Return a duration: 1d 2h, 90m, P1DT2H, or a number of seconds; a leading - negates it."""
-    text = str(value) if type(value) in (int, float) else _text(value)
+    text = str(value) if type(value) in (int, float, Decimal) else _text(value)
     microseconds = _seconds(text.strip()) * 1_000_000
     require(microseconds.denominator == 1, "it is finer than a microsecond")
     return dt.timedelta(microseconds=int(microseconds))

@@ -82,11 +82,24 @@ def texts_in(value: object) -> list[str]:
     return []
 
 
+def plain_numbers(value: Any) -> Any:
+    """Return a JSON value with floats, as Python's JSON has them, for Decimals at any depth.
+
+    Raises Reason for what is too large.
+    """
+    if isinstance(value, Decimal):
+        return _float(value, None)
+    if isinstance(value, dict):
+        return {name: plain_numbers(part) for name, part in value.items()}
+    return [plain_numbers(part) for part in value] if isinstance(value, list) else value
+
+
 def document_of(value: object, *, from_json: bool) -> Any:
     """Return a JSON document; its null is JSON's, not the column's NULL."""
     if isinstance(value, str) and not from_json:
         value = json.loads(value, parse_constant=refuse_constant)
         refuse_surrogates(value)
+    value = plain_numbers(value)
     json.dumps(value, allow_nan=False)
     return JSON.NULL if value is None else value
 
@@ -139,7 +152,7 @@ def _decorated(value: object, kind: TypeDecorator[Any], *, from_json: bool) -> A
     require(not isinstance(kind, PickleType), "a pickled object cannot be written as text")
     below = kind.impl_instance
     if isinstance(value, (dict, list)):
-        return value
+        return plain_numbers(value)
     parser = BY_TYPE.get(python_type(kind)) if python_type(kind) is not python_type(below) else None
     return parser(value, below) if parser else parse(value, below, from_json=from_json)
 
@@ -186,6 +199,7 @@ def _member(value: object, kind: Enum) -> Any:
         require(value in kind.enums, f"it has {', '.join(kind.enums)}")
         return value
     members = kind.enum_class.__members__
+    value = plain_numbers(value)
     if isinstance(value, str) and value in members:
         return members[value]
     for member in kind.enum_class:
@@ -213,7 +227,11 @@ def _bytes(value: object, kind: Any) -> bytes:
 
 
 def _as_it_is(value: object, kind: Any) -> object:
-    return value
+    """Return a value for a type that Python has not; a number only if a float keeps its digits."""
+    found = plain_numbers(value)
+    kept = not isinstance(value, Decimal) or Decimal(repr(found)) == value
+    require(kept, "a floating-point number has fewer digits: write it as a text")
+    return found
 
 
 def _ascii(text: str) -> str:
