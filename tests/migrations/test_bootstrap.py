@@ -55,6 +55,19 @@ def test_a_database_with_tables_is_not(inv: Inv, legacy: Path, database: Databas
     assert (done.code, "create_tables" in done.out) == (0, False), done
 
 
+def test_an_initial_revision_is_compared_without_its_tables(
+    inv: Inv, legacy: Path, database: Database
+) -> None:
+    execute(database, "CREATE TABLE legacy (id INTEGER)")
+    done = inv(
+        "migrate", "--fake-initial", "--to", "0001", cwd=legacy, env={"DATABASE_URL": database.url}
+    )
+    assert (done.code, "0001_department_employee ... OK" in done.out) == (0, True), done
+    execute(database, "DELETE FROM alembic_version")
+    done = inv("migrate", "--fake-initial", cwd=legacy, env={"DATABASE_URL": database.url})
+    assert (done.code, "0001_department_employee ... FAKED" in done.out) == (0, True), done
+
+
 def test_the_function_may_say_where_the_tables_are(
     inv: Inv, legacy: Path, database: Database
 ) -> None:

@@ -18,6 +18,9 @@ EMPLOYEE = (
     "dept_id INTEGER NOT NULL, FOREIGN KEY (dept_id) REFERENCES department (id))"
 )
 
+KEYLESS = EMPLOYEE.replace(", FOREIGN KEY (dept_id) REFERENCES department (id)", "")
+PLACE = "CREATE TABLE place (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(50){})"
+
 
 def department(*, size: int = 50, null: str = " NOT NULL", more: str = "") -> str:
     return DEPARTMENT.format(key=" PRIMARY KEY", size=size, null=null) + f"{more})"
@@ -79,12 +82,12 @@ def test_initial_that_does_not_stand_is_run(project: Project) -> None:
 @pytest.mark.parametrize(
     ("statements", "words"),
     [
-        ((department(),), "the table employee is missing, and others stand"),
-        ((department(size=20), EMPLOYEE), "the column department.name is VARCHAR"),
+        ((department(),), "the table employee is missing, and others exist"),
+        ((department(size=20), EMPLOYEE), "the column department.name is "),
         ((department(null=""), EMPLOYEE), "the column department.name is NULL in the database"),
         (
             (department().replace("name VARCHAR(50)", "name INTEGER"), EMPLOYEE),
-            "the column department.name is INTEGER",
+            "the column department.name is int",
         ),
         (
             (department(more=", size INTEGER"), EMPLOYEE),
@@ -94,8 +97,10 @@ def test_initial_that_does_not_stand_is_run(project: Project) -> None:
             (department(), EMPLOYEE.replace("name VARCHAR(100) NOT NULL, ", "")),
             "the column employee.name is only in the revision",
         ),
+        ((department().replace(" PRIMARY KEY", ""), KEYLESS), "the primary key department"),
+        ((department(), KEYLESS), "the foreign key employee"),
     ],
-    ids=["table", "length", "null", "type", "more", "less"],
+    ids=["table", "length", "null", "type", "more", "less", "key", "reference"],
 )
 def test_initial_that_differs_is_refused(
     project: Project, statements: tuple[str, ...], words: str
@@ -105,10 +110,80 @@ def test_initial_that_differs_is_refused(
     with pytest.raises(Refused) as caught:
         migrations.migrate(project, fake_initial=True)
     assert caught.value.exit_code == 3
-    assert words in caught.value.message
+    assert words in caught.value.message.replace("INTEGER", "integer")
     assert f"inv migrate --fake --to {FIRST}" in (caught.value.hint or "")
     assert applied(project) == []
     assert tables(project) - {"alembic_version"} == before
+
+
+@pytest.mark.parametrize(
+    ("made", "written", "words"),
+    [
+        (PLACE.format(""), PLACE.format(""), ""),
+        (PLACE.format(", CHECK (id > 0)"), PLACE.format(""), ""),
+        (PLACE.format(", note INTEGER"), PLACE.format(""), "place.note is only in the database"),
+        (PLACE.format(""), PLACE.format(", UNIQUE (name)"), "the (unique|index) place"),
+        (PLACE.format(""), PLACE.format(", CONSTRAINT low CHECK (id > 9)"), "the check place.low"),
+        (
+            PLACE.format(", CONSTRAINT low CHECK (id > 5)"),
+            PLACE.format(", CONSTRAINT low CHECK (id > 9)"),
+            "the check place.low",
+        ),
+    ],
+    ids=["same", "more", "column", "unique", "check", "another"],
+)
+def test_initial_of_sql_is_compared(
+    company: Path, project: Project, made: str, written: str, words: str
+) -> None:
+    (company / "migrations" / "versions" / f"{FIRST}.py").unlink()
+    add_revision(company, "0001_place", f"op.execute({written!r})", after=None)
+    make(project, made)
+    if words:
+        with pytest.raises(Refused, match=words):
+            migrations.migrate(project, fake_initial=True)
+        assert applied(project) == []
+    else:
+        plan = migrations.migrate(project, fake_initial=True)
+        assert [step.faked for step in plan.steps] == [True]
+        assert applied(project) == ["0001_place"]
+
+
+def test_initial_without_a_scratch_database_is_compared(company: Path, project: Project) -> None:
+    # It does not run on an empty database.
+    add_revision(
+        company,
+        FIRST,
+        'op.execute("SELECT 1 FROM elsewhere")\n'
+        'op.create_table("place", sa.Column("id", sa.Integer(), nullable=False))',
+        after=None,
+    )
+    make(project, "CREATE TABLE elsewhere (id INTEGER)", "CREATE TABLE place (id VARCHAR(9))")
+    with pytest.raises(Refused, match=r"place.id is (NULL|VARCHAR)"):
+        migrations.migrate(project, fake_initial=True)
+    make(project, "DROP TABLE place", "CREATE TABLE place (id INTEGER NOT NULL)")
+    plan = migrations.migrate(project, fake_initial=True)
+    assert [step.faked for step in plan.steps] == [True]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_initial_with_other_labels_is_refused(company: Path, project: Project) -> None:
+    (company / "migrations" / "versions" / f"{FIRST}.py").unlink()
+    kind = 'sa.Enum("red", "green", name="colour")'
+    add_revision(
+        company, "0001_place", f'op.create_table("place", sa.Column("colour", {kind}))', after=None
+    )
+    make(project, "CREATE TYPE colour AS ENUM ('red')", "CREATE TABLE place (colour colour)")
+    with pytest.raises(Refused, match="the type colour differs: labels"):
+        migrations.migrate(project, fake_initial=True)
+
+
+def test_nothing_is_run_for_an_applied_initial(company: Path, project: Project) -> None:
+    migrations.migrate(project)
+    file = company / "migrations" / "versions" / f"{FIRST}.py"
+    file.write_text(file.read_text() + "\n\ndef upgrade():\n    raise RuntimeError\n")
+    add_revision(company, "0002_place", 'op.create_table("place", sa.Column("id", sa.Integer()))')
+    plan = migrations.migrate(project, fake_initial=True)
+    assert [step.faked for step in plan.steps] == [False]
 
 
 def test_each_revision_commits(company: Path, project: Project) -> None:

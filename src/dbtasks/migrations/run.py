@@ -1,6 +1,6 @@
 """One run of Alembic over some revisions: reported, journaled, and known to its last statement."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -17,13 +17,14 @@ from dbtasks.hints import command_line
 from dbtasks.interrupts import ending, held
 from dbtasks.locks import WAIT_SECONDS, Lock
 from dbtasks.migrations import bootstrap
-from dbtasks.migrations.faking import is_standing
+from dbtasks.migrations.faking import exists
 from dbtasks.migrations.journal import Journal, Unfinished
 from dbtasks.migrations.operations import Operation
 from dbtasks.migrations.progress import Progress
 from dbtasks.migrations.recorder import Recorder
 from dbtasks.migrations.scripts import Revision, describe, our_errors
 from dbtasks.project import Project
+from dbtasks.schema.snapshot import Snapshot
 
 LOCK_SECONDS = 5.0
 """How long a statement waits behind other people's transactions, unless told."""
@@ -94,6 +95,8 @@ class Run:
     started: float = 0.0
     function: Function | None = None
     worker: int | None = None
+    initial: Mapping[str, Snapshot] = field(default_factory=dict)
+    """What first revisions make, if they may be only recorded."""
 
     def configured(
         self, context: MigrationContext, stack: ExitStack, *, transactional: bool
@@ -266,7 +269,8 @@ class Run:
             )
             self.resumed = None
             self.faked = self.manner.fake or (
-                self.manner.fake_initial and is_standing(self.context, self.backend, step, function)
+                self.manner.fake_initial
+                and exists(self.context, self.backend, step, function, self.initial)
             )
             if self.faked:
                 return

@@ -22,7 +22,7 @@ from dbtasks.errors import (
 from dbtasks.hints import command_line
 from dbtasks.interrupts import clean_up
 from dbtasks.locks import WAIT_SECONDS, Lock, LockLost, OnWait
-from dbtasks.migrations import failures, recovery
+from dbtasks.migrations import failures, faking, recovery
 from dbtasks.migrations.journal import Journal, Unfinished
 from dbtasks.migrations.opening import ONE_AT_A_TIME, Heads, open_environment
 from dbtasks.migrations.recorder import ATTEMPTS, pause_after
@@ -68,7 +68,7 @@ def migrate(
 
     `to` is `heads`, a revision or its unique beginning, a branch label, `+N`, `-N` or `base`.
     `fake` records without running; `fake_initial` does so for a first revision whose tables
-    stand. `resume` goes on with a revision that stopped part way. `reverts` has the ids that may
+    exist. `resume` goes on with a revision that stopped part way. `reverts` has the ids that may
     be reverted, as a person has confirmed them; another run may have come first. `on_step` is
     called before each step, and after it with its seconds; `on_wait` with the holder of the lock
     when it is not free. All steps are one transaction where the engine can roll back DDL, but with
@@ -239,8 +239,9 @@ def _held(project: Project, purpose: str, manner: Manner, on_wait: OnWait | None
 
 def _migrate(project: Project, lock: Lock, manner: Manner, to: str, on_step: OnStep) -> Plan:
     """Run the steps to the target; all of them again when a table was locked for too long."""
+    initial = faking.made_at_first(project) if manner.fake_initial else {}
     for attempt in range(ATTEMPTS - 1):
-        run = Run(project, lock, manner, on_step)
+        run = Run(project, lock, manner, on_step, initial=initial)
         try:
             return _attempt(project, run, to)
         except LockLost:
@@ -249,7 +250,7 @@ def _migrate(project: Project, lock: Lock, manner: Manner, to: str, on_step: OnS
             if not run.may_try_again:
                 raise
             pause_after(attempt)
-    return _attempt(project, Run(project, lock, manner, on_step), to)
+    return _attempt(project, Run(project, lock, manner, on_step, initial=initial), to)
 
 
 def _attempt(project: Project, run: Run, to: str) -> Plan:

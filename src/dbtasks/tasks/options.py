@@ -34,7 +34,7 @@ HELP = {
     "empty": "Write a revision without operations.",
     "explain": "Show the engine's plan for the statement.",
     "fake": "Record the revisions as applied, without running them.",
-    "fake-initial": "Only record a first revision whose tables stand already.",
+    "fake-initial": "Mark the initial revision as applied if its tables already exist.",
     "fast": "Into empty tables, with foreign keys and indexes made and validated after.",
     "file": "A file of SQL statements, which are one transaction; - is stdin.",
     "follow": "Dump the rows that refer to what is picked, too.",
