@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
 from conftest import statements_sent
-from dbtasks import Project, migrations
+from dbtasks import Project, migrations, own_tables
 from dbtasks.errors import (
     DbtasksError,
     PartlyApplied,
@@ -52,6 +52,13 @@ def three(company: Path, project: Project) -> Project:
     return project
 
 
+def journal(project: Project) -> list[tuple[str, str]]:
+    table = own_tables.migration(project.backend.own_schema)
+    rows = select(table.c.revision, table.c.state).order_by(table.c.id)
+    with project.connect() as connection:
+        return [tuple(row) for row in connection.execute(rows)]
+
+
 def test_little_is_sent_after_a_commit(three: Project) -> None:
     """What is applied is not compared with anything."""
     with statements_sent() as statements:
@@ -62,6 +69,17 @@ def test_little_is_sent_after_a_commit(three: Project) -> None:
         if statement.startswith(("INSERT", "UPDATE")) and "dbtasks_migration" in statement
     ]
     assert len(statements) - 1 - written[-1] <= 5
+
+
+def test_the_version_and_the_journal_are_compiled_once(three: Project) -> None:
+    with statements_sent() as statements:
+        migrations.migrate(three)
+    versions = [one for one in statements if one.startswith("UPDATE alembic_version")]
+    assert len(versions) == 2
+    assert len({*versions}) == 1
+    if three.backend.transactional_ddl:  # with the last of them, in the same transaction
+        assert sum("dbtasks_migration (" in one and "INSERT" in one for one in statements) == 1
+    assert [revision for revision, _ in journal(three)] == [FIRST, "0002_place", "0003_street"]
 
 
 def test_applies_all_and_then_nothing(three: Project) -> None:
@@ -187,6 +205,7 @@ def test_autocommit_block_keeps_what_came_before_it(company: Path, project: Proj
     assert caught.value.state == "1 of 2 applied, 0002_half stopped part way"
     assert applied(project) == [FIRST]
     assert "kept" in tables(project)
+    assert journal(project) == [(FIRST, "applied"), ("0002_half", "failed")]
 
 
 def test_exception_of_a_revision_is_the_projects_own(company: Path, project: Project) -> None:

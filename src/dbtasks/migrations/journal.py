@@ -4,6 +4,7 @@ Where DDL is part of the transaction a row is written with its revision. Where i
 stands before the first statement, and is brought up to date around each one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,7 @@ class Journal:
         self.now: Any = literal_column(backend.clock)
         self.by = person.describe()[: 2 * NAME_LENGTH]
         self.adding = insert(self.table).values(started=self.now)
+        self.waiting: list[Mapping[str, Any]] = []
 
     def stands(self) -> bool:
         """Whether there is a journal."""
@@ -120,6 +122,24 @@ class Journal:
         """Add a row, and return its id."""
         if self.off:
             return 0
+        written = self.connection.execute(self.adding, self._row(revision, backwards, values))
+        (key,) = written.inserted_primary_key or (0,)
+        return int(key)
+
+    def write_later(self, revision: "Revision", *, backwards: bool, **values: Any) -> None:
+        """Add a row with the next `flush`, which is to come before the transaction's end."""
+        if not self.off:
+            self.waiting.append(self._row(revision, backwards, values))
+
+    def flush(self) -> None:
+        """Add the rows that wait, in their order."""
+        if self.waiting:
+            self.connection.execute(self.adding, self.waiting)
+            self.waiting = []
+
+    def _row(
+        self, revision: "Revision", backwards: bool, values: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
         row = {
             "revision": revision.id,
             "parents": " ".join(revision.parents),
@@ -129,9 +149,7 @@ class Journal:
             "seconds": None,
             "holder": self.by,
         }
-        written = self.connection.execute(self.adding, {**row, **values})
-        (key,) = written.inserted_primary_key or (0,)
-        return int(key)
+        return {**row, **values}
 
     def change(self, key: int, **values: Any) -> None:
         """Bring a row up to date."""

@@ -78,7 +78,7 @@ class Operation:
 
 def first_word(sql: str, syntax: Syntax) -> str:
     """Return the first word of a statement, in capitals, that tells what it does."""
-    word = sql[:6].upper()
+    word = sql[:20].lstrip()[:6].upper()  # SQLAlchemy begins CREATE TABLE with a line break
     if word in KNOWN:
         return word
     words = syntax.words(sql)

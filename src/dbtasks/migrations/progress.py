@@ -101,13 +101,14 @@ class Progress:
             self.kept = done
         self.done, self.digest, self.operation = done, digest, None
 
-    def finish(self, seconds: float) -> None:
-        """Note the revision as applied, in the transaction of its version."""
+    def finish(self, seconds: float, *, later: bool) -> None:
+        """Note the revision as applied, in the transaction of its version; or at its end."""
         values = {"state": APPLIED, "done": self.done, "digest": self.digest, "seconds": seconds}
         if self.key is not None:
             self._note(what=None, **values)
         else:
-            self.journal.write(self.revision, backwards=self.backwards, **values)
+            write = self.journal.write_later if later else self.journal.write
+            write(self.revision, backwards=self.backwards, **values)
 
     def fail(self, journal: Journal, *, seen: bool) -> None:
         """Note on another connection that the run has ended by an error.

@@ -8,7 +8,18 @@ from typing import Any
 
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Select, TextClause, event
+from sqlalchemy import (
+    BinaryExpression,
+    ColumnClause,
+    Connection,
+    Select,
+    TextClause,
+    Update,
+    bindparam,
+    event,
+    update,
+)
+from sqlalchemy.sql.visitors import iterate
 
 from dbtasks.engines import Backend
 from dbtasks.migrations.operations import COMMITS, DATA, HARMLESS, Operation, first_word
@@ -54,19 +65,22 @@ class Recorder:
         self.current: Operation | None = None
         self.sends = True
         self.asleep = False
+        self.version_update: Update | None = None
 
     @contextmanager
     def following(self) -> Iterator[None]:
         """Follow the connection."""
         dialect = self.connection.dialect
+        event.listen(self.connection, "before_execute", self._bind, retval=True)
         listeners: list[tuple[Any, str, Callable[..., Any]]] = [
+            (self.connection, "before_execute", self._bind),
             (self.connection, "before_cursor_execute", self._begin),
             (self.connection, "after_cursor_execute", self._end),
             (dialect, "do_execute", self._sender(dialect.do_execute)),
             (dialect, "do_executemany", self._sender(dialect.do_executemany)),
             (dialect, "do_execute_no_params", self._sender(dialect.do_execute_no_params)),
         ]
-        for listener in listeners:
+        for listener in listeners[1:]:
             event.listen(*listener)
         try:
             yield
@@ -82,6 +96,31 @@ class Recorder:
             yield
         finally:
             self.asleep = before
+
+    def _bind(
+        self, connection: Connection, statement: Any, many: Any, one: Any, options: object
+    ) -> tuple[Any, Any, Any]:
+        """Bind the revisions that Alembic writes into the UPDATE of its version.
+
+        Otherwise each is compiled anew and kept: a quarter of the time of many small revisions.
+        """
+        where = getattr(statement, "whereclause", None) if self.asleep else None
+        if not isinstance(statement, Update) or not isinstance(where, BinaryExpression):
+            return statement, many, one
+        parts = (part for part in iterate(statement) if isinstance(part, ColumnClause))
+        written = [part for part in parts if part.is_literal]
+        new = [part for part in written if part is not where.right]
+        if len(written) != 2 or len(new) != 1:
+            return statement, many, one
+        if self.version_update is None:
+            column = where.left
+            self.version_update = (
+                update(statement.table)
+                .values({column: bindparam("dbtasks_new")})
+                .where(column == bindparam("dbtasks_old"))
+            )
+        given = {"dbtasks_new": new[0].name[1:-1], "dbtasks_old": where.right.name[1:-1]}
+        return self.version_update, (), given
 
     def _begin(
         self,

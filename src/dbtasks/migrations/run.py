@@ -193,7 +193,8 @@ class Run:
             yield step
             self._end_commit()
             self.end_step()
-        if steps and self.transactional and not self.per_revision:
+        if steps and self.at_once:
+            self.journal.flush()
             self.lock.fence(self.connection)
 
     def end_step(self) -> None:
@@ -215,10 +216,15 @@ class Run:
         if self.progress is None:  # what was only recorded
             return
         self.versions.append(heads)
-        self.progress.finish(perf_counter() - self.started)
+        self.progress.finish(perf_counter() - self.started, later=self.at_once)
         if self.per_revision and self.transactional:
             self.lock.fence(self.connection)
         self.complete = True
+
+    @property
+    def at_once(self) -> bool:
+        """Whether all revisions are one transaction."""
+        return self.transactional and not self.per_revision
 
     @property
     def may_try_again(self) -> bool:
@@ -304,6 +310,8 @@ class Run:
 
     def _begin_commit(self) -> None:
         """Note what a commit is to keep, in the journal too where a revision is not at its end."""
+        with self.recorder.silence():
+            self.journal.flush()
         torn = self.current.revision if self.current and not self.complete else None
         progress = self.progress if torn else None
         if progress is not None and not progress.live:

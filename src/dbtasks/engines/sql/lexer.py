@@ -8,6 +8,7 @@ what does not end, as a string without its quote, goes to the end.
 import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple
 
 
@@ -107,7 +108,7 @@ class Lexer:
         self.nests_comments = nests_comments
         self.folds_names = folds_names
         """Whether names differ by more than their case, also in quotes."""
-        patterns = {
+        self._patterns = {
             Kind.SPACE: [r"[ \t\n\r\f\v]+"],
             Kind.COMMENT: [*comments, BLOCK],
             Kind.STRING: [*strings, STRING],
@@ -117,8 +118,12 @@ class Lexer:
             Kind.WORD: [word],
             Kind.OPERATOR: [OPERATOR],
         }
-        groups = (f"(?P<{kind}>{'|'.join(some)})" for kind, some in patterns.items())
-        self._pattern = re.compile("|".join(groups), re.DOTALL)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """Compile what takes too long at start-up, and few commands need."""
+        groups = (f"(?P<{kind}>{'|'.join(some)})" for kind, some in self._patterns.items())
+        return re.compile("|".join(groups), re.DOTALL)
 
     def tokens(self, sql: str) -> Iterator[Token]:
         """Yield all tokens, blanks and comments too."""
