@@ -60,6 +60,7 @@ class Project:
             )
         self.settings = settings
         self.echo = False
+        self.is_scratch = False
         self._outcome: str | Callable[[], str] = NOTHING_CHANGED
         self._lock = RLock()
         self._given_metadata = metadata
@@ -126,6 +127,7 @@ class Project:
                 named = scratch.backend.scratch(scratch.backend)
                 stack.enter_context(named.emptied(self.backend))
             scratch.echo = self.echo
+            scratch.is_scratch = True
             yield stack.enter_context(scratch)
 
     def on(self, alias: str) -> "Project":

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from time import time
@@ -233,6 +233,27 @@ LEFT_OPEN = """
 kept = engine.connect()
 kept.exec_driver_sql("SELECT 1")
 """
+
+
+KEPT = """
+kept = engine.connect()
+if kept.dialect.has_table(kept, "employee"):
+    kept.exec_driver_sql("SELECT count(*) FROM employee")
+"""
+
+
+@servers
+def test_a_transaction_that_env_py_keeps_in_the_way_is_named(
+    inv_process: Callable[..., Result], company: Path, database: Database
+) -> None:
+    (company / "facade.py").write_text(
+        f"import sqlalchemy\nengine = sqlalchemy.create_engine({database.url!r})\n"
+    )
+    (company / "migrations" / "env.py").write_text(POOLED.format(before=KEPT))
+    add_column(company, "nick: Mapped[str | None] = mapped_column(String(50))")
+    done = inv_process("makemigrations", env={"DATABASE_URL": database.url}, timeout=30)
+    assert (done.code, "hint: let env.py end" in done.err) == (4, True), done
+    assert len([*company.glob("migrations/versions/*.py")]) == 1
 
 
 @servers

@@ -10,11 +10,13 @@ import re
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
+
+from sqlalchemy.sql.visitors import Visitable
 
 from dbtasks.project import Project
 
@@ -54,6 +56,9 @@ OPERATIONS = frozenset(
 """Alembic's own operations; any other is code of the project, or of a package that it uses."""
 
 
+LIBRARIES = ("alembic", "dbtasks", "sqlalchemy")
+
+
 class Kept:
     """Find the file that has a project's history, and put it there."""
 
@@ -70,7 +75,7 @@ class Kept:
     @property
     def path(self) -> Path | None:
         """Return the file; None where the revisions run code that is not theirs alone."""
-        if self._bootstrapped:
+        if self._bootstrapped or any(map(_is_compiled_by_project, _constructs(Visitable))):
             return None
         digest = hashlib.sha256(f"{installed()}\0{sqlite3.sqlite_version}".encode())
         sources = read(digest, self._revisions)
@@ -145,6 +150,29 @@ def stand_alone(sources: Iterable[bytes]) -> bool:
     names = b"|".join({b"op", b"batch_op", *ALIASES.findall(text)})
     used = re.findall(rb"\b(?:" + names + rb")\.(\w+)", text)
     return OPERATIONS.issuperset(name.decode() for name in used)
+
+
+def _constructs(parent: type[Visitable]) -> Iterator[type[Visitable]]:
+    """Yield all that SQLAlchemy compiles."""
+    for construct in parent.__subclasses__():
+        yield construct
+        yield from _constructs(construct)
+
+
+def _is_compiled_by_project(construct: type[Visitable]) -> bool:
+    """Whether a function of the project, by @compiles, makes the SQL of a construct of SQLAlchemy.
+
+    Revisions use these too, and no file of the history tells of it.
+    """
+    dispatcher = vars(construct).get("_compiler_dispatcher")
+    if dispatcher is None or not construct.__module__.startswith("sqlalchemy."):
+        return False
+    modules = [*sys.modules.values()]
+    return any(
+        function.__module__.partition(".")[0] not in LIBRARIES
+        and any(vars(module) is function.__globals__ for module in modules)
+        for function in dispatcher.specs.values()
+    )
 
 
 def _is_pure(imported: bytes) -> bool:

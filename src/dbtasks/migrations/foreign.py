@@ -35,6 +35,9 @@ from dbtasks.project import Project
 MARK = "dbtasks_redirected_from"
 """The key of a connection's `info` that says where env.py wanted to go."""
 
+SCRATCH_SECONDS = 5.0
+"""How long a statement waits for a lock in a scratch database."""
+
 StepsOf = Callable[[Any, Any], Iterable[RevisionStep]]
 
 
@@ -153,6 +156,8 @@ class _Configuring:
     def _take(self, connection: Connection) -> None:
         if not (self.handover.taken and self.handover.connection is connection):
             event.listen(connection, "commit", self._note_commit)
+            if self.handover.project.is_scratch:
+                event.listen(connection, "begin", self._bound)
         self.handover.connection = connection
         self.handover.taken = True
 
@@ -162,6 +167,10 @@ class _Configuring:
 
     def _note_commit(self, connection: Connection) -> None:
         self.uncommitted = False
+
+    def _bound(self, connection: Connection) -> None:
+        """Do not wait for ever: no other program is there, and env.py may hold a lock itself."""
+        self.handover.project.backend.limit_lock_wait(connection, SCRATCH_SECONDS)
 
     def check_committed(self) -> None:
         """Raise ProjectFailed where env.py has let the last step's transaction go.

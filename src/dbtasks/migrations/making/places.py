@@ -1,7 +1,7 @@
 """Where models are compared: on a scratch database with the history, or the database, only read."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from alembic.ddl.impl import DefaultImpl
@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
-from dbtasks.errors import DbtasksError, NoScratch, ProjectFailed, Refused, Rejected
+from dbtasks.errors import DbtasksError, Locked, NoScratch, ProjectFailed, Refused, Rejected
 from dbtasks.hints import command_line
 from dbtasks.migrations.making.trial import Trial, metadatas_of
 from dbtasks.migrations.opening import open_environment, read_heads
@@ -57,9 +57,10 @@ def compared(
                 if not (wanted or isinstance(error, NoScratch)):
                     raise  # the models cannot be created, and reading would hide why
                 return _read(project, reading, error, on_note)
-            return in_environment(
-                scratch, lambda context: on_scratch(scratch, Trial(context, *wanted))
-            )
+            with _not_in_the_way():
+                return in_environment(
+                    scratch, lambda context: on_scratch(scratch, Trial(context, *wanted))
+                )
 
     try:
         return found(commits=False)
@@ -67,6 +68,19 @@ def compared(
         if not _exhausts_locks(project, error):
             raise
     return found(commits=True)
+
+
+@contextmanager
+def _not_in_the_way() -> Iterator[None]:
+    """Report what holds a lock in a database that no other program uses."""
+    try:
+        yield
+    except Locked as error:
+        error.hint = (
+            "let env.py end the transactions of its other connections before it calls "
+            "context.run_migrations()"
+        )
+        raise
 
 
 def _exhausts_locks(project: Project, error: BaseException | None) -> bool:

@@ -39,6 +39,8 @@ def tried(backend: Backend, connection: Connection) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
+            if backend.is_lock_failure(error):  # it is not the change
+                raise
             message = backend.message_of(error)
             statement = (error.statement or "").strip().partition("\n")[0].rstrip(" (")
             raise Rejected(
