@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EEXIST, ENOTEMPTY
 from pathlib import Path
+from shlex import quote
 from typing import IO
 
 from dbtasks.errors import LocalFailure, Refused, UsageError
@@ -153,9 +154,11 @@ def _target_of(path: Path) -> Path | int:
         return descriptor
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
+        leads_away = any(one.is_symlink() and not one.exists() for one in (path, *path.parents))
+        folder = target.parent if leads_away else path.parent
         raise LocalFailure(
-            f"{path} cannot be written: there is no folder {path.parent}",
-            hint=f"make it with: mkdir -p {path.parent}",
+            f"{path} cannot be written: there is no folder {folder}",
+            hint=f"make it with: mkdir -p {quote(str(folder))}",
         )
     from dbtasks.engines.base.urls import refuse_database  # it needs SQLAlchemy
 

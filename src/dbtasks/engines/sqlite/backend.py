@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import join
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -170,7 +171,7 @@ class SQLite(SQLiteComparison, SQLiteIndexing, SQLiteRebuilding, Backend):
         if not self.path.parent.is_dir():
             raise Unreachable(
                 f"there is no folder {self.path.parent} for {self.path.name}",
-                hint=f"make it with: mkdir -p {self.path.parent}, or fix the URL",
+                hint=f"make it: {join(['mkdir', '-p', str(self.path.parent)])}, or fix the URL",
             )
         if not create:
             raise Unreachable(
