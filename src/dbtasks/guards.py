@@ -7,6 +7,7 @@ fool us; on a marked database a journal says who wrote.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, insert, select, update
@@ -51,17 +52,23 @@ def check_writable(project: Project) -> None:
 
 
 def check_write(
-    project: Project, *, destructive: bool = False, allow_production: str | None = None
+    project: Project,
+    *,
+    destructive: bool = False,
+    allow_production: str | None = None,
+    replaces: bool = False,
 ) -> None:
     """Refuse what the marker in the database does not allow; without a marker all is allowed.
 
     A database that is marked with another environment than ours takes no write at all. One
-    that is marked as production is destroyed only where `allow_production` repeats its name.
+    that is marked as production is destroyed only where `allow_production` repeats its name; so
+    is a marker that no environment can have, by a command that `replaces` it.
     """
     marker = marker_of(project)
     if marker is None:
         return
-    if marker != project.settings.environment:
+    replaced = replaces and not _can_be_set(marker) and allow_production == project.name
+    if marker != project.settings.environment and not replaced:
         raise _other_environment(project, marker)
     if destructive and marker == PRODUCTION and allow_production != project.name:
         raise _production(project, allow_production)
@@ -236,11 +243,24 @@ def _other_environment(project: Project, marker: str) -> Refused:
     settings = project.settings
     unset = settings.sources["environment"] == "default"
     why = f"{settings.environment}, as DBTASKS_ENV is not set" if unset else settings.environment
+    hint = f"set DBTASKS_ENV={quote(marker)}"
+    if not _can_be_set(marker):
+        remove = command_line("protect", remove=True, allow_production=project.name)
+        hint = f"remove the marker, which no environment can have: {remove}"
     return Refused(
-        f"{project.name} is marked as {marker}, and the environment here is {why}",
-        hint=f"is it the right database? ({command_line('settings')}) If it is, set "
-        f"DBTASKS_ENV={marker}",
+        f"{project.name} is marked as {shown(marker)}, and the environment here is {why}",
+        hint=f"is it the right database? ({command_line('settings')}) If it is, {hint}",
     )
+
+
+def shown(marker: str) -> str:
+    """Return a marker for a message, in quotes where it would not be seen otherwise."""
+    return marker if _can_be_set(marker) else repr(marker)
+
+
+def _can_be_set(marker: str) -> bool:
+    """Whether DBTASKS_ENV can be a marker that is stored, perhaps by another program."""
+    return bool(marker) and marker.isprintable()
 
 
 def _production(project: Project, given: str | None) -> Refused:

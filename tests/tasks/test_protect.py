@@ -81,6 +81,18 @@ def journal_of(database: Database) -> list[tuple[object, ...]]:
         engine.dispose()
 
 
+def set_marker(database: Database, marker: str) -> None:
+    """Store a marker as another program may."""
+    engine = create_engine(database.url)
+    prefix = "dbtasks." if database.kind == "postgresql" else ""
+    try:
+        with engine.begin() as connection:
+            statement = text(f"UPDATE {prefix}dbtasks_environment SET name = :name")
+            connection.execute(statement, {"name": marker})
+    finally:
+        engine.dispose()
+
+
 def assert_refused(done: Result, words: str) -> None:
     assert done.code == 3, done
     assert words in done.err
@@ -144,6 +156,34 @@ def test_no_write_from_another_environment(
         assert_refused(inv(*arguments, env=env), words)
     assert rows_in(production) == 2
     assert journal_of(production) == []
+
+
+@pytest.mark.parametrize("marker", ["", "  ", "\ufeffproduction", "a\nb"])
+def test_marker_that_no_environment_can_have_is_removed(
+    inv: Inv, production: Database, marker: str
+) -> None:
+    """Another program has stored it: the advice works as it is printed."""
+    env = {"DATABASE_URL": production.url}
+    name = name_of(production)
+    set_marker(production, marker)
+    words = f"{name} is marked as {marker.strip()!r}, and the environment here is development"
+    advice = f"inv protect --remove --allow-production {name}"
+    for line in (["seed"], ["protect", "--remove", "--no-input"], ["protect", "--as", "x"]):
+        done = inv(*line, env=env)
+        assert_refused(done, words)
+        assert f"If it is, remove the marker, which no environment can have: {advice}\n" in done.err
+    assert_refused(inv("seed", env={**env, **PRODUCTION}), words.partition(",")[0])
+    assert inv("protect", env=env).out == f"{name} is marked as {marker.strip()!r}\n"
+    done = inv(*advice.split()[1:], "--no-input", env=env)
+    assert (done.code, done.out) == (0, f"{name} is not marked\n"), done
+    assert inv("seed", env=env).code == 0
+
+
+def test_marker_of_several_words_is_quoted(inv: Inv, production: Database) -> None:
+    set_marker(production, "my env")
+    done = inv("seed", env={"DATABASE_URL": production.url})
+    assert_refused(done, "If it is, set DBTASKS_ENV='my env'\n")
+    assert inv("seed", env={"DATABASE_URL": production.url, "DBTASKS_ENV": "my env"}).code == 0
 
 
 def test_reading_is_allowed_from_any_environment(inv: Inv, production: Database) -> None:

@@ -27,6 +27,7 @@ def protect(run: Run, as_: str | None = None, remove: bool = False) -> None:
     found = databases.protect(run.project)
     wanted = known_environment(as_) if as_ else None
     if wanted not in (None, found.marker) or (remove and found.marker is not None):
+        run.replaces_marker = True
         run.announce()
         if run.dry_run:
             run.output.line(f"{found.database} would be {_marked(wanted)}")
@@ -35,13 +36,15 @@ def protect(run: Run, as_: str | None = None, remove: bool = False) -> None:
             action = f"removing the marker of {found.database}"
             if wanted is not None:
                 action = f"marking {found.database} as {wanted}"
-            run.confirm(f"{action}, it is marked as {found.marker}")
+            run.confirm(f"{action}, it is {_marked(found.marker)}")
         found = databases.protect(run.project, wanted, remove=remove)
     run.output.line(f"{found.database} is {_marked(found.marker)}")
 
 
 def _marked(marker: str | None) -> str:
-    return "not marked" if marker is None else f"marked as {marker}"
+    from dbtasks.guards import shown
+
+    return "not marked" if marker is None else f"marked as {shown(marker)}"
 
 
 COMMANDS = (waitdb, protect)

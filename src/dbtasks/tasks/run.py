@@ -67,6 +67,7 @@ class Run:
     no_input: bool = False
     allow_production: str | None = None
     echo: bool = False
+    replaces_marker: bool = False
     finished: list[str] = field(default_factory=list)
     _announced: str = ""
     _warned: bool = False
@@ -97,7 +98,8 @@ class Run:
         from dbtasks import guards
 
         guards.check_writable(self.project)
-        guards.check_write(self.project)
+        allow, replaces = self.allow_production, self.replaces_marker
+        guards.check_write(self.project, allow_production=allow, replaces=replaces)
 
     def turn_to(self, alias: str) -> None:
         """Go on with another database."""
@@ -151,7 +153,12 @@ class Run:
         """Check before something is destroyed that it may be, and that somebody can confirm it."""
         from dbtasks import guards
 
-        guards.check_write(self.project, destructive=True, allow_production=self.allow_production)
+        guards.check_write(
+            self.project,
+            destructive=True,
+            allow_production=self.allow_production,
+            replaces=self.replaces_marker,
+        )
         if self.no_input:
             named = self.settings.sources["database"] != "default"
             guards.check_chosen(self.project, named=named)
