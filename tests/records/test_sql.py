@@ -482,6 +482,50 @@ GUARDS = {
 }
 
 
+CATALOGUES = {
+    "postgresql": [
+        "UPDATE pg_class SET reltuples = reltuples WHERE oid = 't'::regclass",
+        """update U&"pg\\005Fclass" set reltuples = reltuples where relname = 't'""",
+        "DELETE FROM ONLY pg_catalog.pg_class WHERE oid = 't'::regclass",
+        "INSERT INTO pg_description VALUES ('t'::regclass, 'pg_class'::regclass, 0, 'x')",
+        "/* a view */ UPDATE v SET relpages = 0 WHERE oid = 't'::regclass",
+        "WITH x AS (SELECT 't'::regclass AS oid) DELETE FROM pg_class USING x "
+        "WHERE pg_class.oid = x.oid",
+    ],
+    "mariadb": [
+        "DELETE FROM mysql.global_priv WHERE user = 'nobody'",
+        "UPDATE `mysql` . `help_topic` SET url = url LIMIT 1",
+        "INSERT INTO MySQL.func (name, ret, dl, type) VALUES ('x', 0, 'x', 'function')",
+    ],
+}
+
+
+@pytest.mark.parametrize("database", CATALOGUES, indirect=True)
+def test_expect_is_refused_for_what_the_server_keeps(shop: Project, database: Database) -> None:
+    """The number of rows of pg_class says nothing of what changes with them."""
+    if database.kind == "postgresql":
+        view = "CREATE VIEW v AS SELECT oid, relpages FROM pg_class"
+        run(shop, view, write=True)
+    for statement in CATALOGUES[database.kind]:
+        for number in (0, 1):
+            with pytest.raises(Refused, match="tables that the server keeps") as caught:
+                run(shop, statement, write=True, expect=number)
+            assert caught.value.state == "rolled back"
+            assert "leave out --expect" in str(caught.value.hint)
+    assert names(shop) == ["a", "b", None]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_expect_counts_what_only_reads_the_catalogue(shop: Project) -> None:
+    named = "(SELECT relname FROM pg_class WHERE oid = 't'::regclass)"
+    run(shop, f"UPDATE t SET name = {named} WHERE id = 1", write=True, expect=1)
+    assert names(shop) == ["t", "b", None]
+    bound = "UPDATE t SET name = :name WHERE id = CAST(:id AS INTEGER)"
+    run(shop, bound, write=True, expect=1, params={"name": "pg_class", "id": "1"})
+    with pytest.raises(Rejected, match="nope"):
+        run(shop, "UPDATE nope SET name = 'x'", write=True, expect=1)
+
+
 def test_guards_are_not_for_sql(shop: Project, database: Database) -> None:
     guards.mark(shop, "production")
     run(shop, "UPDATE t SET name = name", write=True)  # a line in the journal

@@ -181,6 +181,8 @@ def _run(
     state = backend.transaction_state(connection)
     total = 0
     for statement in statements:
+        if expect is not None:
+            _check_catalogue(backend, connection, statement, params)
         cursor = _execute(backend, connection, statement, params)
         with ending(cursor.close):
             result = _result(statement, cursor)
@@ -197,6 +199,23 @@ def _run(
         raise Refused(
             f"{total} rows, where {expect} were expected",
             hint="look at the rows with a SELECT of the same condition",
+            state=ROLLED_BACK,
+        )
+
+
+def _check_catalogue(
+    backend: Backend, connection: Connection, statement: str, params: Mapping[str, str]
+) -> None:
+    """Refuse to expect a number of rows that says nothing of what changes with them."""
+
+    def run(other: str) -> CursorResult[Any]:
+        return _execute(backend, connection, other, params)
+
+    reads = backend.only_reads(statement)
+    if not reads and backend.changes_catalogue(connection, statement, run):
+        raise Refused(
+            f"the statement changes tables that the server keeps for itself on {backend.title}",
+            hint="leave out --expect if it is meant: no number of rows limits it",
             state=ROLLED_BACK,
         )
 

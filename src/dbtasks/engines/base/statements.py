@@ -1,11 +1,11 @@
 """SQL as it was typed: taken apart by a database's own rules, and what may be sent of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Integer, String, Table, func, select
+from sqlalchemy import Connection, CursorResult, Integer, String, Table, func, select
 from sqlalchemy.exc import DBAPIError
 
 from dbtasks.engines.sql.lexer import STANDARD
@@ -25,6 +25,9 @@ OTHERS = frozenset({"CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE", "A
 """Common first words of other statements: what is near to none is not taken for mistyped."""
 
 ADD_WRITE = "add --write if it is meant"
+
+
+Run = Callable[[str], CursorResult[Any]]
 
 
 class Statements:
@@ -107,6 +110,13 @@ class Statements:
         A table that may not be read counts as one that is not there.
         """
         return [_digest(connection, table) for table in tables]
+
+    def changes_catalogue(self, connection: Connection, text: str, run: Run) -> bool:
+        """Whether a statement changes rows of the tables in which the server keeps what it has.
+
+        It is not executed; `run` runs another with its parameters.
+        """
+        return False
 
     def refuses_statement(self, error: DBAPIError, *, writes: bool) -> bool:
         """Whether it is the guard that stopped a statement."""

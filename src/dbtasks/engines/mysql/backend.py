@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from sqlalchemy import (
     event,
     func,
     literal,
+    select,
     text,
 )
 from sqlalchemy.exc import DBAPIError
@@ -25,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from dbtasks.engines.base.backend import CONNECT_SECONDS, Backend, Driver
 from dbtasks.engines.base.lock import SessionLock
 from dbtasks.engines.base.sockets import keep_alive
-from dbtasks.engines.base.statements import ADD_WRITE, CHANGES, READS, ROWS
+from dbtasks.engines.base.statements import ADD_WRITE, CHANGES, READS, ROWS, Run
 from dbtasks.engines.base.text_match import ESCAPE, ignores_case, like_pattern
 from dbtasks.engines.mysql.bulk import MySQLCopying
 from dbtasks.engines.mysql.catalogue import MySQLCatalogue
@@ -60,6 +61,9 @@ CLUSTERED = ("wsrep_on", "group_replication_group_name")
 ONE_STATEMENT = 1  # MYSQL_OPTION_MULTI_STATEMENTS_OFF
 
 CODE_COMMENTS = ("/*!", "/*M!")
+
+CATALOGUES = ("mysql", "performance_schema")
+"""Databases in which the server keeps what it has; others of its own are only read."""
 
 PLAIN = Syntax(MYSQL_WITHOUT_ESCAPES)
 
@@ -175,6 +179,12 @@ class MySQL(MySQLComparison, MySQLStorage, MySQLColumnChecks, MySQLIndexing, Bac
         super().check_statement(text, writes=writes)
         if not writes and self._writes_file(text):
             raise Refused("INTO OUTFILE writes a file on the server", hint=ADD_WRITE)
+
+    def changes_catalogue(self, connection: Connection, text: str, run: Run) -> bool:
+        """Go by the names: these tables are not rolled back either."""
+        words = [token.value.lower() for token in self.syntax.lexer.code(text)]
+        named = any(word in CATALOGUES and mark == "." for word, mark in pairwise(words))
+        return named or str(connection.scalar(select(func.database()))).lower() in CATALOGUES
 
     def is_transaction_control(self, words: list[str]) -> bool:
         """Whether a statement begins or ends a transaction, by a variable too."""

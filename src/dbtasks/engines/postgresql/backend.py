@@ -29,6 +29,7 @@ from sqlalchemy.types import TypeEngine
 from dbtasks.engines.base.backend import CONNECT_SECONDS, Backend, Driver
 from dbtasks.engines.base.lock import SessionLock
 from dbtasks.engines.base.sockets import keep_alive
+from dbtasks.engines.base.statements import Run
 from dbtasks.engines.base.text_match import ESCAPE, ignores_case, like_pattern
 from dbtasks.engines.postgresql.bulk import PostgreSQLCopying
 from dbtasks.engines.postgresql.catalogue import PostgreSQLCatalogue
@@ -40,7 +41,7 @@ from dbtasks.engines.postgresql.inheritance import PostgreSQLInheritance
 from dbtasks.engines.postgresql.load import PostgreSQLLoading
 from dbtasks.engines.postgresql.lock import ADVISORY, AdvisoryLock
 from dbtasks.engines.postgresql.scratch import PostgreSQLScratch
-from dbtasks.engines.postgresql.statements import one_statement_a_call
+from dbtasks.engines.postgresql.statements import changes_catalogue, one_statement_a_call
 from dbtasks.engines.postgresql.triggers import PostgreSQLTriggers
 from dbtasks.engines.sql.lexer import POSTGRESQL
 from dbtasks.engines.sql.quoting import quoted
@@ -219,6 +220,10 @@ class PostgreSQL(PostgreSQLComparison, PostgreSQLIndexing, PostgreSQLRetelling, 
                 connection.exec_driver_sql("SET TRANSACTION READ ONLY")
             connection.exec_driver_sql("SELECT 1")  # after a query READ WRITE is refused
             yield
+
+    def changes_catalogue(self, connection: Connection, text: str, run: Run) -> bool:
+        """Ask for the plan."""
+        return changes_catalogue(connection, text, run)
 
     def transaction_state(self, connection: Connection) -> object:
         """Return when the transaction began, and whether it is read-only."""
