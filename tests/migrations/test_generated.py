@@ -20,6 +20,12 @@ CASES = (
     *changes_of_attributes.CHANGES,
 )
 
+CHECKED: set[tuple[str, str]] = set()
+"""The kinds of databases, and the models of which a first revision has made all that they have.
+
+Many changes begin with the same.
+"""
+
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 @pytest.mark.parametrize(
@@ -34,15 +40,19 @@ CASES = (
 def test_an_operation_is_made_applied_and_reversed(case: Case, world: World) -> None:
     head = CONVENTION if case.convention else ""
     world.models(head + case.before)
-    world.make()
-    assert world.missing() == []
+    beginning = (world.database.kind, head + case.before)
+    world.make(checks=beginning not in CHECKED)
+    snapshot = world.snapshot()
+    assert beginning in CHECKED or world.missing(snapshot) == []
+    CHECKED.add(beginning)
     world.run(case.rows)
-    counted, schema = world.counts(), world.schema()
+    counted, schema = world.counts(), world.schema(snapshot)
     world.models(head + case.after)
     answers = Answers(case.renames, case.dropped, case.defaults, case.expressions)
     source = world.make(answers)
-    assert world.missing() == []
-    after, changed = world.counts(), world.schema()
+    snapshot = world.snapshot()
+    assert world.missing(snapshot) == []
+    after, changed = world.counts(), world.schema(snapshot)
     assert {name: after[name] for name in counted if name in after} == {
         name: number for name, number in counted.items() if name in after
     }
