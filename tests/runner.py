@@ -25,7 +25,7 @@ import time
 import traceback
 import typing
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from io import TextIOWrapper
@@ -65,6 +65,7 @@ LoggerState = tuple[int, bool, bool, list[logging.Handler], list[Any]]
 NEW_LOGGER: LoggerState = (logging.NOTSET, False, True, [], [])
 
 _runs = 0
+_stay: dict[str, ModuleType] = {}
 
 
 def run(
@@ -214,16 +215,23 @@ def _logging() -> Iterator[None]:
     """Hide pytest's handlers, with which no other is set up, and take back what a command does."""
     before = {one: _state(one) for one in _loggers()}
     logging.root.handlers[:] = []
-    logging.root.setLevel(logging.WARNING)
+    _set_level(logging.root, logging.WARNING)
     disabled = logging.root.manager.disable
     try:
         yield
     finally:
-        logging.disable(disabled)
+        if logging.root.manager.disable != disabled:
+            logging.disable(disabled)
         for one in _loggers():
             level, one.disabled, one.propagate, handlers, filters = before.get(one, NEW_LOGGER)
-            one.setLevel(level)
+            _set_level(one, level)
             one.handlers[:], one.filters[:] = handlers, filters
+
+
+def _set_level(logger: logging.Logger, level: int) -> None:
+    """Set a level that has changed: to set any clears what all loggers remember."""
+    if logger.level != level:
+        logger.setLevel(level)
 
 
 def _loggers() -> list[logging.Logger]:
@@ -262,8 +270,9 @@ def _forget_files() -> None:
 
 def _take_modules() -> dict[str, ModuleType]:
     # A copy: what is looked at may be imported by another thread meanwhile.
-    names = [name for name, one in list(sys.modules.items()) if not _is_installed(one)]
-    return {name: sys.modules.pop(name) for name in names}
+    unknown = [(name, one) for name, one in list(sys.modules.items()) if _stay.get(name) is not one]
+    _stay.update((name, module) for name, module in unknown if _is_installed(module))
+    return {name: sys.modules.pop(name) for name, module in unknown if name not in _stay}
 
 
 def _is_installed(module: ModuleType) -> bool:
@@ -304,12 +313,16 @@ def _libraries() -> Iterator[None]:
 
 def _forget_results() -> None:
     """Clear what functions of dbtasks remember for as long as the process lives."""
-    modules = [
-        one for name, one in list(sys.modules.items()) if name.partition(".")[0] == "dbtasks"
-    ]
-    for value in [value for module in modules for value in vars(module).values()]:
-        if hasattr(value, "cache_clear"):
-            value.cache_clear()
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "dbtasks":
+            for function in _remembering(module, len(vars(module))):
+                function.cache_clear()
+
+
+@cache
+def _remembering(module: ModuleType, _size: int) -> Sequence[Any]:
+    """Return the functions of a module of this size that remember results."""
+    return [value for value in vars(module).values() if hasattr(value, "cache_clear")]
 
 
 @contextmanager
