@@ -68,6 +68,10 @@ class Command(Task[Any]):
         command.binding = binding
         return command
 
+    def __deepcopy__(self, memo: object) -> "Command":
+        """Copy it whole: Invoke copies all commands at each start, and changes none of them."""
+        return copy(self)
+
     # Invoke drops a task that equals another from a chain, and takes two of one name and code
     # for equal: the second of `inv one.migrate two.migrate`.
     def __eq__(self, other: object) -> bool:
