@@ -2,6 +2,8 @@
 
 import sqlite3
 
+from dbtasks.engines.sqlite.rollback_journal import allow_keeping
+
 READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE})
 OURS = frozenset(
     {
@@ -77,4 +79,5 @@ def allow_writing(action: int, first: str | None, second: str | None, *where: st
     """
     guarded = {str(first).lower(), str(second).lower()} & GUARDED and action not in READING
     schema = action == sqlite3.SQLITE_PRAGMA and str(first).lower() == "writable_schema"
-    return sqlite3.SQLITE_DENY if action in OURS or guarded or schema else sqlite3.SQLITE_OK
+    denied = action in OURS or guarded or schema
+    return sqlite3.SQLITE_DENY if denied else allow_keeping(action, first, second)

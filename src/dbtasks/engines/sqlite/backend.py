@@ -5,6 +5,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from shlex import join
 from typing import Any, ClassVar
@@ -18,12 +19,8 @@ from sqlalchemy import (
     Integer,
     Numeric,
     StaticPool,
-    String,
-    collate,
     create_engine,
     event,
-    func,
-    literal,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
@@ -32,7 +29,6 @@ from sqlalchemy.types import TypeEngine
 from dbtasks.engines.base.backend import WRITES, Backend, Driver
 from dbtasks.engines.base.redirection import LOCATION
 from dbtasks.engines.base.statements import READS
-from dbtasks.engines.base.text_match import ignores_case
 from dbtasks.engines.base.urls import resolve_path
 from dbtasks.engines.sql.lexer import SQLITE
 from dbtasks.engines.sql.syntax import Syntax
@@ -44,8 +40,9 @@ from dbtasks.engines.sqlite.flush import SQLiteEmptying
 from dbtasks.engines.sqlite.indexes import SQLiteIndexing
 from dbtasks.engines.sqlite.load import SQLiteLoading
 from dbtasks.engines.sqlite.rebuild import SQLiteRebuilding
+from dbtasks.engines.sqlite.rollback_journal import REFUSED, allow_keeping, keep_journal
 from dbtasks.engines.sqlite.scratch import FileScratch
-from dbtasks.engines.sqlite.text_match import check_python_regex, escape_glob, lower
+from dbtasks.engines.sqlite.text_match import lower, match
 from dbtasks.engines.sqlite.triggers import SQLiteTriggers
 from dbtasks.errors import ROLLED_BACK, DbtasksError, LocalFailure, Locked, Refused, Unreachable
 from dbtasks.hints import command_line
@@ -58,8 +55,6 @@ SELECT o."table", o.rowid, o.parent, (
     SELECT group_concat("from", ', ') FROM pragma_foreign_key_list(o."table") WHERE id = o.fkid
 ) FROM pragma_foreign_key_check AS o
 """
-GLOB_CHARACTERS = 1000  # SQLite refuses a pattern of more than 50,000 bytes
-
 ORPHAN = "FOREIGN KEY constraint failed"
 CHANGED = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) (?:\"[^\"]+\"|[^\s(]+)")
 """What a statement changes."""
@@ -160,6 +155,8 @@ class SQLite(SQLiteComparison, SQLiteIndexing, SQLiteRebuilding, Backend):
             options = connection.get_execution_options()
             if options.get("isolation_level") != "AUTOCOMMIT":
                 mode = "IMMEDIATE" if options.get(WRITES) else "DEFERRED"
+                if options.get(WRITES):
+                    keep_journal(connection.connection.driver_connection)
                 connection.exec_driver_sql(f"BEGIN {mode}")
 
     def check_reachable(self, *, create: bool) -> None:
@@ -239,6 +236,7 @@ class SQLite(SQLiteComparison, SQLiteIndexing, SQLiteRebuilding, Backend):
         def begin(connection: Connection) -> None:
             options = connection.get_execution_options()
             if meant(connection) and options.get("isolation_level") != "AUTOCOMMIT":
+                keep_journal(connection.connection.driver_connection)
                 connection.exec_driver_sql(ours)
 
         def send(
@@ -249,6 +247,7 @@ class SQLite(SQLiteComparison, SQLiteIndexing, SQLiteRebuilding, Backend):
             if self.transaction_state(connection):
                 return "SELECT 1", values
             cursor.execute("PRAGMA foreign_keys=OFF")
+            keep_journal(connection.connection.driver_connection)
             return ours, values
 
         event.listen(Engine, "begin", begin)
@@ -289,29 +288,16 @@ class SQLite(SQLiteComparison, SQLiteIndexing, SQLiteRebuilding, Backend):
         return precision, kind.decimal_return_scale or 10 if scale is None else scale
 
     def match(self, column: ColumnElement[Any], lookup: str, text: str) -> ColumnElement[bool]:
-        """Compare without LIKE, which takes a for A, and with Python's lower case.
-
-        The GLOB beside it lets an index be used.
-        """
-        if lookup == "regex":
-            return column.regexp_match(check_python_regex(text))
-        if lookup == "exact":
-            return _equal(column, text)
-        if ignores_case(lookup):
-            lowered = func.dbtasks_lower(column, type_=String())
-            return _found(lowered, lookup.removeprefix("i"), lower(text))
-        found = _found(column, lookup, text)
-        if lookup == "startswith":
-            pattern = escape_glob(text[:GLOB_CHARACTERS]) + "*"
-            return column.bool_op("GLOB")(literal(pattern)) & found
-        return found
+        """Compare without LIKE, which takes a for A."""
+        return match(column, lookup, text)
 
     @contextmanager
     def guarded(self, connection: Connection, *, writes: bool) -> Iterator[None]:
         """Let an authorizer look at each statement: what it does not know is refused."""
         raw = connection.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection)
-        with ending(lambda: raw.set_authorizer(None), lambda: raw.execute("PRAGMA query_only=OFF")):
+        free = partial(raw.set_authorizer, allow_keeping)
+        with ending(free, lambda: raw.execute("PRAGMA query_only=OFF")):
             raw.execute(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
             raw.set_authorizer(allow_writing if writes else allow_reading)
             yield
@@ -339,6 +325,8 @@ class SQLite(SQLiteComparison, SQLiteIndexing, SQLiteRebuilding, Backend):
         error = self.first_of(error)
         message = self.message_of(error)
         name = getattr(error.orig, "sqlite_errorname", "") or ""
+        if self.refuses_statement(error, writes=True):
+            return Refused(f"SQLite was sent {REFUSED}", hint="leave it out", state=state)
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return Locked(
                 f"{self.database_name} is locked by another connection: {message}",
@@ -376,22 +364,6 @@ def _is_uri(url: URL) -> bool:
 
 def _lower(value: Any) -> Any:
     return lower(value) if isinstance(value, str) else value
-
-
-def _equal(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
-    """Compare by the bytes; a column with a collation of its own is indexed by that."""
-    equal: ColumnElement[bool] = column == collate(literal(text), "BINARY")
-    return (column == text) & equal if getattr(column.type, "collation", None) else equal
-
-
-def _found(subject: ColumnElement[Any], lookup: str, text: str) -> ColumnElement[bool]:
-    """Look for a text by its bytes: the result of a function has no collation."""
-    if lookup == "exact":
-        return subject == literal(text)
-    if lookup == "contains" or not text:
-        return func.instr(subject, text) > 0
-    start = (1, len(text)) if lookup == "startswith" else (-len(text),)
-    return func.substr(subject, *start, type_=String()) == literal(text)
 
 
 def _orphans(connection: Connection) -> Counter[tuple[Any, ...]]:
