@@ -39,9 +39,13 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def listed(folder: Path) -> list[str]:
+    return ["rows.csv", MANIFEST] if (folder / MANIFEST).exists() else []
+
+
 def fill(path: Path, content: str) -> None:
     """Write a folder of two files."""
-    with files.whole_folder(path, MANIFEST) as part:
+    with files.whole_folder(path, MANIFEST, listed) as part:
         (part / "rows.csv").write_text(content)
         (part / MANIFEST).write_text(content)
 
@@ -138,7 +142,7 @@ def test_an_error_leaves_the_old_file(tmp_path: Path, error: type[BaseException]
     with pytest.raises(expected), files.whole_file(tmp_path / "f") as stream:
         stream.write(b"new")
         raise error
-    with pytest.raises(expected), files.whole_folder(tmp_path / "d", MANIFEST) as part:
+    with pytest.raises(expected), files.whole_folder(tmp_path / "d", MANIFEST, listed) as part:
         (part / MANIFEST).write_text("new")
         raise error
     assert (names(tmp_path), (tmp_path / "f").read_text()) == (["d", "f"], "old")
@@ -161,7 +165,7 @@ def test_parts_of_killed_writers_are_removed(tmp_path: Path) -> None:
             kill_now()
 
     def write_folder() -> None:
-        with files.whole_folder(tmp_path / "d", MANIFEST) as part:
+        with files.whole_folder(tmp_path / "d", MANIFEST, listed) as part:
             (part / "rows.csv").write_text("half")
             kill_now()
 
@@ -304,7 +308,7 @@ def test_what_a_killed_writer_put_aside_stays_until_there_is_another(
     with pytest.raises(KeyError), monkeypatch.context() as patched:
         # It is killed after the look for what others left.
         patched.setattr(files, "recover_folder", lambda _: os.rename(tmp_path / "d", aside))
-        with files.whole_folder(tmp_path / "d", MANIFEST):
+        with files.whole_folder(tmp_path / "d", MANIFEST, listed):
             raise KeyError
     files.recover_folder(tmp_path / "d")
     assert content(tmp_path / "d") == {"old"}

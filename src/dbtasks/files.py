@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EEXIST, ENOTEMPTY
 from pathlib import Path
@@ -27,9 +27,8 @@ PART, ASIDE = ".part", ".old"
 LONGEST_STEM = 230
 """Bytes of a target's name in the name of its part; most filesystems allow 255 in all."""
 
-LINKS = 40
-"""As many links as Linux follows."""
-
+LINKS = 40  # as many as Linux follows
+Listed = Callable[[Path], Iterable[str]]
 UNTOUCHED = "free some space, or write to another place; the old content is untouched"
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of linux/fcntl.h and linux/fs.h
 
@@ -100,18 +99,18 @@ def write(path: Path, content: bytes, *, new: bool = False, like: Path | None = 
 
 
 @contextmanager
-def whole_folder(path: Path, manifest: str) -> Iterator[Path]:
+def whole_folder(path: Path, manifest: str, listed: Listed) -> Iterator[Path]:
     """Fill a folder that takes the place of the old one when the block ends without an error.
 
-    A folder is replaced only if it is empty or has the manifest. Where the system can exchange
-    two names in one step (Linux), one of the two folders always has the name; elsewhere the old
-    one is renamed for a moment, and `recover_folder` knows what a kill left.
+    A folder is replaced only if it has nothing but what `listed` finds in its manifest. Where the
+    system can exchange two names in one step (Linux), one of the two folders always has the name;
+    elsewhere the old one is renamed for a moment, and `recover_folder` knows what a kill left.
     """
     target = _target_of(path)
     if isinstance(target, int):
         raise UsageError(f"{path} is no folder", hint="give the path of a new folder")
     recover_folder(target)
-    _check_replaceable(path, target, manifest)
+    _check_replaceable(path, target, listed)
     with _reported(path, UNTOUCHED):
         _sweep(target)
         old = _stat(target)
@@ -124,7 +123,7 @@ def whole_folder(path: Path, manifest: str) -> Iterator[Path]:
             for one in (*part.iterdir(), part):
                 _sync(one)
             while not _place(part, target):
-                _check_replaceable(path, target, manifest)
+                _check_replaceable(path, target, listed)
             _sync(target.parent)
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -186,15 +185,18 @@ def _stat(path: Path) -> os.stat_result | None:
         return None
 
 
-def _check_replaceable(path: Path, target: Path, manifest: str) -> None:
-    """Refuse to replace what is no dump. Another writer may move it meanwhile."""
+def _check_replaceable(path: Path, target: Path, listed: Listed) -> None:
+    """Refuse to replace what is no dump, or more. Another writer may move it meanwhile."""
     while (found := _stat(target)) is not None:
-        with suppress(FileNotFoundError):
-            if target.is_dir() and ((target / manifest).is_file() or not any(target.iterdir())):
+        why = "is no dump"
+        with suppress(FileNotFoundError, NotADirectoryError):
+            there, dump = {*os.listdir(target)}, {*listed(target)}
+            if there <= dump:
                 return
+            why = f"has {min(there - dump)}, which is no part of a dump" if dump else why
         if _stat(target) == found:
             hint = "give the path of a new folder, or remove it"
-            raise UsageError(f"{path} exists, and is no dump", hint=hint)
+            raise UsageError(f"{path} exists, and {why}", hint=hint)
 
 
 # -- parts ------------------------------------------------------------------------------------
@@ -319,9 +321,6 @@ def _keep_modes(part: Path, target: Path, manifest: str) -> None:
                 _keep_mode(descriptor, old)
             finally:
                 os.close(descriptor)
-
-
-# -- taking the name --------------------------------------------------------------------------
 
 
 def _rename_new(part: Path, target: Path) -> None:
