@@ -228,9 +228,10 @@ def hook(event, arguments):
     path = str(arguments[0]) if changes else ""
     if "/migrations/" in path and "__pycache__" not in path:
         count += 1
-        if count == int(os.environ["KILLED_AT"]):
+        if count == int(os.environ["KILL_AT"]):
             os.kill(os.getpid(), 9)
-sys.addaudithook(hook)
+if "KILL_AT" in os.environ:
+    sys.addaudithook(hook)
 """
 """Ends the process before a change of the project's files, whichever has this number."""
 
@@ -257,10 +258,11 @@ CHANGES = 9
 MOVED = [f"{FIRST}.py", "0002_theirs.py", "0003_bob.py", "0004_bob.py"]
 
 
-def kill(office_process: Inv, tmp_path: Path, at: int) -> bool:
+def kill(office_process: Inv, company: Path, at: int) -> bool:
     """Rebase, killed before a change of files; whether there were as many."""
-    (tmp_path / "sitecustomize.py").write_text(KILLER)
-    env = {"KILLED_AT": str(at), "PYTHONPATH": str(tmp_path)}
+    tasks = company / "tasks.py"
+    tasks.write_text(KILLER + tasks.read_text().removeprefix(KILLER))
+    env = {"KILL_AT": str(at)}
     done = office_process("makemigrations", "--rebase", "0002_bob", "--no-input", env=env)
     assert done.code in (0, -9), done
     return done.code != 0
@@ -277,7 +279,12 @@ def is_whole_or_refused(versions: Path) -> bool:
 
 @pytest.mark.parametrize("has_mine", [True, False])
 def test_killed_between_its_files_it_is_finished(
-    office_process: Inv, company: Path, database: Database, tmp_path: Path, has_mine: bool
+    office: Inv,
+    office_process: Inv,
+    company: Path,
+    database: Database,
+    tmp_path: Path,
+    has_mine: bool,
 ) -> None:
     hire(company)
     folder, kept = company / "migrations", tmp_path / "kept"
@@ -288,26 +295,26 @@ def test_killed_between_its_files_it_is_finished(
     }
     every = has_mine and database.kind == "sqlite"
     for at in range(1, CHANGES + 1) if every else (4, 7):
-        assert not has_mine or office_process("migrate").code == 0
+        assert not has_mine or office("migrate").code == 0
         add_revision(company, "0002_theirs", **floor)
-        assert kill(office_process, tmp_path, at)
+        assert kill(office_process, company, at)
         assert is_whole_or_refused(folder / "versions"), at
-        killed = office_process("migrate")
+        killed = office("migrate")
         assert killed.code == 3, (at, killed)
         if at > 1:  # before, nothing has begun
             assert "hint: finish it: inv makemigrations --rebase 0002_bob" in killed.err
-        again = office_process("makemigrations", "--rebase", "0002_bob", "--no-input")
+        again = office("makemigrations", "--rebase", "0002_bob", "--no-input")
         assert again.code == 0, (at, again)
         assert revisions(company) == MOVED
         assert not [*company.rglob(".*")]
-        assert office_process("migrate").code == 0
+        assert office("migrate").code == 0
         assert departments(database) == HIRED
-        assert office_process("migrate", "--to", FIRST, "--no-input").code == 0
+        assert office("migrate", "--to", FIRST, "--no-input").code == 0
         assert departments(database) == [("Engineering",)]
         shutil.rmtree(folder)
         shutil.copytree(kept, folder)
     add_revision(company, "0002_theirs", **floor)
-    assert not kill(office_process, tmp_path, CHANGES + 1)
+    assert not kill(office_process, company, CHANGES + 1)
     assert revisions(company) == MOVED
 
 
@@ -356,27 +363,27 @@ def test_the_first_error_is_reported_where_it_cannot_be_undone_too(
 
 @on_sqlite
 def test_a_stopped_one_is_finished_by_its_own_command(
-    office_process: Inv, company: Path, tmp_path: Path
+    office: Inv, office_process: Inv, company: Path
 ) -> None:
     hire(company)
-    assert office_process("migrate").code == 0
+    assert office("migrate").code == 0
     add_revision(company, "0002_theirs")
-    assert kill(office_process, tmp_path, 6)
-    theirs = office_process("makemigrations", "--rebase", "0002_theirs", "--no-input")
+    assert kill(office_process, company, 6)
+    theirs = office("makemigrations", "--rebase", "0002_theirs", "--no-input")
     assert (theirs.code, "inv makemigrations --rebase 0002_bob\n" in theirs.err) == (3, True), (
         theirs
     )
     for command in ("showmigrations", "migrate"):
-        assert "--rebase 0002_bob was stopped between its files" in office_process(command).err
+        assert "--rebase 0002_bob was stopped between its files" in office(command).err
     last = company / "migrations" / "versions" / "0004_bob.py"
     changed = last if last.exists() else last.with_name("0003_bob.py")
     before = changed.read_text()
     changed.write_text(f"{before}# mine\n")
-    refused = office_process("makemigrations", "--rebase", "0002_bob", "--no-input")
+    refused = office("makemigrations", "--rebase", "0002_bob", "--no-input")
     assert refused.code == 3, refused
     assert f"{changed} is another than it was then" in refused.err
     changed.write_text(before)
-    assert office_process("makemigrations", "--rebase", "0002_bob", "--no-input").code == 0
+    assert office("makemigrations", "--rebase", "0002_bob", "--no-input").code == 0
     assert revisions(company) == MOVED
 
 
@@ -393,15 +400,15 @@ def test_a_note_without_its_end_is_in_nobodys_way(office: Inv, company: Path) ->
 
 @on_sqlite
 def test_a_stopped_one_is_finished_where_the_files_came_back(
-    office_process: Inv, company: Path, tmp_path: Path
+    office: Inv, office_process: Inv, company: Path
 ) -> None:
     hire(company)
     add_revision(company, "0002_theirs")
     versions = company / "migrations" / "versions"
     before = {one: one.read_bytes() for one in versions.glob("*.py")}
-    assert kill(office_process, tmp_path, CHANGES)
+    assert kill(office_process, company, CHANGES)
     for path, content in before.items():
         path.write_bytes(content)
-    assert office_process("makemigrations", "--rebase", "0002_bob").code == 0
+    assert office("makemigrations", "--rebase", "0002_bob").code == 0
     assert revisions(company) == MOVED
-    assert office_process("migrate").code == 0
+    assert office("migrate").code == 0

@@ -2,14 +2,13 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
+import warm
 from conftest import Result, clean_environment
 from kills import KILLED
 from trees import ADD, DROP, FIRST, add_revision, revisions
@@ -34,7 +33,8 @@ def watch(event, about):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-sys.addaudithook(watch)
+if left:
+    sys.addaudithook(watch)
 
 '''
 
@@ -91,71 +91,63 @@ def content(database: Path) -> object:
     return columns, rows
 
 
-def migrated(inv_process: Inv, root: Path) -> tuple[Result, object]:
+def migrated(inv: Inv, root: Path) -> tuple[Result, object]:
     """Migrate a database that is new, and return what it has then."""
     database = root / "new.db"
     database.unlink(missing_ok=True)
-    done = inv_process("migrate", cwd=root, env={"DATABASE_URL": f"sqlite:///{database}"})
+    done = inv("migrate", cwd=root, env={"DATABASE_URL": f"sqlite:///{database}"})
     return done, content(database)
 
 
 def plain(root: Path) -> tuple[int, object]:
     """Do the same with Alembic alone."""
     database = root / "plain.db"
-    done = subprocess.run(
-        [sys.executable, "-m", "alembic", "upgrade", "heads"],
-        cwd=root,
-        env=clean_environment() | {"DATABASE_URL": f"sqlite:///{database}"},
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
+    env = clean_environment() | {"DATABASE_URL": f"sqlite:///{database}"}
+    done = warm.run("alembic", "upgrade", "heads", cwd=root, env=env, timeout=60)
     return done.returncode, content(database)
 
 
-def test_killed_at_every_file(history: Path, inv_process: Inv) -> None:
-    whole = migrated(inv_process, history)[1]
+def test_killed_at_every_file(history: Path, inv: Inv, inv_process: Inv) -> None:
+    whole = migrated(inv, history)[1]
     points = 0
     for point, root in killed(history, inv_process):
         points = point
-        done, found = migrated(inv_process, root)
+        done, found = migrated(inv, root)
         code, by_alembic = plain(root)
         if done.code == 0:
             assert (found, by_alembic) == (whole, whole), (point, done)
-            inv_process(*SQUASH, cwd=root)  # where it is done, there is nothing to squash
+            inv(*SQUASH, cwd=root)  # where it is done, there is nothing to squash
         else:
             assert (done.code, found) == (3, None), (point, done)
             assert (code != 0, by_alembic) == (True, None)
             again = re.search("begin again: inv (.*)", done.err)
             assert again, done
-            assert inv_process(*again[1].split(), cwd=root).code == 0
+            assert inv(*again[1].split(), cwd=root).code == 0
         assert [one[:5] for one in revisions(root)] == [FIRST[:5], "0005_"]
-        assert migrated(inv_process, root)[1] == whole
+        assert migrated(inv, root)[1] == whole
     assert points > len(SQUASH)
 
 
-def test_files_that_are_put_back_by_hand(history: Path, inv_process: Inv) -> None:
-    whole, before = migrated(inv_process, history)[1], revisions(history)
-    shown = (
-        (root, inv_process("showmigrations", cwd=root)) for _, root in killed(history, inv_process)
-    )
+def test_files_that_are_put_back_by_hand(history: Path, inv: Inv, inv_process: Inv) -> None:
+    whole, before = migrated(inv, history)[1], revisions(history)
+    shown = ((root, inv("showmigrations", cwd=root)) for _, root in killed(history, inv_process))
     root = next(root for root, done in shown if "come to its end: 0003_code.py" in done.err)
     for command in (("showmigrations",), ("makemigrations", "--check"), ("migrate",)):
-        refused = inv_process(*command, cwd=root)
+        refused = inv(*command, cwd=root)
         assert refused.code == 3, refused
         assert "come to its end: 0003_code.py.squashed, " in refused.err
     assert "if none runs any more: rename them back, without .squashed at the end" in refused.err
     for path in (root / "migrations" / "versions").glob("*.squashed"):
         path.rename(path.with_suffix(""))
-    assert migrated(inv_process, root)[1] == whole
+    assert migrated(inv, root)[1] == whole
     add_revision(root, "0006_last", after="0005_row")
-    assert inv_process("makemigrations", "--empty", "--name", "more", cwd=root).code == 0
+    assert inv("makemigrations", "--empty", "--name", "more", cwd=root).code == 0
     assert len(revisions(root)) == len(before) + 2
 
 
-def test_a_file_that_is_gone(history: Path, inv_process: Inv) -> None:
+def test_a_file_that_is_gone(history: Path, inv: Inv) -> None:
     (history / "migrations" / "versions" / "0003_code.py").unlink()
     for command in ("migrate", "showmigrations", "makemigrations"):
-        refused = inv_process(command, cwd=history)
+        refused = inv(command, cwd=history)
         assert refused.code == 3, refused
         assert "there is no file of 0003_code, which 0004_floor comes after" in refused.err
