@@ -22,6 +22,7 @@ LEVELS = {
     "sources": 1,
     "variables": 1,
     "engines": 1,
+    "cells": 1,
     "output": 1,
     "bytecode": 1,
     "references": 1,
@@ -47,7 +48,7 @@ LEVELS = {
     "__init__": 5,
     "__main__": 5,
 }
-LIGHT = {"tasks", "files", "aliases", "settings", "variables", "output", "errors", "hints"}
+LIGHT = {"tasks", "files", "aliases", "settings", "variables", "cells", "output", "errors", "hints"}
 LIGHT |= {"__init__", "__main__"}
 FAMILIES = {name for name, level in LEVELS.items() if level == 3}
 

@@ -3,22 +3,28 @@
 import csv
 import io
 import json
+import reprlib
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, StrEnum
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbtasks.output import Output, plain
+from dbtasks.cells import plain
+from dbtasks.output import Output
 
 
 class Colour(Enum):
     RED = "r"
+
+
+ROUND: list[object] = []
+ROUND.append(ROUND)  # a pickled list may hold itself
 
 
 class Terminal(io.StringIO):
@@ -127,3 +133,47 @@ def test_terminal_stops_at_a_hundred_and_a_pipe_does_not() -> None:
 @pytest.mark.parametrize(("number", "count"), [(0, "0 records\n"), (1, "1 record\n")])
 def test_count_goes_to_stderr(number: int, count: str) -> None:
     assert printed(lambda output: output.lines(["x"] * number))[1] == count
+
+
+class Level(StrEnum):
+    LOW = "l"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({1, "a"}, '["a", 1]'),
+        ({None, 1}, "[1, null]"),
+        ({10, 9}, "[9, 10]"),
+        (frozenset({(1, "a"), (1, 2)}), '[[1, "a"], [1, 2]]'),
+        (
+            {(1, 2): "x", None: 1, date(2026, 1, 1): 2},
+            '{"[1, 2]": "x", "null": 1, "2026-01-01": 2}',
+        ),
+        ((1, "a", None), '[1, "a", null]'),
+        ([float("inf"), [1.5, float("nan")]], '["inf", [1.5, "nan"]]'),
+        ({"a": {float("-inf")}}, '{"a": ["-inf"]}'),
+        ([{1, "a"}, b"\x00"], '[["a", 1], "AA=="]'),
+        (ROUND, json.dumps([reprlib.repr(ROUND)])),
+    ],
+)
+def test_nested_value_is_json_in_every_format(value: object, expected: str) -> None:
+    """A pickled object may be anything; what is a list in JSON is one in a cell too."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    document = json.loads(expected)
+    assert json.loads(records("jsonl", ["a"], [(value,)]), parse_constant=refuse) == {"a": document}
+    assert next(csv.reader(records("csv", ["a"], [(value,)]).splitlines()[1:])) == [expected]
+    assert expected in records("table", ["a"], [(value,)])
+    assert f"| {expected} |" in records("markdown", ["a"], [(value,)])
+    assert printed(lambda output: output.pairs([("a", value)]))[0] == f"a  {expected}\n"
+    written = printed(lambda output: output.document({"a": value}))[0]
+    assert json.loads(written, parse_constant=refuse) == {"a": document}
+
+
+def test_enum_of_texts_is_printed_by_name() -> None:
+    assert records("csv", ["a"], [(Level.LOW,)]) == "a\nLOW\n"
+    assert records("jsonl", ["a"], [(Level.LOW,)]) == '{"a": "LOW"}\n'
+    assert printed(lambda output: output.document({"a": Level.LOW}))[0] == '{\n  "a": "LOW"\n}\n'

@@ -1,33 +1,28 @@
 """What goes to stdout and stderr: lines, tables, JSON, CSV. The only printer; tasks/ only."""
 
-import json
-import math
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date, datetime, time, timedelta
-from enum import Enum
 from io import TextIOWrapper
 from itertools import chain, islice
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any, BinaryIO, TextIO, cast
 
+from dbtasks.cells import Row, cell_of, document_of, json_objects
 from dbtasks.files import whole_file
 
 FORMATS = ("text", "table", "json", "jsonl", "csv", "markdown")
 TERMINAL_ROWS = 100
 CHUNK = 1000
 
-# What the csv module writes as `_cell` does, and faster.
+# What the csv module writes as `cell_of` does, and faster.
 WRITTEN_ALIKE = frozenset((str, int, float, type(None)))
 
 # Control characters, and those that turn the direction of writing around.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-Row = Sequence[Any]
 
 
 class Output:
@@ -102,7 +97,7 @@ class Output:
         """Write names and values, one pair a line."""
         width = max((len(name) for name, _ in pairs), default=0)
         for name, value in pairs:
-            self.line(f"{name:<{width}}  {_cell(value)}".rstrip())
+            self.line(f"{name:<{width}}  {cell_of(value)}".rstrip())
 
     def changes(
         self,
@@ -112,8 +107,8 @@ class Output:
     ) -> None:
         """Show on stderr what records were, and what has become of their columns."""
         for row, new in zip(before, after or [()] * len(before), strict=False):
-            cells = [_show_control(_cell(value)) for value in row]
-            then = [_show_control(_cell(value)) for value in new] or cells
+            cells = [_show_control(cell_of(value)) for value in row]
+            then = [_show_control(cell_of(value)) for value in new] or cells
             shown = (
                 f"{name}={old}" + (f" → {now}" if old != now else "")
                 for name, old, now in zip(columns, cells, then, strict=True)
@@ -176,7 +171,7 @@ class Output:
 
     def document(self, value: Any) -> None:
         """Write one JSON document."""
-        for line in json.dumps(value, indent=2, ensure_ascii=False, default=plain).split("\n"):
+        for line in document_of(value).split("\n"):
             self.line(line)
 
     def _counted(self, rows: Iterable[Any], what: str, write: Callable[[Any], object]) -> None:
@@ -206,7 +201,7 @@ class Output:
         return _show_control(text) if self.terminal else text
 
     def _json_objects(self, columns: Sequence[str]) -> Callable[[Row], str]:
-        encode = _json_objects(columns)
+        encode = json_objects(columns)
         return (lambda row: _show_control(encode(row))) if self.terminal else encode
 
     def _jsonl(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
@@ -229,17 +224,17 @@ class Output:
         remaining = iter(rows)
         while chunk := list(islice(remaining, CHUNK)):
             if self.terminal:
-                writer.writerows([_show_control(_cell(value)) for value in row] for row in chunk)
+                writer.writerows([_show_control(cell_of(value)) for value in row] for row in chunk)
             elif WRITTEN_ALIKE.issuperset(map(type, chain.from_iterable(chunk))):
                 writer.writerows(chunk)
             else:
-                writer.writerows([_cell(value) for value in row] for row in chunk)
+                writer.writerows([cell_of(value) for value in row] for row in chunk)
 
     def _markdown(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
         self.stdout.write(_markdown_line(columns))
         self.stdout.write(_markdown_line("---" for _ in columns))
         for row in rows:
-            self.stdout.write(_markdown_line(_cell(value) for value in row))
+            self.stdout.write(_markdown_line(cell_of(value) for value in row))
 
     def _table(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
         """Draw a table; a long one in chunks, with the widths of the first."""
@@ -268,7 +263,7 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        cells = [[_show_control(_cell(value)) for value in row] for row in chunk]
+        cells = [[_show_control(cell_of(value)) for value in row] for row in chunk]
         table = Table(box=SIMPLE_HEAD, show_header=not widths, show_edge=False, pad_edge=False)
         if not widths:
             table_of = zip(columns, *cells, strict=True)
@@ -293,69 +288,6 @@ class _Counter:
         for row in self.rows:
             self.count += 1
             yield row
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON has it: exact, as text where JSON has no such type."""
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return _duration(value)
-    if isinstance(value, Enum):
-        return value.name
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        import base64
-
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    return str(value)
-
-
-def _duration(value: timedelta) -> str:
-    """Return a duration as ISO 8601 has it: P1DT7200S, to the microsecond."""
-    sign = "-" if value < timedelta(0) else ""
-    size = abs(value)
-    seconds = f"{size.seconds}.{size.microseconds:06}".rstrip("0").rstrip(".")
-    days = f"{size.days}D" if size.days else ""
-    return f"{sign}P{days}" + (f"T{seconds}S" if seconds != "0" or not days else "")
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=plain).encode
-JSON_WRITERS: dict[type, Callable[[Any], str]] = {str: _encode, int: int.__repr__}
-
-
-def _json_objects(columns: Sequence[str]) -> Callable[[Row], str]:
-    """Return what writes a row as a JSON object.
-
-    A writer for each value, found by its type, takes a third of the time of one for the object.
-    """
-    names = (_encode(name).replace("%", "%%") for name in columns)
-    template = f"{{{', '.join(f'{name}: %s' for name in names)}}}"
-    find = JSON_WRITERS.get
-    return lambda row: template % tuple([find(type(one), _json_value)(one) for one in row])
-
-
-def _json_value(value: Any) -> str:
-    try:
-        return _encode(value)
-    except ValueError:  # NaN and the infinities, which JSON does not have
-        return json.dumps(_finite(value), ensure_ascii=False, default=plain)
-
-
-def _finite(value: Any) -> Any:
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _cell(value: Any) -> str:
-    """Return a value as a table or CSV has it; NULL is nothing."""
-    if value is None:
-        return ""
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False, default=plain)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else str(plain(value))
 
 
 def _markdown_line(cells: Iterable[str]) -> str:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql, postgresql
 
 from conftest import Database
+from dbtasks.cells import plain
 from dbtasks.engines import Backend, backend_for
 from dbtasks.errors import UsageError
-from dbtasks.output import plain
 from dbtasks.values import convert_stored
 
 Kind = sa.types.TypeEngine[Any]

@@ -5,7 +5,17 @@ from collections.abc import Iterable, Iterator
 from shlex import quote
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ColumnElement, Integer, Interval, TypeDecorator, and_, or_
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    ColumnElement,
+    Integer,
+    Interval,
+    String,
+    TypeDecorator,
+    and_,
+    or_,
+)
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines import Backend
@@ -156,7 +166,7 @@ def _compare(backend: Backend, field: Field, lookup: str, text: str) -> Conditio
                 f"{lookup} compares text, and {field.name} is {type(kind).__name__}",
                 hint="take exact, ne, gt, gte, lt, lte, in, range or isnull",
             )
-        convert_known(backend, text, kind, field.name)
+        convert_known(backend, text, String(), field.name)  # a part of what the column holds
         return backend.match(column, lookup, text)
     if lookup == "in":
         values = (convert_known(backend, one, kind, field.name) for one in split_list(text))

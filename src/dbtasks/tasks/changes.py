@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from dbtasks.cells import cell_of
 from dbtasks.tasks.edge import command
 from dbtasks.tasks.options import positive, seconds, whole
 from dbtasks.tasks.records import check_first
@@ -47,7 +48,7 @@ def add(
     number = added.count - added.overwritten
     run.output.line(f"{verb} {number} {added.target}{changed}.")
     for key in filter(None, added.keys):  # a table without a key has none to show
-        run.output.line(", ".join(f"{name}={value}" for name, value in key.items()))
+        run.output.line(", ".join(f"{name}={cell_of(value)}" for name, value in key.items()))
 
 
 @command(writes=True, asks=True)
@@ -164,7 +165,7 @@ class _Review:
 
     def on_batch(self, batch: "Batch") -> None:
         """Say how far it has come: what is committed stays when it is interrupted now."""
-        last = ", ".join(f"{name}={value}" for name, value in batch.last.items())
+        last = ", ".join(f"{name}={cell_of(value)}" for name, value in batch.last.items())
         self.run.output.note(f"{batch.done} done, to {last}")
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from dbtasks.cells import cell_of
 from dbtasks.errors import UsageError
 from dbtasks.output import FORMATS
 from dbtasks.tasks.edge import command
@@ -93,7 +94,7 @@ def _show(run: Run, found: "Query", format_: str, *, plain: bool) -> None:
 
 def _related(found: "Record") -> list[tuple[str, Any]]:
     return [
-        (name, one and (one.text or ", ".join(f"{k}={v}" for k, v in one.values.items())))
+        (name, one and (one.text or ", ".join(f"{k}={cell_of(v)}" for k, v in one.values.items())))
         for name, one in found.related.items()
     ]
 

@@ -14,7 +14,7 @@ from dbtasks.values.decorators import RoundTrip, decorated_value
 from dbtasks.values.documents import parts_of
 from dbtasks.values.limits import fit
 from dbtasks.values.reasons import Reason, require
-from dbtasks.values.texts import example_of, parse, plain_numbers, refuse_surrogates
+from dbtasks.values.texts import example_of, members_of, parse, plain_numbers, refuse_surrogates
 
 __all__ = ["check_document", "convert", "convert_stored"]
 
@@ -89,6 +89,9 @@ def _parsed(value: object, kind: TypeEngine[Any], backend: Backend, *, from_json
     if isinstance(kind, TypeDecorator):
         refuse_surrogates(value)
         return decorated_value(value, kind, backend, from_json=from_json)
+    members = backend.set_members(kind)
+    if members is not None:
+        return members_of(value, members)
     return parse(value, kind, from_json=from_json)
 
 

@@ -6,7 +6,8 @@ import enum
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -118,6 +119,21 @@ def array_of(value: object, kind: ARRAY[Any]) -> Any:
     require(isinstance(value, list), "it is no list")
     depth = kind.dimensions or _depth(value, kind.item_type)
     return _items(value, depth, kind.item_type)
+
+
+def members_of(value: object, members: Collection[str]) -> set[str]:
+    """Return a set of texts: a JSON list of them, or the texts with commas between them."""
+    items = value
+    if isinstance(value, str):
+        refuse_surrogates(value)
+        items = [one for one in value.split(",") if one]
+        if value.startswith("["):
+            with suppress(ValueError):
+                items = json.loads(value)
+    if not isinstance(items, list) or not all(isinstance(one, str) for one in items):
+        raise Reason("it is no list of texts")
+    require(set(items) <= set(members), f"it has {', '.join(members)}")
+    return set(items)
 
 
 def _items(value: object, depth: int, item: TypeEngine[Any]) -> Any:

@@ -19,9 +19,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from conftest import Database
 from dbtasks import Project
+from dbtasks.cells import plain
 from dbtasks.errors import Rejected, UsageError
 from dbtasks.fixtures import dumpdata, loaddata
-from dbtasks.output import plain
 from dbtasks.records import add, delete, get, query, update
 
 MEANINGS = {"exact": eq, "gt": gt, "gte": ge, "lt": lt, "lte": le}

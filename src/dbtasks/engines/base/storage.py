@@ -67,6 +67,10 @@ class Storage:
         """Whether a column of numbers has none below zero."""
         return False
 
+    def set_members(self, kind: TypeEngine[Any]) -> tuple[str, ...] | None:
+        """Return what a column of MySQL's SET holds any number of; None for another type."""
+        return None
+
     def numeric_size(self, kind: Numeric[Any]) -> tuple[int | None, int | None]:
         """Return how many digits a column has, and how many of them behind the point."""
         scale = 0 if kind.scale is None and kind.precision is not None else kind.scale

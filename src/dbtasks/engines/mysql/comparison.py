@@ -34,6 +34,14 @@ QUOTE = r"\""  # as it stands in a string of JSON
 class MySQLComparison(Comparison):
     """Compare numbers of single precision as they are shown, and any number as a truth."""
 
+    def equals(self, column: ColumnElement[Any], value: Any) -> Condition:
+        """Compare a set as the server writes it: with commas, in the order of the column."""
+        sent, inner = self._sent(column.type, value), self._undecorated(column)
+        members = self.set_members(inner.type)
+        if members is None or not isinstance(sent, (set, frozenset)):
+            return super().equals(column, value)
+        return self.match(inner, "exact", ",".join(one for one in members if one in sent))
+
     def compare(self, column: ColumnElement[Any], lookup: str, value: Any) -> Condition:
         """Compare a truth, a document or a FLOAT by its value."""
         kind = column.type

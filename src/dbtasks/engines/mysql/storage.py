@@ -32,6 +32,10 @@ class MySQLStorage(Storage):
         """Know UNSIGNED, and ZEROFILL, which brings it."""
         return bool(getattr(kind, "unsigned", False) or getattr(kind, "zerofill", False))
 
+    def set_members(self, kind: TypeEngine[Any]) -> tuple[str, ...] | None:
+        """Know SET."""
+        return tuple(getattr(kind, "values", ())) if kind.__visit_name__ == "SET" else None
+
     def numeric_size(self, kind: Numeric[Any]) -> tuple[int | None, int | None]:
         """Return 10 digits and no fraction for a Numeric without a precision."""
         return (10, 0) if kind.precision is None else super().numeric_size(kind)
