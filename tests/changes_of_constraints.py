@@ -44,6 +44,11 @@ TAGS = (*ROWS, "INSERT INTO tag (label) VALUES ('x'), ('y')")
 LOG = '\ntable("log", key(), sa.Column("label", sa.ForeignKey("tag.label")))'
 OWNED = ', sa.Column("{}", sa.ForeignKey("parent.id", ondelete="CASCADE"){})'
 OWNER, KEEPER = (OWNED.format(one, ", index=True") for one in ("owner", "keeper"))
+KEEP_BOTH = ("sqlite", "mariadb")
+"""PostgreSQL makes one of two UNIQUE of the same columns."""
+
+BOTH = 'sa.Column("b", sa.Integer, unique=True), sa.UniqueConstraint("b", name="uq_named")'
+UNIQUE, TWIN = (f'sa.UniqueConstraint("name", "id", name="{one}")' for one in ("uq_a", "uq_b"))
 UNIQUE_OWNER, BARE_OWNER = (OWNED.format("owner", one) for one in (", unique=True", ""))
 NUMBER = ', sa.Column("owner", sa.Integer{})'
 OWNERS = (
@@ -348,6 +353,30 @@ CHANGES = (
         "unique with other columns",
         'sa.UniqueConstraint("name", name="uq_name")',
         'sa.UniqueConstraint("name", "id", name="uq_name")',
+    ),
+    on_parent(
+        "second unique of the same columns",
+        UNIQUE,
+        f"{UNIQUE}, {TWIN}",
+        batch=True,
+        on=KEEP_BOTH,
+    ),
+    on_parent("one unique of two dropped", f"{UNIQUE}, {TWIN}", UNIQUE, batch=True, on=KEEP_BOTH),
+    on_parent("the other unique of two dropped", f"{UNIQUE}, {TWIN}", TWIN, batch=True),
+    on_parent("both dropped of two unique", f"{UNIQUE}, {TWIN}", "", batch=True),
+    on_parent(
+        "column beside two unique of the same columns",
+        f"{UNIQUE}, {TWIN}",
+        f"{UNIQUE}, {TWIN}, sa.Column('a', sa.Integer), sa.CheckConstraint('a > 1', name='low')",
+        batch=True,
+    ),
+    *(
+        on_parent(f"unique with and without a name, {name}", BOTH, after, batch=True, on=KEEP_BOTH)
+        for name, after in {
+            "in a table made anew": f"{BOTH}, sa.CheckConstraint('b > 1', name='low')",
+            "one dropped": 'sa.Column("b", sa.Integer, unique=True)',
+            "the other dropped": BOTH.replace(", unique=True", ""),
+        }.items()
     ),
     on_parent("check", "", "sa.CheckConstraint('length(name) > 0', name='positive')", batch=True),
     on_parent(

@@ -123,11 +123,6 @@ def _changed(draw: Draw, kind: str, shape: Shape, others: Schema) -> Shape:
         for name, text in shape.beside.items()
         if draw(st.booleans()) and _uses(name) <= {*columns}
     }
-    beside = {
-        name: text
-        for name, text in beside.items()
-        if not (name.startswith("uq ") and any("unique=True" in columns[c] for c in _uses(name)))
-    }
     return Shape(key, columns, {**fresh, **beside})
 
 
@@ -212,9 +207,7 @@ def _beside(draw: Draw, kind: str, columns: dict[str, str]) -> dict[str, str]:
         what = draw(st.sampled_from(("ix", "uq", "ck")))
         if what == "ck" and names[0] not in COLUMNS:
             what = "ix"  # MariaDB checks no column that an action of a foreign key changes
-        if what == "uq" and any("unique=True" in columns[name] for name in names[:1]):
-            what = "ix"  # Alembic knows one UNIQUE of a column of SQLite
-        label = " ".join((what if what == "uq" else f"{what}{number}", *names))
+        label = " ".join((f"{what}{number}", *names))
         beside[label] = _constraint(draw, what, f"{what}_{number}", names)
     return beside
 

@@ -370,3 +370,28 @@ def test_histories_that_were_written_for_alembic(
         sql = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 't'").scalar()
         assert connection.exec_driver_sql("SELECT id FROM t WHERE id = 1").scalar() == 1
     assert str(sql).count("CHECK") <= 1
+
+
+@pytest.mark.parametrize("recreate", ["auto", "always"])
+def test_each_of_two_unique_outlives_a_rebuild(world: World, recreate: str) -> None:
+    twins = ", ".join(
+        f"""sa.UniqueConstraint("A", "b", name="{name}")""" for name in ("uq a", "uq_b", "Uq_c")
+    )
+    world.models(f'table("t", key(), sa.Column("A", sa.Text), sa.Column("b", sa.Text), {twins})')
+    world.make()
+    options = f'recreate="{recreate}"'
+    code = f'with op.batch_alter_table("t", {options}) as batch_op:\n    batch_op.'
+    (head,) = world.root.glob("migrations/versions/*.py")
+    add_revision(
+        world.root,
+        "0002_a",
+        f'{code}alter_column("b", nullable=False)\n{code}drop_constraint("uq_b", type_="unique")'
+        if recreate == "auto"
+        else f'{code}alter_column("b", nullable=False)',
+        after=head.stem,
+    )
+    world.migrate("0002_a")
+    made = statements(world)["t"]
+    assert ("uq_b" in made) is (recreate == "always"), made
+    assert "uq a" in made
+    assert "Uq_c" in made

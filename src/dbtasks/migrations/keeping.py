@@ -59,8 +59,9 @@ def keep(batch_impl: ApplyBatchImpl, created: Created) -> None:
         elif isinstance(new, ForeignKeyConstraint):
             for option, value in created.references.get(columns, {}).items():
                 setattr(new, option, value)
+    names = {one.name for one in created.uniques if one.name is not None}
     for one in created.uniques:
-        _keep_unreflected(batch_impl, one)
+        _keep_unreflected(batch_impl, one, names)
     checks = [item for item in stated if isinstance(item, CheckConstraint)]
     if all(check._ddl_if is not None for check in checks):
         _keep_checks(batch_impl, {canonical(SQLITE, str(check.sqltext)) for check in checks})
@@ -109,25 +110,30 @@ def _keep_key(table: Table, key: PrimaryKeyConstraint, created: Created) -> None
         _set(key, CONFLICT, created.key)
 
 
-def _keep_unreflected(batch_impl: ApplyBatchImpl, unique: Unique) -> None:
+def _keep_unreflected(batch_impl: ApplyBatchImpl, unique: Unique, names: Collection[str]) -> None:
     """Keep a unique constraint that SQLAlchemy does not find, as most that stand in a column."""
     assert batch_impl.new_table is not None
     new = {old.name.lower(): new for old, new in _kept(batch_impl)}
     columns = [new[one] for one in unique.columns if one in new]
-    known = [*_uniques(batch_impl.table), *_uniques(batch_impl.new_table)]
-    names = tuple(one.name.lower() for one in columns)
+    known = [
+        *_uniques(batch_impl.table, unique, names),
+        *_uniques(batch_impl.new_table, unique, names),
+    ]
+    called = tuple(one.name.lower() for one in columns)
     plain = not any(unique.collations)
-    if len(columns) < len(unique.columns) or (plain and {names, unique.columns} & {*known}):
+    if len(columns) < len(unique.columns) or (plain and {called, unique.columns} & {*known}):
         return
     found = SortedUnique(*columns, name=unique.name, sqlite_on_conflict=unique.conflict)
     found.collations = unique.collations
     batch_impl.new_table.append_constraint(found)
 
 
-def _uniques(table: Table) -> Iterator[tuple[str, ...]]:
-    for one in table.constraints:
-        if isinstance(one, UniqueConstraint):
-            yield tuple(each.name.lower() for each in one.columns)
+def _uniques(table: Table, like: Unique, names: Collection[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the columns of those that have the name of another; or no name of the database's."""
+    for item in table.constraints:
+        same = item.name not in names if like.name is None else item.name == like.name
+        if same and isinstance(item, UniqueConstraint):
+            yield tuple(column.name.lower() for column in item.columns)
 
 
 def _keep_checks(batch_impl: ApplyBatchImpl, lost: Collection[str]) -> None:

@@ -1,17 +1,27 @@
 """Tables of SQLite that are made anew as they were, also in what SQLAlchemy does not reflect."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from alembic.operations.batch import ApplyBatchImpl
-from sqlalchemy import ColumnElement, Connection, Index, Table, collate, event
+from alembic.operations.batch import ApplyBatchImpl, BatchOperationsImpl
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Index,
+    Table,
+    UniqueConstraint,
+    collate,
+    event,
+    inspect,
+)
 from sqlalchemy.exc import OperationalError
 
 from dbtasks.engines.base.created import Created
 from dbtasks.engines.sql import create_index
 from dbtasks.engines.sql.expressions import mentions
 from dbtasks.engines.sql.lexer import SQLITE
-from dbtasks.engines.sqlite.created import read_created
+from dbtasks.engines.sqlite.create_table import CreateTable, Unique
+from dbtasks.engines.sqlite.created import read_create_table, read_created
 from dbtasks.engines.sqlite.indexes import Part, SQLiteIndexing
 from dbtasks.errors import ROLLED_BACK, Refused
 from dbtasks.migrations.casting import KeepingSQLite
@@ -34,6 +44,21 @@ class RemakingSQLite(KeepingSQLite):
         self.there: set[str] = set()
         if isinstance(self.connection, Connection):  # sqlmigrate has something else
             event.listen(self.connection, "before_cursor_execute", self._make_room)
+
+    def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
+        """Let an operation find a UNIQUE of a rebuilt table that SQLAlchemy does not reflect.
+
+        It reflects one of several that have the same columns.
+        """
+        if self.connection is not None and not self.as_sql:
+            name, schema = batch_op.table_name, batch_op.schema
+            reflected = inspect(self.connection).get_unique_constraints(name, schema=schema)
+            names = {item["name"] for item in reflected}
+            batch_op.reflect_args = [
+                *batch_op.reflect_args,
+                *_uniques_without(names, read_create_table(self.connection, name, schema)),
+            ]
+        return super().requires_recreate_in_batch(batch_op)
 
     def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
         """Give the new table what the old one has besides what was reflected."""
@@ -89,6 +114,17 @@ class RemakingSQLite(KeepingSQLite):
     def _send(self, statement: str) -> None:
         assert self.connection is not None
         self.connection.exec_driver_sql(statement, execution_options=AS_IT_IS).close()
+
+
+def _uniques_without(
+    names: Collection[str | None], table: CreateTable
+) -> Iterator[UniqueConstraint]:
+    """Yield the UNIQUE of a table that have other names, and the collations of their columns."""
+    for item in table.constraints:
+        if type(item) is Unique and item.name is not None and item.name not in names:
+            plain = not any(part.collation for part in item.parts)
+            options: dict[str, Any] = {"name": item.name, "sqlite_on_conflict": item.conflict}
+            yield from [UniqueConstraint(*item.columns, **options)] if plain else ()
 
 
 def _after(batch_impl: ApplyBatchImpl, indexes: Mapping[str, str]) -> dict[str, str]:
