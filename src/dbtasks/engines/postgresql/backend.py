@@ -35,7 +35,7 @@ from dbtasks.engines.postgresql.bulk import PostgreSQLCopying
 from dbtasks.engines.postgresql.catalogue import PostgreSQLCatalogue
 from dbtasks.engines.postgresql.comparison import PostgreSQLComparison
 from dbtasks.engines.postgresql.expressions import PostgreSQLRetelling
-from dbtasks.engines.postgresql.flush import PostgreSQLEmptying
+from dbtasks.engines.postgresql.flush import ALL_ROWS, PostgreSQLEmptying
 from dbtasks.engines.postgresql.indexes import PostgreSQLIndexing
 from dbtasks.engines.postgresql.inheritance import PostgreSQLInheritance
 from dbtasks.engines.postgresql.load import PostgreSQLLoading
@@ -170,7 +170,8 @@ class PostgreSQL(PostgreSQLComparison, PostgreSQLIndexing, PostgreSQLRetelling, 
                 connection.prepare_threshold = None
 
     def begin_snapshot(self, connection: Connection) -> None:
-        """See what was committed before the first question."""
+        """See what was committed before the first question, and all rows of it, or fail."""
+        connection.exec_driver_sql(ALL_ROWS)
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def set_sequences(self, connection: Connection, tables: Sequence[Table]) -> None:
