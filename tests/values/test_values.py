@@ -317,7 +317,7 @@ REFUSED: list[tuple[Kind, object, list[str], str]] = [
     (mysql.INTEGER(unsigned=True), -1, ["mysql"], "from 0"),
     (mysql.TINYINT(), 128, ["mysql"], "-128 to 127"),
     (sa.Integer(), True, EVERY, "no whole number"),
-    (sa.Integer(), 1.0, EVERY, "no whole number"),
+    (sa.Integer(), 1.5, EVERY, "no whole number"),
     (sa.Integer(), [1], EVERY, "no whole number"),
     (sa.Numeric(5, 2), "1.005", EVERY, "its scale is 3, the column's 2"),
     (sa.Numeric(5, 2), "1000", EVERY, "4 digits before the point, the column 3"),

@@ -180,6 +180,11 @@ def _integer(value: object, kind: Any) -> int:
             raise Reason("")
         require(len(match[2]) <= LONGEST_INTEGER, "it is too large")
         return int(match[1] + match[2])
+    if isinstance(value, (float, Decimal)):  # JSON's 7.0
+        number = Decimal(repr_of(value))
+        require(number.is_finite() and number.adjusted() < LONGEST_INTEGER, "it is too large")
+        require(number == number.to_integral_value(), "it is no whole number")
+        return int(number)
     require(isinstance(value, int) and not isinstance(value, bool), "it is no whole number")
     return value  # type: ignore[return-value]  # the line above made sure
 
