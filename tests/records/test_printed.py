@@ -138,3 +138,20 @@ def test_sets_of_mariadb(tmp_path: Path, database: Database) -> None:
         assert dict(get(project, "cell", pk=["5"]).values)["c"] == {"a", "b", "z"}
         with pytest.raises(UsageError, match="it has z, a, b"):
             add(project, "cell", values=["id=6", "c=b,d"])
+
+
+@pytest.mark.parametrize("kind", [sa.CHAR(5), sa.NCHAR(5)])
+@pytest.mark.parametrize("key", [False, True])
+def test_filled_texts(tmp_path: Path, database: Database, kind: Any, key: bool) -> None:
+    """PostgreSQL fills a CHAR up with blanks, and prints them."""
+    with stored(tmp_path, database, kind, ["a", "ab", "abcde"], key=key) as project:
+        filled = database.kind == "postgresql"
+        cells = check_cells(project)
+        assert cells == (["a    ", "ab   ", "abcde"] if filled else ["a", "ab", "abcde"])
+        assert ids(project, "c=a") == ids(project, "c__iexact=A") == [1]
+        assert ids(project, "c__endswith=b") == [2]
+        assert ids(project, f"c__gt={cells[0]}") == ids(project, f"c__ne={cells[0]}") == [2, 3]
+        assert ids(project, f"c__range={cells[0]},{cells[1]}") == [1, 2]
+        assert ids(project, f"c__lt={cells[0]}") == []
+        if key:
+            assert get(project, "cell", pk=[cells[1]]).values["id"] == 2

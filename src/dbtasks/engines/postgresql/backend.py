@@ -8,14 +8,10 @@ from typing import Any, ClassVar
 from sqlalchemy import (
     URL,
     Column,
-    ColumnElement,
     Connection,
     Engine,
     Numeric,
     Table,
-    Text,
-    cast,
-    collate,
     event,
     func,
     select,
@@ -30,7 +26,6 @@ from dbtasks.engines.base.backend import CONNECT_SECONDS, Backend, Driver
 from dbtasks.engines.base.lock import SessionLock
 from dbtasks.engines.base.sockets import keep_alive
 from dbtasks.engines.base.statements import Run
-from dbtasks.engines.base.text_match import ESCAPE, ignores_case, like_pattern
 from dbtasks.engines.postgresql.bulk import PostgreSQLCopying
 from dbtasks.engines.postgresql.catalogue import PostgreSQLCatalogue
 from dbtasks.engines.postgresql.comparison import PostgreSQLComparison
@@ -197,15 +192,6 @@ class PostgreSQL(PostgreSQLComparison, PostgreSQLIndexing, PostgreSQLRetelling, 
         narrow = kind.__visit_name__ in ("float", "FLOAT") and (precision or 53) <= 24
         return narrow or kind.__visit_name__ == "REAL"
 
-    def match(self, column: ColumnElement[Any], lookup: str, text: str) -> ColumnElement[bool]:
-        """Compare as PostgreSQL does, but for a column that ignores case by its type."""
-        subject = _by_characters(column)
-        if lookup == "exact" and subject is not column:
-            return (column == text) & (subject == text)
-        if ignores_case(lookup):
-            return subject.ilike(like_pattern(lookup, text), escape=ESCAPE)
-        return super().match(subject, lookup, text)
-
     def commits_by_itself(self, text: str) -> bool:
         """Roll back all but what COPY sends to a file or a program."""
         words = self.syntax.words(text)
@@ -363,15 +349,6 @@ def _sqlstate(error: DBAPIError) -> str:
 
 def _code_of(error: BaseException | None) -> str:
     return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""
-
-
-def _by_characters(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a column as plain text where its type is citext, padded, or has a collation."""
-    if column.type.__visit_name__ in ("CITEXT", "CHAR"):
-        return cast(column, Text)
-    if getattr(column.type, "collation", None):
-        return collate(column, "default")  # ILIKE wants one that knows letters, LIKE a plain one
-    return column
 
 
 def _is_generated(column: Column[Any]) -> bool:

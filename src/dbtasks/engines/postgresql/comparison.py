@@ -1,22 +1,39 @@
-"""Documents of PostgreSQL compared and sorted by their values."""
+"""Documents and texts of PostgreSQL compared and sorted by their values."""
 
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, cast, literal
+from sqlalchemy import JSON, ColumnElement, Text, cast, collate, literal
+from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.base.comparison import OPERATORS, Comparison, Condition
+from dbtasks.engines.base.storage import FILLED
+from dbtasks.engines.base.text_match import ESCAPE, ignores_case, like_pattern
 
 
 class PostgreSQLComparison(Comparison):
-    """Compare documents as jsonb: json has no equality."""
+    """Compare documents as jsonb, as json has no equality, and texts by their characters."""
 
     def compare(self, column: ColumnElement[Any], lookup: str, value: Any) -> Condition:
-        """Compare a document by its value."""
+        """Compare a document by its value, and a CHAR without the blanks that fill it up."""
         if not isinstance(column.type, JSON):
-            return super().compare(column, lookup, value)
+            return super().compare(column, lookup, _unfilled(column.type, value))
         given = self._binary(literal(value, column.type))
         found: Condition = OPERATORS[lookup](self._binary(column), given)
         return found
+
+    def match(self, column: ColumnElement[Any], lookup: str, text: str) -> Condition:
+        """Compare as PostgreSQL does, but for a column that ignores case by its type.
+
+        The blanks that fill a CHAR up are printed, and are no part of what is compared.
+        """
+        subject = _by_characters(column)
+        if lookup in ("exact", "iexact"):
+            text = _unfilled(column.type, text)
+        if lookup == "exact" and subject is not column:
+            return (column == text) & (subject == text)
+        if ignores_case(lookup):
+            return subject.ilike(like_pattern(lookup, text), escape=ESCAPE)
+        return super().match(subject, lookup, text)
 
     def sortable(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Sort documents as jsonb does."""
@@ -30,3 +47,18 @@ class PostgreSQLComparison(Comparison):
         )
 
         return document if isinstance(document.type, JSONB) else cast(document, JSONB)
+
+
+def _by_characters(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a column as plain text where its type is citext, padded, or has a collation."""
+    if column.type.__visit_name__ in ("CITEXT", *FILLED):
+        return cast(column, Text)
+    if getattr(column.type, "collation", None):
+        return collate(column, "default")  # ILIKE wants one that knows letters, LIKE a plain one
+    return column
+
+
+def _unfilled(kind: TypeEngine[Any], value: Any) -> Any:
+    """Return the text of a CHAR without the blanks that fill it up."""
+    is_filled = isinstance(value, str) and kind.__visit_name__ in FILLED
+    return value.rstrip(" ") if is_filled else value
