@@ -4,18 +4,37 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from conftest import Database
 from dbtasks import Project
 from dbtasks.errors import UsageError
 from dbtasks.output import Output
-from dbtasks.records import add, get, query, read_records
+from dbtasks.records import Updated, add, get, query, read_records, update
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Cell(Base):
+    __tablename__ = "cell"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    c: Mapped[Any] = mapped_column(mysql.DOUBLE())
+
+
+class Holder(Base):
+    __tablename__ = "holder"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    cell_id: Mapped[int] = mapped_column(sa.ForeignKey("cell.id"))
+    cell: Mapped[Cell] = relationship()
 
 
 class Labels(sa.TypeDecorator[Any]):
@@ -155,3 +174,57 @@ def test_filled_texts(tmp_path: Path, database: Database, kind: Any, key: bool) 
         assert ids(project, f"c__lt={cells[0]}") == []
         if key:
             assert get(project, "cell", pk=[cells[1]]).values["id"] == 2
+
+
+NUMBERS = [0.1 + 0.2, 1e-15, 1.5, 1e300, -2.0, None]
+SHOWN = ["0.30000000000000004", "1E-15", "1.5", "1E+300", "-2.0", ""]
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+@pytest.mark.parametrize("kind", [sa.Double(asdecimal=True), mysql.DOUBLE(), mysql.REAL()])
+def test_binary_numbers_as_decimals(tmp_path: Path, database: Database, kind: Any) -> None:
+    """All digits are printed, and not the ten decimals that SQLAlchemy makes of a number."""
+    if database.kind == "postgresql" and isinstance(kind, (mysql.DOUBLE, mysql.REAL)):
+        kind = sa.Float(53, asdecimal=True)
+    with stored(tmp_path, database, kind, NUMBERS) as project:
+        assert check_cells(project) == SHOWN
+        assert get(project, "cell", pk=["1"]).values["c"] == Decimal(SHOWN[0])
+        assert ids(project, f"c__gte={SHOWN[0]}") == [1, 3, 4]
+
+
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_objects_and_tables_have_what_is_stored(tmp_path: Path, database: Database) -> None:
+    with stored(tmp_path, database, mysql.DOUBLE(), NUMBERS[:1]) as project:
+        assert [row.c for row in query(project, table="cell").rows()] == [Decimal(SHOWN[0])]
+    settings = Project.configure(tmp_path, url=database.url).settings
+    with Project(settings, metadata=Base.metadata) as project:
+        assert get(project, "Cell", pk=["1"]).values["c"] == Decimal(SHOWN[0])
+        assert update(project, "Cell", pk=["1"], values=[f"c={SHOWN[0]}"]) == Updated(1, 0)
+        with project.migrating(writes=True) as connection, connection.begin():
+            Base.metadata.create_all(connection)
+        add(project, "Holder", values=["id=1", "cell_id=1"])
+        related = get(project, "Holder", pk=["1"]).related["cell"]
+        assert related is not None
+        assert related.values["c"] == Decimal(SHOWN[0])
+
+
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+@pytest.mark.parametrize("kind", [sa.Time(), mysql.TIME(fsp=6)])
+def test_times_beyond_a_day(tmp_path: Path, database: Database, kind: Any) -> None:
+    times = ["-01:00:00", "30:00:00", "-838:59:59", "-00:30:00", "23:00:00", "00:00:00"]
+    fine = ["-00:00:00.500000", "24:00:00.000001"] if isinstance(kind, mysql.TIME) else []
+    values = [sa.text(f"'{one}'") for one in times + fine]
+    with stored(tmp_path, database, kind, values) as project:
+        assert check_cells(project) == times + fine
+        assert get(project, "cell", pk=["1"]).values["c"] == "-01:00:00"
+        assert ids(project, "c__lt=-00:30:00") == [1, 3]
+        assert ids(project, "c__gt=23:00:00") == [2, 8][: 1 + len(fine) // 2]
+        assert ids(project, "c__range=23:00:00,30:00:00") == [2, 5, 8][: 2 + len(fine) // 2]
+        rows = query(project, "cell", order_by=["c"], columns=["id"], limit=4).rows()
+        assert [number for (number,) in rows][:3] == [3, 1, 4]
+        for refused in ("839:00:00", "30:00", "-1:60:00", "30:00:00.1234567"):
+            with pytest.raises(UsageError, match="is not a value of type"):
+                ids(project, f"c={refused}")
+        if not fine:
+            with pytest.raises(UsageError, match="the column keeps no fraction"):
+                add(project, "cell", values=["id=9", "c=30:00:00.5"])

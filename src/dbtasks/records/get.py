@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import joinedload, object_mapper
+from sqlalchemy.orm import Session, joinedload, object_mapper
 
 from dbtasks.errors import DbtasksError, Negative
 from dbtasks.hints import command_line
@@ -48,7 +48,8 @@ def get(project: Project, model: str | None = None, *, pk: Sequence[str]) -> Rec
 
 def _get_row(project: Project, target: Target, pk: Sequence[str]) -> Record | None:
     columns = target.columns
-    statement = select(*columns.values()).where(*key_conditions(target, project.backend, pk))
+    shown = map(project.backend.shown, columns.values())
+    statement = select(*shown).where(*key_conditions(target, project.backend, pk))
     with project.connect() as connection:
         row = connection.execute(statement).first()
     return None if row is None else Record(dict(zip(columns, row, strict=True)), {})
@@ -66,15 +67,18 @@ def _get_object(project: Project, target: Target, pk: Sequence[str]) -> Record |
         found = session.scalars(statement).first()
         if found is None:
             return None
-        related = {one.key: _describe(getattr(found, one.key)) for one in many_to_one}
-        return Record(_values(target, found), related)
+        related = {
+            one.key: _describe(project, session, getattr(found, one.key)) for one in many_to_one
+        }
+        return Record(_values(project, session, target, found), related)
 
 
-def _describe(found: Any) -> Record | None:
+def _describe(project: Project, session: Session, found: Any) -> Record | None:
     if found is None:
         return None
     target = of_mapper(object_mapper(found))
-    return Record(_values(target, found), {}, _text(target, found) if target.has_text else None)
+    values = _values(project, session, target, found)
+    return Record(values, {}, _text(target, found) if target.has_text else None)
 
 
 def _text(target: Target, found: Any) -> str:
@@ -88,5 +92,17 @@ def _text(target: Target, found: Any) -> str:
         ) from error
 
 
-def _values(target: Target, found: Any) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in target.columns}
+def _values(project: Project, session: Session, target: Target, found: Any) -> dict[str, Any]:
+    """Return the values of an object; where its types read less than is stored, what is."""
+    values = {name: getattr(found, name) for name in target.columns}
+    shown = {name: project.backend.shown(column) for name, column in target.columns.items()}
+    others = {name: column for name, column in shown.items() if column is not target.columns[name]}
+    if others:
+        key = inspect(found).identity
+        same = [
+            project.backend.equals(column, value)
+            for column, value in zip(inspect(target.entity).primary_key, key, strict=True)
+        ]
+        row = session.execute(select(*others.values()).select_from(target.entity).where(*same))
+        values |= zip(others, row.one(), strict=True)
+    return values

@@ -57,7 +57,8 @@ class Query:
     @cached_property
     def statement(self) -> Select[Any]:
         """Return the SELECT that `rows` sends."""
-        return self._complete(select(*self.selected.values()))
+        shown = map(self.project.backend.shown, self.selected.values())
+        return self._complete(select(*shown))
 
     @property
     def has_text(self) -> bool:

@@ -39,7 +39,7 @@ class Selection:
 
     def first(self, connection: Connection, number: int) -> list[tuple[Any, ...]]:
         """Return the first records in the order of their key, all columns of each."""
-        columns = self.target.columns.values()
+        columns = map(self.project.backend.shown, self.target.columns.values())
         return [tuple(row) for row in connection.execute(self._ordered(*columns).limit(number))]
 
     def check_expected(self, number: int, state: str = ROLLED_BACK) -> None:
@@ -55,7 +55,7 @@ class Selection:
         self, connection: Connection, rows: Sequence[tuple[Any, ...]], new: Mapping[str, Any]
     ) -> list[tuple[Any, ...]]:
         """Return the records of these rows as they are now, `new` being set; () for one gone."""
-        columns = list(self.target.columns.values())
+        columns = list(map(self.project.backend.shown, self.target.columns.values()))
         names = self.target.key
         keys = [tuple(map(new.get, names, row)) for row in rows]
         if not keys or not names:

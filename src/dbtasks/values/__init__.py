@@ -5,13 +5,14 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import JSON, Interval
+from sqlalchemy import JSON, Interval, Time
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dbtasks.engines import Backend
 from dbtasks.errors import UsageError
 from dbtasks.values.decorators import RoundTrip, decorated_value
 from dbtasks.values.documents import parts_of
+from dbtasks.values.instants import is_long_time
 from dbtasks.values.limits import fit
 from dbtasks.values.reasons import Reason, require
 from dbtasks.values.texts import example_of, members_of, parse, plain_numbers, refuse_surrogates
@@ -92,6 +93,9 @@ def _parsed(value: object, kind: TypeEngine[Any], backend: Backend, *, from_json
     members = backend.set_members(kind)
     if members is not None:
         return members_of(value, members)
+    is_time = backend.long_times and isinstance(kind, Time) and isinstance(value, str)
+    if is_time and is_long_time(str(value)):
+        return value
     return parse(value, kind, from_json=from_json)
 
 

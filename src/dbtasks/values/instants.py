@@ -23,6 +23,13 @@ ISO = re.compile(
     re.IGNORECASE,
 )
 
+LONG_TIME = re.compile(
+    r"(?:-[0-9]{2,3}|2[4-9]|[3-9][0-9]|[0-9]{3})(?::[0-5][0-9]){2}(?:\.[0-9]{1,6})?"
+)
+"""A TIME of MySQL that is no time of a day."""
+
+LONGEST_HOURS = 838
+
 LENGTHS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
@@ -52,6 +59,14 @@ def time_of(value: object, kind: Any) -> dt.time:
         return moment.timetz() if getattr(kind, "timezone", False) else moment.time()
     require(not TOO_FINE.search(text), "it is finer than a microsecond")
     return dt.time.fromisoformat(text)
+
+
+def is_long_time(text: str) -> bool:
+    """Whether a text is a TIME of MySQL that is no time of a day, and within its limits."""
+    is_long = LONG_TIME.fullmatch(text) is not None
+    hours = int(text.lstrip("-").partition(":")[0]) if is_long else 0
+    require(hours <= LONGEST_HOURS, "it is not from -838:59:59 to 838:59:59")
+    return is_long
 
 
 def duration_of(value: object, kind: Any) -> dt.timedelta:

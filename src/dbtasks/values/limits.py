@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ARRAY, JSON, Enum, Float, Integer, Interval, Numeric
+from sqlalchemy import ARRAY, JSON, Enum, Float, Integer, Interval, Numeric, Time
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dbtasks.engines import Backend
@@ -18,6 +18,9 @@ from dbtasks.values.texts import texts_in
 
 FLOAT_DIGITS = 15
 """Digits that any number keeps on its way through a double."""
+
+WRITTEN_DECIMALS = range(-15, 60)
+"""Sizes of a Decimal that MySQL reads as it is: drivers write all zeros, of which it cuts some."""
 
 WIDEST_OFFSET = dt.timedelta(hours=15, minutes=59)
 
@@ -81,6 +84,8 @@ def _same(value: Any, kind: TypeEngine[Any], backend: Backend) -> Any:
 
 
 def _text(value: str, kind: TypeEngine[Any], backend: Backend) -> str:
+    if isinstance(kind, Time):  # one that is no time of a day
+        _whole(int(value.partition(".")[2].ljust(6, "0")), kind, backend)
     length = getattr(kind, "length", None)
     if length is not None:
         require(len(value) <= length, f"it has {len(value)} characters, the column {length}")
@@ -112,8 +117,8 @@ def _between(value: int, smallest: int, largest: int) -> None:
 
 def _decimal(value: Decimal, kind: TypeEngine[Any], backend: Backend) -> Decimal | float:
     if isinstance(kind, Float):
-        _float(float(value), kind, backend)
-        return value
+        number = _float(float(value), kind, backend)
+        return value if not value or value.adjusted() in WRITTEN_DECIMALS else number
     if not isinstance(kind, Numeric):
         return value
     if value.is_nan():

@@ -24,6 +24,7 @@ from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 from dbtasks.engines.base.singles import nearest_single, shortest_single
 from dbtasks.engines.base.storage import Storage
 from dbtasks.engines.base.text_match import ESCAPE, ignores_case, is_text, like_pattern
+from dbtasks.engines.base.types import AllDigits
 
 Condition = ColumnElement[bool]
 
@@ -70,6 +71,8 @@ class Comparison(Storage):
             return or_(false(), *(column == one for one in _members(kind, lookup, value)))
         if self.single_precision(kind) and isinstance(value, (int, float, Decimal)):
             return _compare_single(column, lookup, float(value))
+        if isinstance(kind, Float) and isinstance(value, Decimal):
+            value = literal(float(value), Float(53))  # servers read a decimal in another way
         # A literal for an order, as SQLAlchemy has none for a plain True.
         plain = lookup not in ORDER or isinstance(value, ColumnElement)
         other = value if plain else literal(value, kind)
@@ -84,6 +87,12 @@ class Comparison(Storage):
             return column
         places = [(column == one, place) for place, one in enumerate(_values(kind))]
         return case(*places) if places else column
+
+    def shown(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Return a column to be printed: with all that is stored, where its type reads less."""
+        kind = self.resolve_type(column.type)
+        is_cut = isinstance(kind, Float) and kind.asdecimal and getattr(kind, "scale", None) is None
+        return type_coerce(column, AllDigits()) if is_cut and self.typed_columns else column
 
     def stored(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Return a column as what it stores: a row is found again by what was read of it."""

@@ -32,6 +32,9 @@ class Storage:
     stores_infinity: ClassVar[bool] = False
     """Whether a floating-point column, or a Numeric without a precision, keeps the infinities."""
 
+    long_times: ClassVar[bool] = False
+    """Whether a Time may be less than none, or longer than a day."""
+
     stores_nul: ClassVar[bool] = False
     """Whether text may contain the character NUL."""
 

@@ -1,5 +1,6 @@
 """Numbers, truths and documents of MySQL compared and sorted by their values."""
 
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -7,8 +8,11 @@ from sqlalchemy import (
     JSON,
     Boolean,
     ColumnElement,
+    Dialect,
     Float,
+    Time,
     and_,
+    cast,
     false,
     func,
     literal,
@@ -18,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import NullType
+from sqlalchemy.types import NullType, TypeDecorator
 
 from dbtasks.engines.base.comparison import OPERATORS, Comparison, Condition, between
 
@@ -43,7 +47,7 @@ class MySQLComparison(Comparison):
         return self.match(inner, "exact", ",".join(one for one in members if one in sent))
 
     def compare(self, column: ColumnElement[Any], lookup: str, value: Any) -> Condition:
-        """Compare a truth, a document or a FLOAT by its value."""
+        """Compare a truth, a document, a FLOAT or a long time by its value."""
         kind = column.type
         if isinstance(kind, JSON):
             spelled = map(literal, (KEPT_ESCAPES, DOUBLED, QUOTE))
@@ -52,6 +56,10 @@ class MySQLComparison(Comparison):
             truths = [one for one in (False, True) if OPERATORS[lookup](one, bool(value))]
             number = type_coerce(column, NullType())
             return or_(false(), *((number != 0) if one else (number == 0) for one in truths))
+        if isinstance(kind, Time) and isinstance(value, str):
+            from sqlalchemy.dialects.mysql import TIME  # no other database should pay for it
+
+            value = cast(literal(value), TIME(fsp=6))
         if not self.single_precision(kind) or not isinstance(value, (int, float, Decimal)):
             return super().compare(column, lookup, value)
         shown = func.concat(column, type_=Float()) + literal_column("0e0", Float())
@@ -60,12 +68,33 @@ class MySQLComparison(Comparison):
         close = between(type_coerce(column, Float(53)), lookup, float(value), slack)
         return and_(close, OPERATORS[lookup](shown, given))
 
+    def shown(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Read a time as it is stored: SQLAlchemy makes 23:00 of an hour less than none."""
+        is_time = isinstance(self.resolve_type(column.type), Time)
+        return type_coerce(column, StoredTime()) if is_time else super().shown(column)
+
     def sortable(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Sort any number but 0 as true."""
         column = self._undecorated(column)
         if isinstance(column.type, Boolean):
             return type_coerce(column, NullType()) != 0
         return super().sortable(column)
+
+
+class StoredTime(TypeDecorator[time | str]):
+    """Read a TIME as a time of day, or as the text of a longer or negative one."""
+
+    impl = NullType
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """Return what the driver's duration means."""
+        if not isinstance(value, timedelta):
+            return value
+        if timedelta(0) <= value < timedelta(days=1):
+            return (datetime.min + value).time()
+        hours, rest = divmod(abs(value), timedelta(hours=1))
+        return f"{'-' if value < timedelta(0) else ''}{hours:02}:{str(rest).partition(':')[2]}"
 
 
 class equal_documents(FunctionElement[bool]):  # noqa: N801 - named as a function, as SQLAlchemy does

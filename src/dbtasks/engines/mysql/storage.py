@@ -19,6 +19,7 @@ class MySQLStorage(Storage):
     """Know the sizes that MySQL's types have, and their fractions."""
 
     stores_nul = True
+    long_times = True
 
     def integer_range(self, kind: Integer) -> tuple[int, int]:
         """Know TINYINT, MEDIUMINT and UNSIGNED too."""
