@@ -17,7 +17,7 @@ AS_IT_IS = {"no_parameters": True}
 
 
 class Trigger(NamedTuple):
-    """Name a trigger and its table; `create` is its definition, where the engine has one."""
+    """Name a trigger and its table; `create` is its definition, or what it runs, where known."""
 
     name: str
     table: str
@@ -55,6 +55,10 @@ class Change(NamedTuple):
         return ", ".join(f"{_number(rows)} {word}" for word, rows in parts if rows)
 
 
+def _words(trigger: Trigger) -> set[str]:
+    return {word.lower() for word in re.findall(r"\w+", trigger.create)}
+
+
 def _number(rows: int) -> str:
     return "1 row" if rows == 1 else f"{rows} rows"
 
@@ -62,8 +66,9 @@ def _number(rows: int) -> str:
 class Triggers:
     """Know the triggers of some tables, within the transaction that is open.
 
-    `running` are those that run on its writes. Tables are counted, those that the triggers name
-    among them: a class of its own for an engine overrides what it can do better.
+    `running` are those that run on its writes, `off` those that `disabled` has turned off. Tables
+    are counted, those that the triggers name among them: a class of its own for an engine overrides
+    what it can do better.
     """
 
     counts_all: ClassVar[bool] = False
@@ -75,6 +80,7 @@ class Triggers:
         self.connection = connection
         self.tables = tables
         self.running: Sequence[Trigger] = self._read()
+        self.off: Sequence[Trigger] = ()
         self.watches = False
         self._before: Mapping[str, Change] = {}
 
@@ -106,6 +112,13 @@ class Triggers:
         gone = {one: Change().minus(before) for one, before in self._before.items()}
         return {one: change for one, change in {**gone, **found}.items() if any(change)}
 
+    def outside(self) -> dict[Trigger, Sequence[str]]:
+        """Return for triggers that were off the tables that they name and that are not these."""
+        known = {one.name.lower() for one in self.tables}
+        names = [one for one in self._table_names() if one.lower() not in known] if self.off else []
+        named = {one: [name for name in names if name.lower() in _words(one)] for one in self.off}
+        return {one: found for one, found in named.items() if found}
+
     def _read(self) -> Sequence[Trigger]:
         return ()
 
@@ -129,7 +142,7 @@ class Triggers:
         found: set[str] = set()
         level = [*self.running]
         while level:
-            words = {word.lower() for one in level for word in re.findall(r"\w+", one.create)}
+            words = {word for one in level for word in _words(one)}
             new = {name for name in names if name.lower() in words} - found
             found |= new
             level = [one for one in triggers if one.table in new]

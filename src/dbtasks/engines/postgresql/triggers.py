@@ -15,12 +15,14 @@ POSTGRESQL = text(
     "JOIN pg_class p ON p.oid = i.inhrelid WHERE p.relispartition) "
     "SELECT t.tgname, c.relname, c.oid::regclass::text, quote_ident(t.tgname), t.tgenabled, "
     "pg_has_role(c.relowner, 'USAGE'), t.tgconstraint <> 0 OR (t.tgtype & 7 = 7 AND EXISTS "
-    "(SELECT FROM pg_inherits h WHERE h.inhparent = c.oid AND c.relkind = 'r')) "
+    "(SELECT FROM pg_inherits h WHERE h.inhparent = c.oid AND c.relkind = 'r')), p.prosrc "
     "FROM found f JOIN pg_class c ON c.oid = f.oid JOIN pg_trigger t ON t.tgrelid = c.oid "
+    "JOIN pg_proc p ON p.oid = t.tgfoid "
     "WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY 2, 1"
 )
-"""The last column is whether a trigger stays on: one that is a constraint, as foreign keys are, and
-one that may put the rows of a table into tables that inherit from it: before, a row, an insert."""
+"""The last but one says whether a trigger stays on: one that is a constraint, as foreign keys are,
+and one that may put the rows of a table into tables that inherit from it: before, a row, an insert.
+"""
 
 STATES = {"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}
 """What brings a trigger into each state of pg_trigger.tgenabled that is not off."""
@@ -29,6 +31,10 @@ WRITTEN = text(
     "SELECT relid::bigint, schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del "
     "FROM pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 "
     "AND schemaname !~ '^pg_temp' AND current_setting('track_counts')::bool"
+)
+TABLES = text(
+    "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'f') "
+    "AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)' ORDER BY 1"
 )
 HEIRS = text("SELECT inhparent::bigint, inhrelid::bigint FROM pg_inherits")
 
@@ -54,6 +60,8 @@ class PostgreSQLTriggers(Triggers):
         chosen = [one for one in self._rows if one.owned and not one.stays]
         for one in chosen:
             self._run(f"ALTER TABLE ONLY {one.relation} DISABLE TRIGGER {one.quoted}")
+        runs = [one for one in chosen if self._runs(one.state)]
+        self.off = [Trigger(one.name, one.table, one.body) for one in runs]
         before, self.running = self.running, self._names(set(self._rows) - set(chosen))
         yield
         if chosen:  # a table with deferred checks that wait cannot be altered
@@ -90,6 +98,9 @@ class PostgreSQLTriggers(Triggers):
             self.connection.scalar(asked, {"name": sql}) or 0: name for name, sql in names.items()
         }
 
+    def _table_names(self) -> Collection[str]:
+        return self.connection.scalars(TABLES).all()
+
     def _written(self) -> Mapping[str, Change]:
         """Count a table's heirs and partitions with it, unless they are among the tables."""
         parents = {heir: parent for parent, heir in self.connection.execute(HEIRS)}
@@ -114,3 +125,4 @@ class _Row(NamedTuple):
     state: str
     owned: bool
     stays: bool
+    body: str

@@ -28,6 +28,7 @@ class SQLiteTriggers(Triggers):
         for schema, one in dropped:
             self._run(f"DROP TRIGGER {schema}.{self._quote(one.name)}")
         before, self.running = self.running, ()
+        self.off = before
         yield
         for schema, one in dropped:
             self._run(one.create.replace("CREATE TRIGGER ", f"CREATE TRIGGER {schema}.", 1))
