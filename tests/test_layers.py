@@ -13,6 +13,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "dbtasks"
 
 # What stands on which level; a package counts with all that is in it.
 LEVELS = {
+    "cells": 0,
     "errors": 0,
     "hints": 0,
     "interrupts": 0,
@@ -22,7 +23,6 @@ LEVELS = {
     "sources": 1,
     "variables": 1,
     "engines": 1,
-    "cells": 1,
     "output": 1,
     "bytecode": 1,
     "references": 1,

@@ -14,6 +14,10 @@ NESTED = (dict, list, tuple, set, frozenset)
 """Types of values that are printed as JSON."""
 
 
+class DocumentText(str):
+    """Stand for a string of a JSON column: it is in quotes where another is not."""
+
+
 def plain(value: Any) -> Any:
     """Return a value as JSON has it: exact, as text where JSON has no such type."""
     if isinstance(value, (datetime, date, time)):
@@ -84,7 +88,7 @@ def cell_of(value: Any) -> str:
     """Return a value as a table or CSV has it; NULL is nothing."""
     if value is None:
         return ""
-    if isinstance(value, NESTED):
+    if isinstance(value, (*NESTED, DocumentText)):
         return json_of(value)
     if isinstance(value, bool):
         return "true" if value else "false"

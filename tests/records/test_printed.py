@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -15,9 +16,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from conftest import Database
 from dbtasks import Project
+from dbtasks.cells import cell_of
 from dbtasks.errors import UsageError
 from dbtasks.output import Output
-from dbtasks.records import Updated, add, get, query, read_records, update
+from dbtasks.records import Preview, Updated, add, get, query, read_records, update
 
 
 class Base(DeclarativeBase):
@@ -27,7 +29,7 @@ class Base(DeclarativeBase):
 class Cell(Base):
     __tablename__ = "cell"
     id: Mapped[int] = mapped_column(primary_key=True)
-    c: Mapped[Any] = mapped_column(mysql.DOUBLE())
+    c: Mapped[Any] = mapped_column(sa.Double().with_variant(mysql.DOUBLE(), "mysql", "mariadb"))
 
 
 class Holder(Base):
@@ -35,6 +37,12 @@ class Holder(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     cell_id: Mapped[int] = mapped_column(sa.ForeignKey("cell.id"))
     cell: Mapped[Cell] = relationship()
+
+
+class Note(Base):
+    __tablename__ = "note"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    c: Mapped[Any] = mapped_column(sa.JSON)
 
 
 class Labels(sa.TypeDecorator[Any]):
@@ -228,3 +236,69 @@ def test_times_beyond_a_day(tmp_path: Path, database: Database, kind: Any) -> No
         if not fine:
             with pytest.raises(UsageError, match="the column keeps no fraction"):
                 add(project, "cell", values=["id=9", "c=30:00:00.5"])
+
+
+class Parsed(sa.TypeDecorator[Any]):
+    """Store documents as text."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+class Lower(sa.TypeDecorator[str]):
+    """Keep texts in lower case: its strings are texts, and no documents."""
+
+    impl = sa.String(50)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        return None if value is None else value.lower()
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        return value
+
+
+class Wrapped(sa.TypeDecorator[Any]):
+    """Change nothing of a JSON column."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+
+DOCUMENTS = ["1", 1, "{}", {}, "true", True, "a b", 'say "a"', "null", [1, "1"], "", 1.5]
+
+
+@pytest.mark.parametrize("kind", [sa.JSON(), Parsed(), Wrapped()])
+def test_strings_of_documents(tmp_path: Path, database: Database, kind: Any) -> None:
+    """They are printed in their quotes: without them a number or an object would be read."""
+    with stored(tmp_path, database, kind, DOCUMENTS) as project:
+        cells = check_cells(project)
+        assert cells == [json.dumps(one) for one in DOCUMENTS]
+        assert get(project, "cell", pk=["1"]).values["c"] == "1"
+        lines = [json.loads(line)["c"] for line in printed(project, "jsonl").splitlines()]
+        assert lines == DOCUMENTS
+        assert '"1"' in printed(project, "markdown")
+        assert '"1"' in printed(project, "table")
+
+
+def test_texts_have_no_quotes(tmp_path: Path, database: Database) -> None:
+    with stored(tmp_path, database, Lower(), ["1", "{}", "true", "a"]) as project:
+        assert check_cells(project) == ["1", "{}", "true", "a"]
+
+
+def test_strings_of_documents_in_an_object(tmp_path: Path, database: Database) -> None:
+    kept: list[Preview] = []
+    settings = Project.configure(tmp_path, url=database.url).settings
+    with Project(settings, metadata=Base.metadata) as project:
+        with project.migrating(writes=True) as connection, connection.begin():
+            Base.metadata.create_all(connection)
+        add(project, "Note", values=["id=1", 'c="1"'])
+        assert cell_of(get(project, "Note", pk=["1"]).values["c"]) == '"1"'
+        update(project, "Note", pk=["1"], values=["c=1"], on_preview=kept.append)
+        assert [cell_of(rows[0][1]) for rows in (kept[0].before, kept[0].after)] == ['"1"', "1"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import inspect, select
+from sqlalchemy import ColumnElement, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, joinedload, object_mapper
 
@@ -15,6 +15,7 @@ from dbtasks.project import Project
 from dbtasks.records.selection import key_conditions, read_key
 from dbtasks.records.sessions import open_session
 from dbtasks.references import project_raised
+from dbtasks.values.printing import holds_documents, marked, shown
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def get(project: Project, model: str | None = None, *, pk: Sequence[str]) -> Rec
 
 def _get_row(project: Project, target: Target, pk: Sequence[str]) -> Record | None:
     columns = target.columns
-    shown = map(project.backend.shown, columns.values())
-    statement = select(*shown).where(*key_conditions(target, project.backend, pk))
+    selected = (shown(column, project.backend) for column in columns.values())
+    statement = select(*selected).where(*key_conditions(target, project.backend, pk))
     with project.connect() as connection:
         row = connection.execute(statement).first()
     return None if row is None else Record(dict(zip(columns, row, strict=True)), {})
@@ -94,15 +95,18 @@ def _text(target: Target, found: Any) -> str:
 
 def _values(project: Project, session: Session, target: Target, found: Any) -> dict[str, Any]:
     """Return the values of an object; where its types read less than is stored, what is."""
-    values = {name: getattr(found, name) for name in target.columns}
-    shown = {name: project.backend.shown(column) for name, column in target.columns.items()}
-    others = {name: column for name, column in shown.items() if column is not target.columns[name]}
+    backend = project.backend
+    values: dict[str, Any] = {}
+    others: dict[str, ColumnElement[Any]] = {}
+    for name, column in target.columns.items():
+        value = getattr(found, name)
+        is_document = isinstance(value, str) and holds_documents(column.type, backend)
+        values[name] = marked(value) if is_document else value
+        if (other := backend.shown(column)) is not column:
+            others[name] = other
     if others:
-        key = inspect(found).identity
-        same = [
-            project.backend.equals(column, value)
-            for column, value in zip(inspect(target.entity).primary_key, key, strict=True)
-        ]
+        keys = zip(inspect(target.entity).primary_key, inspect(found).identity, strict=True)
+        same = [backend.equals(column, value) for column, value in keys]
         row = session.execute(select(*others.values()).select_from(target.entity).where(*same))
         values |= zip(others, row.one(), strict=True)
     return values

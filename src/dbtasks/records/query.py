@@ -23,6 +23,7 @@ from dbtasks.project import Project
 from dbtasks.records.eager import load_eagerly, paths_of, report_lazy_loads
 from dbtasks.records.sessions import open_session
 from dbtasks.references import project_raised
+from dbtasks.values.printing import shown
 
 BATCH = 500
 """Records loaded at a time, and keys in one SELECT … IN."""
@@ -57,8 +58,8 @@ class Query:
     @cached_property
     def statement(self) -> Select[Any]:
         """Return the SELECT that `rows` sends."""
-        shown = map(self.project.backend.shown, self.selected.values())
-        return self._complete(select(*shown))
+        backend = self.project.backend
+        return self._complete(select(*(shown(one, backend) for one in self.selected.values())))
 
     @property
     def has_text(self) -> bool:

@@ -12,6 +12,7 @@ from dbtasks.hints import command_line
 from dbtasks.lookups.conditions import conditions, convert_known
 from dbtasks.lookups.targets import Target, find_target, of_mapper
 from dbtasks.project import Project
+from dbtasks.values.printing import shown
 
 Key = tuple[Any, ...]
 Criteria = tuple[ColumnElement[bool], ...]
@@ -39,8 +40,8 @@ class Selection:
 
     def first(self, connection: Connection, number: int) -> list[tuple[Any, ...]]:
         """Return the first records in the order of their key, all columns of each."""
-        columns = map(self.project.backend.shown, self.target.columns.values())
-        return [tuple(row) for row in connection.execute(self._ordered(*columns).limit(number))]
+        shown = self._shown()
+        return [tuple(row) for row in connection.execute(self._ordered(*shown).limit(number))]
 
     def check_expected(self, number: int, state: str = ROLLED_BACK) -> None:
         """Raise Refused when another number of records was expected."""
@@ -55,7 +56,7 @@ class Selection:
         self, connection: Connection, rows: Sequence[tuple[Any, ...]], new: Mapping[str, Any]
     ) -> list[tuple[Any, ...]]:
         """Return the records of these rows as they are now, `new` being set; () for one gone."""
-        columns = list(map(self.project.backend.shown, self.target.columns.values()))
+        columns = self._shown()
         names = self.target.key
         keys = [tuple(map(new.get, names, row)) for row in rows]
         if not keys or not names:
@@ -103,6 +104,9 @@ class Selection:
         found = select(*columns).select_from(self.target.entity).where(*criteria)
         copied = select(*found.distinct().subquery().columns)
         return ((columns[0] if len(columns) == 1 else tuple_(*columns)).in_(copied),)
+
+    def _shown(self) -> list[ColumnElement[Any]]:
+        return [shown(one, self.project.backend) for one in self.target.columns.values()]
 
     def _key_columns(self) -> list[ColumnElement[Any]]:
         return [self.target.columns[name] for name in self.target.key]
