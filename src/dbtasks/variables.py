@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dbtasks.errors import LocalFailure, UsageError
 
+OWN = ("DBTASKS_ENV", "DBTASKS_DATABASE")
 WORD = re.compile(r"\w+", re.ASCII)
 TEXT_FILE = "save it as UTF-8 text, with NAME=value lines"
 
@@ -28,7 +29,7 @@ class Variables:
         """Return the value and its source, or None.
 
         Raises UsageError for a name that is set to nothing, and for one that is only set under
-        another spelling, as database_url.
+        another spelling, as database_url or DBTASKS_ENVIRONMENT.
         """
         value, source = next(self.values_of(name), (None, ""))
         if value is None:
@@ -56,10 +57,17 @@ class Variables:
         """Refuse a variable that differs only by case, or by characters that no name has."""
         for values, source in self.sources:
             for other in values:
-                if name in WORD.findall(other.upper()):
+                words = WORD.findall(other.upper())
+                if name in (*words, "_".join(words)):
                     raise UsageError(
                         f"{name} is not set, but {other!r} is ({source})", hint=f"write it {name}"
                     )
+        for other in self.dotenv if name in OWN else ():
+            if other.upper().startswith("DBTASK") and other not in OWN:
+                raise UsageError(
+                    f"{other!r} is no setting of dbtasks (.env)",
+                    hint=f"there are {' and '.join(OWN)}",
+                )
 
 
 def read_dotenv(path: Path) -> Mapping[str, str]:
