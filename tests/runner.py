@@ -294,8 +294,8 @@ def _libraries() -> Iterator[None]:
     settings.declared.clear()
     _forget_results()
     registries = set(_all_registries())
-    opened: list[Any] = []
-    note = lambda connection, record: opened.append(connection)  # noqa: E731 - to be removed
+    opened: list[tuple[Any, Any]] = []
+    note = lambda *connection: opened.append(connection)  # noqa: E731 - to be removed
     event.listen(Pool, "connect", note)
     try:
         with _listeners_removed():
@@ -304,8 +304,11 @@ def _libraries() -> Iterator[None]:
         event.remove(Pool, "connect", note)
         for one in set(_all_registries()) - registries:
             one.dispose(cascade=True)
-        for connection in opened:
+        for connection, record in opened:
             with suppress(Exception):  # it is closed, or another thread's
+                # Else the pool logs, in whichever command its user is collected, that it is closed.
+                if record.fairy_ref is not None and (user := record.fairy_ref()) is not None:
+                    user.invalidate()
                 connection.close()
         settings.declared[:] = declared
         _forget_results()

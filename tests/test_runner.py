@@ -298,3 +298,21 @@ def test_what_needs_a_process_is_refused(company: Path) -> None:
         beside = threads.submit(runner.run, "query", cwd=company, env=env)
     with pytest.raises(RuntimeError, match="inv_process"):
         beside.result()
+
+
+def test_a_connection_that_is_left_open_says_nothing_later(
+    company: Path, inv: Inv, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The garbage collector may find it during another command, whose errors a test compares."""
+    (company / "tasks.py").write_text(
+        "from sqlalchemy import create_engine, text\n"
+        "left = [create_engine('sqlite:///left.db').connect()]\n"
+        "left[0].execute(text('SELECT 1'))\n"
+        "left.append(left)\n"
+        "from invoke import Collection\n"
+        "ns = Collection()\n"
+    )
+    assert "No tasks found" in inv("--list").err
+    gc.unfreeze()
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == []
