@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from cases import ROWS, parent
@@ -395,3 +395,48 @@ def test_each_of_two_unique_outlives_a_rebuild(world: World, recreate: str) -> N
     assert ("uq_b" in made) is (recreate == "always"), made
     assert "uq a" in made
     assert "Uq_c" in made
+
+
+QUOTED = """
+table({table!r}, key(), sa.Column("id2", sa.Integer, unique=True))
+table("t", key(), sa.Column("a", sa.String({length})), sa.Column({column!r}, sa.Integer),
+    sa.CheckConstraint("id > 0", name={check!r}),
+    sa.UniqueConstraint({column!r}, name={unique!r}),
+    sa.ForeignKeyConstraint([{column!r}], [{table!r} + ".id"], name={reference!r}))
+"""
+NAMES = {
+    "table": "p",
+    "column": "b",
+    "check": "ck",
+    "unique": "uq",
+    "reference": "fk",
+}
+
+
+@pytest.mark.parametrize("changed", [*NAMES, ""])
+@pytest.mark.parametrize("quote", ['"', "'", "`", "]", '""'])
+def test_names_with_quotes_outlive_a_table_made_anew(
+    world: World, changed: str, quote: str
+) -> None:
+    """They are not reflected with the quotes doubled: the next change would not find them."""
+    names = NAMES | ({changed: f"{NAMES[changed]}{quote}x"} if changed else {})
+    names = {name: f"{value}{quote}x" for name, value in NAMES.items()} if not changed else names
+    world.models(QUOTED.format(**names, length=9))
+    world.make()
+    before = world.snapshot()
+    for length in (20, 30):
+        world.models(QUOTED.format(**names, length=length))
+        world.make()
+        assert set(world.snapshot()) == set(before)
+    schema = world.schema()
+    world.migrate("-2")
+    world.migrate("heads")
+    assert (set(world.snapshot()), world.schema()) == (set(before), schema)
+
+
+def test_sqlalchemy_still_doubles_quotes_in_names(world: World) -> None:
+    """Where this fails, SQLAlchemy reads such names itself, and ours need no correction."""
+    world.run(['CREATE TABLE t (id INTEGER, CONSTRAINT "ck""x" CHECK (id > 0))'])
+    engine = create_engine(world.database.url)
+    assert [one["name"] for one in inspect(engine).get_check_constraints("t")] == ['ck""x']
+    engine.dispose()

@@ -99,10 +99,11 @@ class Environment:
 
 @contextmanager
 def _without_hidden() -> Iterator[None]:
-    """Leave out warnings of indexes and checks that are not reflected, which we keep ourselves."""
+    """Leave out warnings of what is not reflected, or without its name, and we keep ourselves."""
     with catch_warnings():
         filterwarnings("ignore", "Unnamed CHECK constraint on reflected table")
         filterwarnings("ignore", "Skipped unsupported reflection of expression-based index")
+        filterwarnings("ignore", "WARNING: SQL-parsed foreign key constraint")
         yield
 
 

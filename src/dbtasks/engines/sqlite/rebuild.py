@@ -15,7 +15,13 @@ from sqlalchemy.schema import CreateTable, DropTable
 
 from dbtasks.engines.base.created import Created
 from dbtasks.engines.base.dependent import Dependent
-from dbtasks.engines.sqlite.created import read_checks, read_created, read_expressions
+from dbtasks.engines.sqlite.create_table import Constraint, ForeignKey
+from dbtasks.engines.sqlite.created import (
+    read_checks,
+    read_create_table,
+    read_created,
+    read_expressions,
+)
 from dbtasks.errors import ROLLED_BACK, Refused
 
 TEMPORARY = "_alembic_tmp_"
@@ -25,6 +31,14 @@ LONGEST = 50
 VIEWS_AND_TRIGGERS = """
 SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('view', 'trigger') ORDER BY rowid
 """
+
+READERS = (
+    *("get_check_constraints", "get_unique_constraints"),
+    *("get_foreign_keys", "get_pk_constraint"),
+)
+"""What reads constraints in the statement that made a table, by patterns."""
+
+QUOTES = "\"'`]"
 
 AS_IT_IS = {"no_parameters": True}
 NUMBERS = count()
@@ -58,11 +72,67 @@ def follow(connection: Connection) -> Iterator[None]:
     read = _reader(connection)
     event.listen(Table, "column_reflect", read)
     try:
-        yield
+        with _read_names(connection.dialect):
+            yield
     finally:
         event.remove(Table, "column_reflect", read)
         for name, listener, _ in listeners:
             event.remove(connection, name, listener)
+
+
+@contextmanager
+def _read_names(dialect: Any) -> Iterator[None]:
+    """Let SQLAlchemy read the names of constraints that have quotes in them.
+
+    It takes them as they are written, with the quotes doubled, and gives no name to a foreign key
+    whose columns or table have quotes in theirs: a rebuilt table would have other names each time.
+    """
+    before = {reader: vars(dialect).get(reader) for reader in READERS}
+    for reader in READERS:
+        setattr(dialect, reader, _corrected(getattr(dialect, reader)))
+    try:
+        yield
+    finally:
+        for reader, own in before.items():
+            if own is None:
+                delattr(dialect, reader)
+            else:
+                setattr(dialect, reader, own)
+
+
+def _corrected(read: Callable[..., Any]) -> Callable[..., Any]:
+    def corrected(
+        connection: Connection, table: str, schema: str | None = None, **options: Any
+    ) -> Any:
+        reflected = read(connection, table, schema, **options)
+        if not reflected:
+            return reflected
+        written = read_create_table(connection, table, schema).constraints
+        if isinstance(reflected, dict):
+            return _named(reflected, written)
+        return [_named(constraint, written) for constraint in reflected]
+
+    return corrected
+
+
+def _named(reflected: Any, written: Sequence[Constraint]) -> Any:
+    """Return what was reflected of a constraint, with the name that was written."""
+    name = reflected["name"]
+    for constraint in written:
+        if constraint.name is None:
+            continue
+        doubled = {constraint.name.replace(quote, quote * 2) for quote in QUOTES}
+        is_nameless = name is None and isinstance(constraint, ForeignKey)
+        if name in doubled or (is_nameless and _has_columns(reflected, constraint)):
+            return {**reflected, "name": constraint.name}
+    return reflected
+
+
+def _has_columns(reflected: Any, constraint: Constraint) -> bool:
+    """Whether a foreign key was reflected of this one."""
+    told = [column.lower() for column in reflected.get("constrained_columns", ())]
+    columns = constraint.columns if isinstance(constraint, ForeignKey) else ()
+    return "referred_table" in reflected and told == [column.lower() for column in columns]
 
 
 class SQLiteRebuilding:
