@@ -137,6 +137,28 @@ def test_arrays_of_tuples(tmp_path: Path, database: Database) -> None:
         assert check_cells(project) == ["[1, 2]", "[3]", ""]
 
 
+OF_POSTGRESQL = [
+    (postgresql.INT4RANGE(), "'[1,5)'", "[1,5)"),
+    (postgresql.INT4MULTIRANGE(), "'{[1,5),[7,9)}'", "{[1,5),[7,9)}"),
+    (postgresql.TSVECTOR(), "'a b'", "'a' 'b'"),
+    (postgresql.ARRAY(sa.CHAR(4)), "'{a,b}'", '["a   ", "b   "]'),
+    (sa.ARRAY(sa.Double(asdecimal=True)), "'{0.1,1e-15}'", '["0.1", "1E-15"]'),
+    (sa.ARRAY(sa.JSON), "ARRAY['\"1\"', '1']::json[]", '["1", 1]'),
+    (sa.ARRAY(sa.LargeBinary), "'{abc}'", '["YWJj"]'),
+]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("kind", "written", "cell"), OF_POSTGRESQL)
+def test_types_of_postgresql(
+    tmp_path: Path, database: Database, kind: Any, written: str, cell: str
+) -> None:
+    """Ranges are compared with what is typed, and arrays of documents by their values."""
+    with stored(tmp_path, database, kind, [sa.text(written), sa.text("NULL")]) as project:
+        assert check_cells(project) == [cell, ""]
+        assert len([*query(project, "cell", order_by=["c"]).rows()]) == 2
+
+
 def test_pickled_objects(tmp_path: Path, database: Database) -> None:
     values = [{1, "a"}, {None, 1}, {(1, 2): 3}, {"a": float("inf")}]
     with stored(tmp_path, database, sa.PickleType, values) as project:
@@ -161,6 +183,8 @@ def test_sets_of_mariadb(tmp_path: Path, database: Database) -> None:
         assert ids(project, "c=") == [3]
         assert ids(project, 'c__in="b,a",z') == [1]
         assert ids(project, "c__contains=z") == [2]
+        with pytest.raises(UsageError, match="c is SET, and sets have no order"):
+            ids(project, "c__gt=a,b")
         add(project, "cell", values=["id=5", "c=b,a,z"])
         assert dict(get(project, "cell", pk=["5"]).values)["c"] == {"a", "b", "z"}
         with pytest.raises(UsageError, match="it has z, a, b"):

@@ -21,6 +21,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from conftest import Database
 from dbtasks import Project
+from dbtasks.cells import DocumentText
 from dbtasks.engines import backend_for
 from dbtasks.errors import UsageError
 from dbtasks.records import add, query, update
@@ -324,7 +325,8 @@ def things(database: Database, tmp_path: Path) -> Iterator[Project]:
 
 
 def held(project: Project, field: str) -> list[Any]:
-    return [row[0] for row in query(project, "Thing", columns=[field]).rows()]
+    rows = query(project, "Thing", columns=[field]).rows()
+    return [str(one) if isinstance(one, DocumentText) else one for (one,) in rows]
 
 
 def ids(project: Project, where: str) -> list[int]:

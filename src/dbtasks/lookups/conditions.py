@@ -220,9 +220,12 @@ def _ordered(
             f"{field} is {type(kind).__name__}, whose order the database does not know",
             hint="take exact, ne, in or isnull",
         )
-    if isinstance(kind, JSON):
+    values = "documents" if isinstance(kind, JSON) else None
+    if backend.set_members(kind) is not None:
+        values = "sets"
+    if values is not None:
         raise UsageError(
-            f"{field} is {type(kind).__name__}, and documents have no order",
+            f"{field} is {type(kind).__name__}, and {values} have no order",
             hint="take exact, ne, in or isnull",
         )
     return backend.compare(column, lookup, convert_known(backend, text, kind, field))

@@ -6,6 +6,7 @@ from operator import eq, ge, gt, le, lt
 from typing import Any, TypeGuard
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Enum,
     Float,
@@ -91,8 +92,14 @@ class Comparison(Storage):
     def shown(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Return a column to be printed: with all that is stored, where its type reads less."""
         kind = self.resolve_type(column.type)
-        is_cut = isinstance(kind, Float) and kind.asdecimal and getattr(kind, "scale", None) is None
-        return type_coerce(column, AllDigits()) if is_cut and self.typed_columns else column
+        if isinstance(kind, ARRAY) and _cuts_digits(kind.item_type):
+            items = ARRAY(AllDigits(), as_tuple=kind.as_tuple, dimensions=kind.dimensions)
+            return type_coerce(column, items)
+        return (
+            type_coerce(column, AllDigits())
+            if self.typed_columns and _cuts_digits(kind)
+            else column
+        )
 
     def stored(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Return a column as what it stores: a row is found again by what was read of it."""
@@ -150,6 +157,11 @@ class Comparison(Storage):
 
     def _below(self, kind: TypeDecorator[Any]) -> TypeEngine[Any]:
         return self.resolve_type(kind.load_dialect_impl(self.dialect))
+
+
+def _cuts_digits(kind: TypeEngine[Any]) -> bool:
+    """Whether SQLAlchemy reads ten decimals of a binary number."""
+    return isinstance(kind, Float) and kind.asdecimal and getattr(kind, "scale", None) is None
 
 
 def _is_transparent(kind: TypeEngine[Any]) -> TypeGuard[TypeDecorator[Any]]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Text, cast, collate, literal
+from sqlalchemy import ARRAY, JSON, ColumnElement, Text, cast, collate, literal
 from sqlalchemy.types import TypeEngine
 
 from dbtasks.engines.base.comparison import OPERATORS, Comparison, Condition
@@ -14,12 +14,31 @@ class PostgreSQLComparison(Comparison):
     """Compare documents as jsonb, as json has no equality, and texts by their characters."""
 
     def compare(self, column: ColumnElement[Any], lookup: str, value: Any) -> Condition:
-        """Compare a document by its value, and a CHAR without the blanks that fill it up."""
-        if not isinstance(column.type, JSON):
-            return super().compare(column, lookup, _unfilled(column.type, value))
-        given = self._binary(literal(value, column.type))
-        found: Condition = OPERATORS[lookup](self._binary(column), given)
-        return found
+        """Compare a document by its value, and a CHAR without the blanks that fill it up.
+
+        A range is typed as a text, which the server compares with no column of ranges.
+        """
+        from sqlalchemy.dialects.postgresql import (  # no other database should pay for its dialect
+            TSVECTOR,
+        )
+        from sqlalchemy.dialects.postgresql.ranges import AbstractRange
+
+        kind = column.type
+        if self._binary_type(kind) is not None:
+            given = self._binary(literal(value, kind))
+            found: Condition = OPERATORS[lookup](self._binary(column), given)
+            return found
+        if isinstance(kind, (AbstractRange, TSVECTOR)) and isinstance(value, str):
+            return super().compare(column, lookup, cast(literal(value, Text), kind))
+        return super().compare(column, lookup, _unfilled(kind, value))
+
+    def shown(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Read several ranges as the server writes them."""
+        from sqlalchemy.dialects.postgresql.ranges import AbstractMultiRange  # as above
+
+        if isinstance(self.resolve_type(column.type), AbstractMultiRange):
+            return cast(column, Text)
+        return super().shown(column)
 
     def match(self, column: ColumnElement[Any], lookup: str, text: str) -> Condition:
         """Compare as PostgreSQL does, but for a column that ignores case by its type.
@@ -38,15 +57,23 @@ class PostgreSQLComparison(Comparison):
     def sortable(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Sort documents as jsonb does."""
         column = self._undecorated(column)
-        is_document = isinstance(column.type, JSON)
-        return self._binary(column) if is_document else super().sortable(column)
+        if self._binary_type(column.type) is not None:
+            return self._binary(column)
+        return super().sortable(column)
 
     def _binary(self, document: ColumnElement[Any]) -> ColumnElement[Any]:
-        from sqlalchemy.dialects.postgresql import (  # no other database should pay for its dialect
-            JSONB,
-        )
+        kind = self._binary_type(document.type)
+        return document if kind is None or kind is document.type else cast(document, kind)
 
-        return document if isinstance(document.type, JSONB) else cast(document, JSONB)
+    def _binary_type(self, kind: TypeEngine[Any]) -> TypeEngine[Any] | None:
+        """Return the type with an equality for one of documents, or of arrays of them."""
+        from sqlalchemy.dialects.postgresql import JSONB  # as above
+
+        if isinstance(kind, JSON):
+            return kind if isinstance(kind, JSONB) else JSONB()
+        if isinstance(kind, ARRAY) and isinstance(kind.item_type, JSON):
+            return kind if isinstance(kind.item_type, JSONB) else ARRAY(JSONB())
+        return None
 
 
 def _by_characters(column: ColumnElement[Any]) -> ColumnElement[Any]:
