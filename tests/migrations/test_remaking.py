@@ -258,7 +258,7 @@ LEFT = {
     "CHECK (n <> c)",
     "FOREIGN KEY(c) REFERENCES parent (id) ON DELETE CASCADE ON UPDATE SET NULL"
     " DEFERRABLE INITIALLY DEFERRED",
-    "FOREIGN KEY(n) REFERENCES parent (id) ON DELETE SET DEFAULT",
+    "CONSTRAINT x y FOREIGN KEY(n) REFERENCES parent (id) ON DELETE SET DEFAULT",
 }
 
 
@@ -440,3 +440,23 @@ def test_sqlalchemy_still_doubles_quotes_in_names(world: World) -> None:
     engine = create_engine(world.database.url)
     assert [one["name"] for one in inspect(engine).get_check_constraints("t")] == ['ck""x']
     engine.dispose()
+
+
+def test_two_references_of_a_column_keep_their_own_names(world: World) -> None:
+    world.models(parent() + 'table("q", key())\n' + SMALL.format("Integer", ""))
+    world.make()
+    world.run(
+        [
+            "DROP TABLE t",
+            "CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, a VARCHAR(9), b VARCHAR(9),"
+            " c INTEGER REFERENCES parent, n INTEGER,"
+            " CONSTRAINT named FOREIGN KEY (c) REFERENCES q)",
+        ]
+    )
+    world.models(parent() + 'table("q", key())\n' + SMALL.format("String(9)", ""))
+    world.make()
+    keys = {part for part in parts(statements(world)["t"]) if "FOREIGN KEY" in part}
+    assert keys == {
+        "FOREIGN KEY(c) REFERENCES parent (id)",
+        "CONSTRAINT named FOREIGN KEY(c) REFERENCES q (id)",
+    }

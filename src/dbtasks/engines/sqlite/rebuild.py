@@ -122,17 +122,18 @@ def _named(reflected: Any, written: Sequence[Constraint]) -> Any:
         if constraint.name is None:
             continue
         doubled = {constraint.name.replace(quote, quote * 2) for quote in QUOTES}
-        is_nameless = name is None and isinstance(constraint, ForeignKey)
-        if name in doubled or (is_nameless and _has_columns(reflected, constraint)):
+        is_reference = name is None and isinstance(constraint, ForeignKey)
+        if name in doubled or (is_reference and _is_reference_of(reflected, constraint)):
             return {**reflected, "name": constraint.name}
     return reflected
 
 
-def _has_columns(reflected: Any, constraint: Constraint) -> bool:
+def _is_reference_of(reflected: Any, constraint: Constraint) -> bool:
     """Whether a foreign key was reflected of this one."""
-    told = [column.lower() for column in reflected.get("constrained_columns", ())]
-    columns = constraint.columns if isinstance(constraint, ForeignKey) else ()
-    return "referred_table" in reflected and told == [column.lower() for column in columns]
+    assert isinstance(constraint, ForeignKey)
+    told = [*reflected.get("constrained_columns", ()), reflected.get("referred_table", "")]
+    written = [*constraint.columns, constraint.table]
+    return [name.lower() for name in told] == [name.lower() for name in written]
 
 
 class SQLiteRebuilding:
