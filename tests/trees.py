@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from dbtasks.migrations.files import files_of, find_heads
+from dbtasks.settings import Settings
+
 TEMPLATE = '''"""{message}"""
 
 import sqlalchemy as sa
@@ -23,6 +26,12 @@ FIRST = "0001_department_employee"
 
 ADD = 'op.add_column("{}", sa.Column("{}", sa.String(20)))'
 DROP = 'op.drop_column("{}", "{}")'
+
+
+def heads_of(settings: Settings) -> frozenset[str] | None:
+    """Return the heads as they are read without Alembic; None where only it can tell."""
+    revisions = files_of(settings)
+    return None if revisions is None else find_heads(revisions)
 
 
 def add_revision(

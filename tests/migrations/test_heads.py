@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from dbtasks import Project
-from dbtasks.migrations.files import heads_of
 from dbtasks.migrations.scripts import read_config, read_scripts
 from dbtasks.settings import Options, Settings, resolve
-from trees import FIRST, add_revision
+from trees import FIRST, add_revision, heads_of
 
 
 def settings_of(root: Path, alembic: str = "alembic.ini") -> Settings:

@@ -12,9 +12,9 @@ from conftest import ROOT, Database, Result
 from dbtasks import Project, migrations
 from dbtasks.errors import DbtasksError, Refused, UsageError
 from dbtasks.migrations import standing
-from dbtasks.migrations.files import heads_of
+from dbtasks.migrations.files import files_of
 from dbtasks.migrations.squashing.files import replace_files
-from trees import FIRST, add_revision, revisions
+from trees import FIRST, add_revision, heads_of, revisions
 
 Inv = Callable[..., Result]
 
@@ -100,7 +100,7 @@ def test_renames_data_a_branch_and_a_merge(history: Path, project: Project) -> N
 
     # The database that was at its end needs nothing, and is told so without Alembic.
     assert heads_of(project.settings) == {"0005_staff"}
-    assert standing.is_current(project)
+    assert standing.is_current(project, files_of(project.settings) or ())
     assert migrations.migrate(project).steps == ()
 
     migrations.migrate(project, to=FIRST)

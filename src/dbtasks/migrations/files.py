@@ -126,15 +126,6 @@ def find_heads(files: Sequence[RevisionFile]) -> frozenset[str] | None:
     return frozenset(ids - needed)
 
 
-def heads_of(settings: Settings) -> frozenset[str] | None:
-    """Return the heads of a project's revisions, as its database would have them, or None.
-
-    None where the configuration, env.py or a revision is unusual.
-    """
-    files = files_of(settings)
-    return None if files is None else find_heads(files)
-
-
 def files_of(settings: Settings) -> tuple[RevisionFile, ...] | None:
     """Return a project's revisions, or None where only Alembic can read them."""
     places = places_of(settings)

@@ -31,7 +31,7 @@ from sqlalchemy.schema import ColumnCollectionConstraint
 from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
-from dbtasks.migrations.files import files_of, find_heads
+from dbtasks.migrations.files import RevisionFile, files_of, find_heads
 from dbtasks.project import Project
 from dbtasks.settings import Settings
 
@@ -49,15 +49,19 @@ OF_COUNTERS = (
 )
 
 
-def changed_since(project: Project, *, edited: bool = False) -> str | None:
+def changed_since(
+    project: Project, revisions: Sequence[RevisionFile] | None = None, *, edited: bool = False
+) -> str | None:
     """Return the newest revision if the models were others when it was written, or None.
 
     None too where no revision says what the models were, where two of them are to be joined and
     neither knows the other's models, or only Alembic can read the files.
     With `edited` the models are imported only if one of their files is younger than the revision.
-    The database is not asked. Raises DbtasksError for models that cannot be imported.
+    `revisions` are the project's, if they have been read already. The database is not asked.
+    Raises DbtasksError for models that cannot be imported.
     """
-    revisions = files_of(project.settings)
+    if revisions is None:
+        revisions = files_of(project.settings)
     heads = find_heads(revisions) if revisions else None
     if not heads or not project.settings.metadata:
         return None

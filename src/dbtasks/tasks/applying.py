@@ -33,11 +33,18 @@ def read_options(
     return options
 
 
-def is_current(run: Run) -> bool:
-    """Whether there is nothing to apply, as far as can be told without importing Alembic."""
+def tell_current(run: Run) -> bool:
+    """Say that there is nothing to apply; False where that takes Alembic to be told."""
     from dbtasks.migrations import standing
+    from dbtasks.migrations.files import files_of
 
-    return standing.is_current(run.project)
+    revisions = files_of(run.project.settings)
+    if revisions is None or not standing.is_current(run.project, revisions):
+        return False
+    run.output.line(NOTHING)
+    run.mark_new()
+    run.tell_changed(revisions, edited=True)  # whoever applies nothing waits for no models
+    return True
 
 
 def look(run: Run, target: str, *, check: bool) -> None:

@@ -7,14 +7,13 @@ from dbtasks.errors import UsageError
 from dbtasks.hints import command_line
 from dbtasks.tasks.applying import (
     HEADS,
-    NOTHING,
     apply,
     confirm_reverts,
-    is_current,
     look,
     read_options,
     revert,
     show_sql,
+    tell_current,
 )
 from dbtasks.tasks.edge import command
 from dbtasks.tasks.history import (
@@ -72,11 +71,7 @@ def migrate(
     run.announce()
     if run.dry_run:
         show_sql(run, to or HEADS)
-    elif to is None and not resume and is_current(run):
-        run.output.line(NOTHING)
-        run.mark_new()
-        run.tell_changed(edited=True)  # whoever applies nothing waits for no models
-    else:
+    elif to is not None or resume or not tell_current(run):
         reverts = confirm_reverts(run, to, resume=resume)
         apply(run, to, {**options, "reverts": reverts})
 

@@ -17,6 +17,7 @@ from dbtasks.settings import Options, Settings, resolve
 from dbtasks.tasks import collector
 
 if TYPE_CHECKING:
+    from dbtasks.migrations.files import RevisionFile
     from dbtasks.project import Project
 
 
@@ -239,12 +240,14 @@ class Run:
                 + command_line("protect", as_=environment)
             )
 
-    def tell_changed(self, *, edited: bool = False) -> None:
+    def tell_changed(
+        self, revisions: "Sequence[RevisionFile] | None" = None, *, edited: bool = False
+    ) -> None:
         """Say that the models have changed since the newest revision; it stands without it too."""
         from dbtasks.migrations import fingerprint
 
         with suppress(DbtasksError):
-            if newest := fingerprint.changed_since(self.project, edited=edited):
+            if newest := fingerprint.changed_since(self.project, revisions, edited=edited):
                 self.output.note(
                     f"the models have changed since {newest}\n"
                     f"hint: {command_line('makemigrations')}"
