@@ -189,8 +189,9 @@ NEVER: dict[str, Callable[[Path], object]] = {
     "code in env.py": lambda root: replace(
         root, "environment.run", "import os\nos.getenv('A')\nenvironment.run", file=ENV
     ),
-    "an import of what nobody else imports": lambda root: replace(
-        root, "environment.run", "import colorsys\nenvironment.run", file=ENV
+    "an import of what nobody else imports": lambda root: (
+        (root / "src" / "company" / "apart.py").write_text("APART = True\n"),
+        replace(root, "environment.run", "import company.apart\nenvironment.run", file=ENV),
     ),
     "a comparator": lambda root: append(root / MODELS, COMPARATOR),
     "a listener that asks the database": lambda root: append(root / MODELS, QUERY),
