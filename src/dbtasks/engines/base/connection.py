@@ -6,10 +6,15 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any, ClassVar, Final, Self
 
-from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine, event
+from sqlalchemy import URL, Engine, PoolProxiedConnection, StaticPool, create_engine, event
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from dbtasks.errors import NoScratch
+
+HEARD = "dbtasks_listeners"
+"""The key of a connection's `info` that says how many listeners have heard of it."""
 
 AUTOCOMMIT: Final = "AUTOCOMMIT"
 
@@ -51,6 +56,8 @@ class Connecting:
         if self.renewed is not None:
             _renew(engine, self.renewed)
         self.prepare_engine(engine)
+        if not isinstance(engine.pool, StaticPool):  # in memory the database is gone with it
+            _hear(engine)
         return engine
 
     def engine_options(self) -> dict[str, Any]:
@@ -73,6 +80,26 @@ def _renew(engine: Engine, current: Callable[[], URL]) -> None:
         fresh, named = dialect.create_connect_args(url)
         positional[:] = fresh
         keywords.update(named)
+
+
+def _hear(engine: Engine) -> None:
+    """Open a connection anew that a listener for connecting has come after.
+
+    A command connects before it imports the models, which may register one that sets the schema
+    or attaches a file: on a connection without it, other rows would be changed than are shown.
+    """
+
+    def listeners() -> int:
+        return len(engine.pool.dispatch.connect) + len(engine.dialect.dispatch.do_connect)
+
+    @event.listens_for(engine, "connect")
+    def note(connection: object, record: ConnectionPoolEntry) -> None:
+        record.info[HEARD] = listeners()
+
+    @event.listens_for(engine, "checkout")
+    def check(connection: object, record: ConnectionPoolEntry, proxy: object) -> None:
+        if record.info.get(HEARD) != listeners():
+            raise DisconnectionError("a listener has come since")  # the pool connects again
 
 
 def _take_connection(engine: Engine, database: str | None) -> Any:
