@@ -16,7 +16,7 @@ from dbtasks.records import sql, update
 from trees import add_revision
 
 ROWS = 20_000
-MODES = ("OFF", "MEMORY", "'off'")
+MODES = ("OFF", "MEMORY", "'off'", "o", "mem", "[of]", '"M"')
 PRAGMAS = (
     "PRAGMA journal_mode={}",
     "pragma main . journal_mode ( {} )",
@@ -60,9 +60,8 @@ def test_sql_that_would_leave_none_is_refused(filled: Project, pragma: str, mode
 @pytest.mark.parametrize("mode", MODES)
 def test_seed_and_revision_that_would_leave_none(filled: Project, company: Path, mode: str) -> None:
     before = content(filled)
-    lines = [
-        f"    session.execute(text({one!r}))" for one in (f"PRAGMA journal_mode={mode}", LONGER)
-    ]
+    sent = (f"PRAGMA journal_mode={mode}", LONGER)
+    lines = [f"    session.execute(text({one!r}))" for one in sent]
     seed = ["from sqlalchemy import text", "def seed(session):", *lines, "    1 / 0"]
     (company / "src" / "careless.py").write_text("\n".join(seed))
     sys.modules.pop("careless", None)
@@ -70,7 +69,8 @@ def test_seed_and_revision_that_would_leave_none(filled: Project, company: Path,
     with pytest.raises(DbtasksError, match="roll back") as seeded:
         fixtures.seed(filled)
     assert seeded.value.state == "rolled back"
-    body = f'op.execute("PRAGMA journal_mode={mode}")\nop.execute("{LONGER}")\n1 / 0'
+    lines = [f"op.execute({one!r})" for one in sent]
+    body = "\n".join([*lines, "1 / 0"])
     add_revision(company, "0002_off", body)
     with pytest.raises(Refused, match="PRAGMA journal_mode=OFF"):
         migrations.migrate(filled)
@@ -78,9 +78,13 @@ def test_seed_and_revision_that_would_leave_none(filled: Project, company: Path,
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_mode_that_the_project_connects_with(filled: Project, mode: str) -> None:
+def test_mode_that_the_project_connects_with(filled: Project, tmp_path: Path, mode: str) -> None:
+    other = tmp_path / "other.db"
+
     def connected(connection: sqlite3.Connection, record: object) -> None:
+        connection.execute(f"ATTACH '{other}' AS \"an other\"")
         connection.execute(f"PRAGMA journal_mode={mode}")
+        connection.execute(f'PRAGMA "an other".journal_mode={mode}')
 
     before = content(filled)
     filled.close()
@@ -93,6 +97,8 @@ def test_mode_that_the_project_connects_with(filled: Project, mode: str) -> None
                 _ = 1 / 0
         assert content(filled) == before
         with filled.connect(writes=True) as connection:
-            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "delete"
+            for name in ("main", '"an other"'):
+                asked = connection.exec_driver_sql(f"PRAGMA {name}.journal_mode")
+                assert asked.scalar() == "delete"
     finally:
         event.remove(Engine, "connect", connected)
