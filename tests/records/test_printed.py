@@ -191,6 +191,22 @@ def test_sets_of_mariadb(tmp_path: Path, database: Database) -> None:
             add(project, "cell", values=["id=6", "c=b,d"])
 
 
+@pytest.mark.filterwarnings("ignore:Type object.*mysql.types.BIT")  # SQLAlchemy 2.1's own
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_bits_of_mariadb(tmp_path: Path, database: Database) -> None:
+    """A digit that is sent as a text would be stored as the code of its character."""
+    with stored(tmp_path, database, mysql.BIT(8), [5, 57, 0, None]) as project:
+        assert check_cells(project) == ["5", "57", "0", ""]
+        add(project, "cell", values=["id=5", "c=9"])
+        assert update(project, "cell", pk=["1"], values=["c=6"]).changed == 1
+        assert ids(project, "c__in=6,9") == [1, 5]
+        for text in ("256", "-1", "x"):
+            with pytest.raises(UsageError, match="not a value of type BIT"):
+                update(project, "cell", pk=["1"], values=[f"c={text}"])
+        with pytest.raises(UsageError, match="it is not from 0 to 255"):
+            add(project, "cell", records=iter([{"id": 7, "c": 256}]))
+
+
 @pytest.mark.parametrize("kind", [sa.CHAR(5), sa.NCHAR(5)])
 @pytest.mark.parametrize("key", [False, True])
 def test_filled_texts(tmp_path: Path, database: Database, kind: Any, key: bool) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import JSON, Interval, Time
+from sqlalchemy import JSON, BigInteger, Interval, Time
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dbtasks.engines import Backend
@@ -93,6 +93,11 @@ def _parsed(value: object, kind: TypeEngine[Any], backend: Backend, *, from_json
     members = backend.set_members(kind)
     if members is not None:
         return members_of(value, members)
+    bits = backend.bits_of(kind)
+    if bits is not None:
+        number = parse(value, BigInteger(), from_json=from_json)
+        require(0 <= number < 2**bits, f"it is not from 0 to {2**bits - 1}")
+        return number
     is_time = backend.long_times and isinstance(kind, Time) and isinstance(value, str)
     if is_time and is_long_time(str(value)):
         return value

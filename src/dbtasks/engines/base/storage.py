@@ -70,6 +70,10 @@ class Storage:
         """Whether a column of numbers has none below zero."""
         return False
 
+    def bits_of(self, kind: TypeEngine[Any]) -> int | None:
+        """Return how many bits a column of MySQL's BIT has, which is a number; None for others."""
+        return None
+
     def set_members(self, kind: TypeEngine[Any]) -> tuple[str, ...] | None:
         """Return what a column of MySQL's SET holds any number of; None for another type."""
         return None

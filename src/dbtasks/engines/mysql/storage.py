@@ -33,6 +33,10 @@ class MySQLStorage(Storage):
         """Know UNSIGNED, and ZEROFILL, which brings it."""
         return bool(getattr(kind, "unsigned", False) or getattr(kind, "zerofill", False))
 
+    def bits_of(self, kind: TypeEngine[Any]) -> int | None:
+        """Know BIT: of a text the server would take the code of each character."""
+        return getattr(kind, "length", None) or 1 if kind.__visit_name__ == "BIT" else None
+
     def set_members(self, kind: TypeEngine[Any]) -> tuple[str, ...] | None:
         """Know SET."""
         return tuple(getattr(kind, "values", ())) if kind.__visit_name__ == "SET" else None
