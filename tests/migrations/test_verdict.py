@@ -1,5 +1,6 @@
 """The verdict that the models equal the history: kept, and not used after any change."""
 
+import py_compile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -239,6 +240,16 @@ def test_a_file_that_a_revision_reads_is_replayed_again(check: Check, company: P
     assert check()[0] == "drop table odd\n"
     sql.write_text("CREATE TABLE even (id INTEGER)")
     assert check()[0] == "drop table even\n"
+
+
+@on_sqlite
+def test_a_revision_without_a_source_is_replayed_again(check: Check, company: Path) -> None:
+    replace(company, "[alembic]", "[alembic]\nsourceless = true", file="alembic.ini")
+    assert [check()[0] for _ in range(2)] == [CLEAN] * 2
+    source = add_revision(company, "0002_odd", 'op.execute("CREATE TABLE odd (id INTEGER)")')
+    py_compile.compile(str(source), cfile=str(source.with_suffix(".pyc")), doraise=True)
+    source.unlink()
+    assert check()[0] == "drop table odd\n"
 
 
 @on_sqlite

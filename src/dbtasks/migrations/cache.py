@@ -69,13 +69,14 @@ class Kept:
         folders = [Path(one) for one in scripts._version_locations]
         self._revisions = sorted(path for folder in folders for path in folder.rglob("*.py"))
         self._others = (Path(scripts.dir, "env.py"), *configurations(project))
-        self._bootstrapped = project.settings.bootstrap is not None
+        # Revisions without a source are not read here.
+        self._runs_more = project.settings.bootstrap is not None or scripts.sourceless
         self._project = project_of(project)
 
     @property
     def path(self) -> Path | None:
         """Return the file; None where the revisions run code that is not theirs alone."""
-        if self._bootstrapped or any(map(_is_compiled_by_project, _constructs(Visitable))):
+        if self._runs_more or any(map(_is_compiled_by_project, _constructs(Visitable))):
             return None
         digest = hashlib.sha256(f"{installed()}\0{sqlite3.sqlite_version}".encode())
         sources = read(digest, self._revisions)
