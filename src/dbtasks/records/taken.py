@@ -56,7 +56,7 @@ class Taken:
         return self.sent - self._begun[0]
 
     def _inserts(self) -> list[tuple[int, int]]:
-        return [self._tally.inserts(one) for one in _tables_of(self._target)]
+        return [self._tally.inserts(table) for table in _tables_of(self._target)]
 
     def _replies(self) -> Iterator[tuple[int, int]]:
         """Yield how many INSERTs each table was sent, and how many rows they added."""
@@ -64,7 +64,7 @@ class Taken:
             yield now[0] - then[0], now[1] - then[1]
 
     def _sizes(self) -> list[int]:
-        return [_size(self._connection, one) for one in _tables_of(self._target)]
+        return [_size(self._connection, table) for table in _tables_of(self._target)]
 
 
 @contextmanager
@@ -77,8 +77,8 @@ def keeping_rows(
     `new` returns how many rows the block has added.
     """
     replacing = project.backend.catalogue.replacing(connection)
-    tables = [one for one in _tables_of(target) if one.name.lower() in replacing]
-    before = [_size(connection, one) for one in tables]
+    tables = [table for table in _tables_of(target) if table.name.lower() in replacing]
+    before = [_size(connection, table) for table in tables]
     yield
     for table, size in zip(tables, before, strict=True):
         lost = size + new() - _size(connection, table)
@@ -95,7 +95,7 @@ def _tables_of(target: Target) -> list[Table]:
     """Return the tables that have a row for each record."""
     if target.mapper is None:
         return [target.table]
-    return [one for one in target.mapper.tables if isinstance(one, Table)]
+    return [table for table in target.mapper.tables if isinstance(table, Table)]
 
 
 def _size(connection: Connection, table: Table) -> int:

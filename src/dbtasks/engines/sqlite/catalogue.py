@@ -38,5 +38,5 @@ class SQLiteCatalogue(StatementCatalogue):
 
 def _replaces(sql: str) -> bool:
     """Whether a conflict deletes rows: NOT NULL ON CONFLICT REPLACE puts in a default."""
-    keys = [one for one in parse(sql).constraints if isinstance(one, (PrimaryKey, Unique))]
-    return any(one.conflict == "REPLACE" for one in keys)
+    keys = [key for key in parse(sql).constraints if isinstance(key, (PrimaryKey, Unique))]
+    return any(key.conflict == "REPLACE" for key in keys)
