@@ -92,8 +92,8 @@ target_metadata = Base.metadata"""
 COUNT = """
 from sqlalchemy import Engine, event
 from dbtasks import Project
-from dbtasks.migrations import make
-from dbtasks.migrations.making import trial
+from dbtasks.migrations.autogenerate import makemigrations
+from dbtasks.migrations.autogenerate import trial
 from dbtasks.schema import models
 
 sent, taken, take = [], [], trial.take
@@ -108,7 +108,7 @@ trial.take = models.take = counted
 event.listen(Engine, "before_cursor_execute", lambda *arguments: sent.append(arguments[2]))
 def check():
     project = Project.configure(".", metadata="company.models:Base")
-    assert not make.find_missing(project, from_database=False, on_note=print).changes
+    assert not makemigrations.find_missing(project, from_database=False, on_note=print).changes
 
 check()
 sent.clear()

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 
-from dbtasks.migrations.making.questions import Answers
+from dbtasks.migrations.autogenerate.answers import Answers
 from worlds import World
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]

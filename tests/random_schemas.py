@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from dbtasks.migrations.making.questions import Answers, Expression, Kind, Question
+from dbtasks.migrations.autogenerate.answers import Answers, Expression, Kind, Question
 from worlds import World
 
 TABLES = ("a", "b", "order", "Mixed")

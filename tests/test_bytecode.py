@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, inspect
 import warm
 from conftest import Database, Result, clean_environment
 from dbtasks import Project, bytecode, migrations
-from dbtasks.migrations.scripts import read_config
+from dbtasks.migrations.history.directory import read_config
 from trees import FIRST, add_revision
 
 Inv = Callable[..., Result]

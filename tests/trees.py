@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dbtasks.migrations.files import files_of, find_heads
+from dbtasks.migrations.history.reader import files_of, find_heads
 from dbtasks.settings import Settings
 
 TEMPLATE = '''"""{message}"""

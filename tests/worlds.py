@@ -15,8 +15,8 @@ from conftest import Database
 from dbtasks import Project, migrations
 from dbtasks.engines.base.definitions import CONSTRAINTS, FOREIGN_KEY, INDEX, SCHEMA
 from dbtasks.engines.sql.quoting import identifier
-from dbtasks.migrations.fingerprint import digest
-from dbtasks.migrations.making.questions import Answers
+from dbtasks.migrations.autogenerate.answers import Answers
+from dbtasks.migrations.history.fingerprint import digest
 from dbtasks.schema.difference import difference
 from dbtasks.schema.models import create, names
 from dbtasks.schema.snapshot import Snapshot, take

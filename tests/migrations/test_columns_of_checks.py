@@ -10,7 +10,7 @@ from cases import parent
 from dbtasks import migrations
 from dbtasks.engines.sql.expressions import mentions
 from dbtasks.engines.sql.lexer import MYSQL, POSTGRESQL, SQLITE, Lexer
-from dbtasks.migrations.making.questions import Answers
+from dbtasks.migrations.autogenerate.answers import Answers
 from worlds import World
 
 ABOUT = [

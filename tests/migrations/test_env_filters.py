@@ -8,7 +8,7 @@ import pytest
 
 from cases import ALL, parent
 from dbtasks import migrations
-from dbtasks.migrations.making.questions import Answers
+from dbtasks.migrations.autogenerate.answers import Answers
 from worlds import World
 
 ENV = """

@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dbtasks import bytecode
-from dbtasks.migrations import files
-from dbtasks.migrations.files import find_heads, read_files
+from dbtasks.migrations.history import reader
+from dbtasks.migrations.history.reader import find_heads, read_files
 
 DOCSTRINGS = (
     "",
@@ -359,7 +359,7 @@ def test_a_graph_that_does_not_hold_together_has_no_heads(lines: str, tmp_path: 
 
 def test_imports_nothing_that_takes_time() -> None:
     """A command that has nothing to apply is quick, as it imports no more than this."""
-    for node in ast.walk(ast.parse(Path(files.__file__).read_text())):
+    for node in ast.walk(ast.parse(Path(reader.__file__).read_text())):
         if isinstance(node, ast.ImportFrom | ast.Import):
             names = (
                 [node.module] if isinstance(node, ast.ImportFrom) else [n.name for n in node.names]

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, MetaData, Strin
 
 from conftest import ROOT
 from dbtasks import Project
-from dbtasks.migrations.fingerprint import digest, found_in, line_of
+from dbtasks.migrations.history.fingerprint import digest, found_in, line_of
 from office import Inv, add_column, change, on_sqlite, revisions
 from trees import add_revision
 

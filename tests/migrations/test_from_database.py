@@ -8,8 +8,8 @@ from cases import ALL, parent
 from dbtasks import migrations
 from dbtasks.engines.base.definitions import FUNCTION, TRIGGER, VIEW
 from dbtasks.errors import Rejected
-from dbtasks.migrations.making.questions import Answers
-from dbtasks.migrations.replay import copied
+from dbtasks.migrations.autogenerate.answers import Answers
+from dbtasks.migrations.execution.replay import copied
 from dbtasks.schema.difference import difference
 from dbtasks.schema.snapshot import take
 from worlds import World

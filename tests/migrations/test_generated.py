@@ -11,7 +11,7 @@ import changes_of_constraints
 from cases import ALL, ROWS, SERVERS, Case, parent
 from dbtasks import migrations
 from dbtasks.errors import DbtasksError
-from dbtasks.migrations.making.questions import Answers
+from dbtasks.migrations.autogenerate.answers import Answers
 from worlds import CONVENTION, World
 
 CASES = (

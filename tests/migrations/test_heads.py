@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dbtasks import Project
-from dbtasks.migrations.scripts import read_config, read_scripts
+from dbtasks.migrations.history.directory import read_config, read_scripts
 from dbtasks.settings import Options, Settings, resolve
 from trees import FIRST, add_revision, heads_of
 

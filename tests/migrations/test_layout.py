@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from cases import parent
-from dbtasks.migrations.making.layout import lay_out
+from dbtasks.migrations.autogenerate.layout import lay_out
 from worlds import World
 
 LONG = "CREATE VIEW names AS  SELECT name FROM parent WHERE name <> 'it''s \"q\"' " * 3

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Database
-from dbtasks.migrations.files import find_heads, read_files
+from dbtasks.migrations.history.reader import find_heads, read_files
 from office import Inv, execute, on_sqlite, rows
 from trees import ADD, DROP, FIRST, add_branch, add_revision, part, revisions
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from cases import ROWS, parent
 from dbtasks import Project, migrations
 from dbtasks.errors import DbtasksError
-from dbtasks.migrations.making.questions import Answers
+from dbtasks.migrations.autogenerate.answers import Answers
 from trees import FIRST, add_revision
 from worlds import World
 

@@ -7,7 +7,7 @@ import pytest
 from cases import ROWS, parent
 from dbtasks import migrations
 from dbtasks.errors import DbtasksError
-from dbtasks.migrations.making.questions import Answers
+from dbtasks.migrations.autogenerate.answers import Answers
 from worlds import World
 
 

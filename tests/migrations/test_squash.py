@@ -11,8 +11,8 @@ from sqlalchemy import inspect, text
 from conftest import ROOT, Database, Result
 from dbtasks import Project, migrations
 from dbtasks.errors import DbtasksError, Refused, UsageError
-from dbtasks.migrations import standing
-from dbtasks.migrations.files import files_of
+from dbtasks.migrations.execution import current
+from dbtasks.migrations.history.reader import files_of
 from dbtasks.migrations.squashing.files import replace_files
 from trees import FIRST, add_revision, heads_of, revisions
 
@@ -100,7 +100,7 @@ def test_renames_data_a_branch_and_a_merge(history: Path, project: Project) -> N
 
     # The database that was at its end needs nothing, and is told so without Alembic.
     assert heads_of(project.settings) == {"0005_staff"}
-    assert standing.is_current(project, files_of(project.settings) or ())
+    assert current.is_current(project, files_of(project.settings) or ())
     assert migrations.migrate(project).steps == ()
 
     migrations.migrate(project, to=FIRST)

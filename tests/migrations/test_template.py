@@ -9,7 +9,8 @@ import pytest
 
 from conftest import Result
 from dbtasks.errors import DbtasksError, UsageError
-from dbtasks.migrations import make, template
+from dbtasks.migrations.autogenerate import makemigrations
+from dbtasks.migrations.history import template
 from dbtasks.project import Project
 from trees import FIRST, add_revision, part, revisions
 
@@ -40,7 +41,7 @@ def test_a_message_is_text(company: Path, docstring: str) -> None:
     remade(company, docstring)
     with Project.configure(company, metadata="company.models:Base", url="sqlite://") as project:
         for message in MESSAGES:
-            made = make.makemigrations(project, name=message, empty=True)
+            made = makemigrations.makemigrations(project, name=message, empty=True)
             assert made.revision is not None
             assert read(made.revision.path) == message.replace("_", " "), made.revision.path
             compile(made.revision.path.read_text(), "revision", "exec", dont_inherit=True)
@@ -154,10 +155,10 @@ def test_a_revision_appears_whole(company: Path, monkeypatch: pytest.MonkeyPatch
         Project.configure(company, metadata="company.models:Base", url="sqlite://") as project,
         pytest.raises(DbtasksError, match="stopped"),
     ):
-        make.makemigrations(project, empty=True)
+        makemigrations.makemigrations(project, empty=True)
     assert revisions(company) == before
     with (
         Project.configure(company, metadata="company.models:Base", url="sqlite://") as project,
         pytest.raises(UsageError, match="control"),
     ):
-        make.makemigrations(project, name="\n", empty=True)
+        makemigrations.makemigrations(project, name="\n", empty=True)

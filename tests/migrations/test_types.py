@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, text
 from cases import ROWS, parent
 from changing import rows, there_and_back
 from dbtasks import migrations
-from dbtasks.migrations.making.questions import Answers
+from dbtasks.migrations.autogenerate.answers import Answers
 from worlds import World
 
 DEFAULTS = [

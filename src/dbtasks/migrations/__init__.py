@@ -1,25 +1,26 @@
 """Migrations: the schema's history, run by Alembic.
 
 The names are found when they are first used: whoever only asks whether there is anything to apply
-(`migrations.standing`) does not wait for Alembic.
+(`migrations.execution.current`) does not wait for Alembic.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dbtasks.migrations.check import missing
-    from dbtasks.migrations.fingerprint import changed_since
-    from dbtasks.migrations.graph import Row, dot, draw, mermaid
-    from dbtasks.migrations.history import Entry, pending, showmigrations
-    from dbtasks.migrations.journal import Applied
-    from dbtasks.migrations.make import Draft, Made, makemigrations
-    from dbtasks.migrations.making.questions import Answers, Expression, Kind, Question, parse_pairs
-    from dbtasks.migrations.merging import Merge, merge
-    from dbtasks.migrations.offline import sqlmigrate
-    from dbtasks.migrations.rebasing import Rebase, plan_rebase, rebase
-    from dbtasks.migrations.run import Step
-    from dbtasks.migrations.runner import (
+    from dbtasks.migrations.autogenerate.answers import (
+        Answers,
+        Expression,
+        Kind,
+        Question,
+        parse_pairs,
+    )
+    from dbtasks.migrations.autogenerate.check import missing
+    from dbtasks.migrations.autogenerate.makemigrations import Draft, Made, makemigrations
+    from dbtasks.migrations.editing.merge import Merge, merge
+    from dbtasks.migrations.editing.rebase import Rebase, plan_rebase, rebase
+    from dbtasks.migrations.editing.squash import Squashed, squashmigrations
+    from dbtasks.migrations.execution.commands import (
         Plan,
         migrate,
         plan,
@@ -29,9 +30,13 @@ if TYPE_CHECKING:
         rollback,
         sql,
     )
-    from dbtasks.migrations.scripts import Revision
-    from dbtasks.migrations.squash import Squashed, squashmigrations
-    from dbtasks.migrations.turns import taking_turns
+    from dbtasks.migrations.execution.migration_run import Step
+    from dbtasks.migrations.execution.showmigrations import pending, showmigrations
+    from dbtasks.migrations.execution.sqlmigrate import sqlmigrate
+    from dbtasks.migrations.history.fingerprint import changed_since
+    from dbtasks.migrations.history.graph import Row, dot, draw, mermaid
+    from dbtasks.migrations.history.revision import Applied, Entry, Revision
+    from dbtasks.migrations.history.turns import taking_turns
 
 __all__ = [
     "Answers",
@@ -74,21 +79,29 @@ __all__ = [
 ]
 
 _PLACES = {
-    "check": ("missing",),
-    "fingerprint": ("changed_since",),
-    "graph": ("Row", "dot", "draw", "mermaid"),
-    "history": ("Entry", "pending", "showmigrations"),
-    "journal": ("Applied",),
-    "make": ("Draft", "Made", "makemigrations"),
-    "merging": ("Merge", "merge"),
-    "making.questions": ("Answers", "Expression", "Kind", "Question", "parse_pairs"),
-    "offline": ("sqlmigrate",),
-    "rebasing": ("Rebase", "plan_rebase", "rebase"),
-    "run": ("Step",),
-    "runner": ("Plan", "migrate", "plan", "redo", "resolve", "resumed_target", "rollback", "sql"),
-    "scripts": ("Revision",),
-    "squash": ("Squashed", "squashmigrations"),
-    "turns": ("taking_turns",),
+    "autogenerate.answers": ("Answers", "Expression", "Kind", "Question", "parse_pairs"),
+    "autogenerate.check": ("missing",),
+    "autogenerate.makemigrations": ("Draft", "Made", "makemigrations"),
+    "editing.merge": ("Merge", "merge"),
+    "editing.rebase": ("Rebase", "plan_rebase", "rebase"),
+    "editing.squash": ("Squashed", "squashmigrations"),
+    "execution.commands": (
+        "Plan",
+        "migrate",
+        "plan",
+        "redo",
+        "resolve",
+        "resumed_target",
+        "rollback",
+        "sql",
+    ),
+    "execution.migration_run": ("Step",),
+    "execution.showmigrations": ("pending", "showmigrations"),
+    "execution.sqlmigrate": ("sqlmigrate",),
+    "history.fingerprint": ("changed_since",),
+    "history.graph": ("Row", "dot", "draw", "mermaid"),
+    "history.revision": ("Applied", "Entry", "Revision"),
+    "history.turns": ("taking_turns",),
 }
 
 

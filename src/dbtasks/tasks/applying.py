@@ -35,11 +35,11 @@ def read_options(
 
 def tell_current(run: Run) -> bool:
     """Say that there is nothing to apply; False where that takes Alembic to be told."""
-    from dbtasks.migrations import standing
-    from dbtasks.migrations.files import files_of
+    from dbtasks.migrations.execution import current
+    from dbtasks.migrations.history.reader import files_of
 
     revisions = files_of(run.project.settings)
-    if revisions is None or not standing.is_current(run.project, revisions):
+    if revisions is None or not current.is_current(run.project, revisions):
         return False
     run.output.line(NOTHING)
     run.mark_new()

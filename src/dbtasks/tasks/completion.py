@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from invoke.collection import Collection
 
-from dbtasks.migrations.files import files_of
+from dbtasks.migrations.history.reader import files_of
 from dbtasks.tasks.command_line import CommandLine
 from dbtasks.tasks.edge import Command
 

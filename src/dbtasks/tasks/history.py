@@ -48,7 +48,7 @@ def show_list(output: Output, entries: Sequence["Entry"], form: str, root: Path)
 def show_graph(output: Output, entries: Sequence["Entry"], form: str) -> None:
     """Write revisions as a drawing."""
     from dbtasks import migrations
-    from dbtasks.migrations.graph import LINES
+    from dbtasks.migrations.history.graph import LINES
 
     if form == "text":
         ascii_only = not _can_show(output, LINES)

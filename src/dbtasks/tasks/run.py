@@ -17,7 +17,7 @@ from dbtasks.settings import Options, Settings, resolve
 from dbtasks.tasks import collector
 
 if TYPE_CHECKING:
-    from dbtasks.migrations.files import RevisionFile
+    from dbtasks.migrations.history.reader import RevisionFile
     from dbtasks.project import Project
 
 
@@ -244,7 +244,7 @@ class Run:
         self, revisions: "Sequence[RevisionFile] | None" = None, *, edited: bool = False
     ) -> None:
         """Say that the models have changed since the newest revision; it stands without it too."""
-        from dbtasks.migrations import fingerprint
+        from dbtasks.migrations.history import fingerprint
 
         with suppress(DbtasksError):
             if newest := fingerprint.changed_since(self.project, revisions, edited=edited):

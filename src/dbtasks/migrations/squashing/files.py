@@ -9,10 +9,10 @@ from alembic.script import ScriptDirectory
 from dbtasks import files
 from dbtasks.errors import DbtasksError, LocalFailure, Refused
 from dbtasks.interrupts import clean_up
-from dbtasks.migrations.files import read_file
-from dbtasks.migrations.gaps import ASIDE, DRAFT, find_left
-from dbtasks.migrations.scripts import folders_of, load_files
-from dbtasks.migrations.targets import replaced_by
+from dbtasks.migrations.history.directory import folders_of, load_files
+from dbtasks.migrations.history.integrity import ASIDE, DRAFT, find_left
+from dbtasks.migrations.history.reader import read_file
+from dbtasks.migrations.history.resolve_target import replaced_by
 
 
 def replace_files(old: Sequence[Path], new: Path, text: str, check: Callable[[], None]) -> None:

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from alembic.util import to_tuple
 
 from dbtasks.errors import Refused
-from dbtasks.migrations.files import NAMES
+from dbtasks.migrations.history.reader import NAMES
+from dbtasks.migrations.history.template import docstring
 from dbtasks.migrations.squashing.names import Use
 from dbtasks.migrations.squashing.sources import FUNCTIONS, Source
-from dbtasks.migrations.template import docstring
 
 WIDTH = 100
 INDENT = "    "

@@ -7,8 +7,8 @@ from alembic.runtime.migration import RevisionStep
 from alembic.script import Script, ScriptDirectory
 
 from dbtasks.errors import DbtasksError, ProjectFailed, Refused, UsageError
-from dbtasks.migrations.replay import play, replayed
-from dbtasks.migrations.scripts import Amend
+from dbtasks.migrations.execution.replay import play, replayed
+from dbtasks.migrations.history.directory import Amend
 from dbtasks.migrations.squashing.ranges import Range
 from dbtasks.migrations.squashing.snapshots import Snapshot, take
 from dbtasks.project import Project

@@ -8,8 +8,8 @@ from alembic.util import to_tuple
 
 from dbtasks.errors import Refused, UsageError
 from dbtasks.hints import command_line
-from dbtasks.migrations.scripts import our_errors
-from dbtasks.migrations.targets import BASE, HEADS, find_revision, replaced_by
+from dbtasks.migrations.history.directory import our_errors
+from dbtasks.migrations.history.resolve_target import BASE, HEADS, find_revision, replaced_by
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from alembic.script import Script
 
 from dbtasks.errors import Refused
-from dbtasks.migrations.files import NAMES, WAYS_AROUND
-from dbtasks.migrations.fingerprint import LINE
+from dbtasks.migrations.history.fingerprint import LINE
+from dbtasks.migrations.history.reader import NAMES, WAYS_AROUND
 from dbtasks.migrations.squashing.mapped import find_in_texts
 from dbtasks.migrations.squashing.names import Places, Use, bound, bound_by
 

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dbtasks.migrations.making.layout import INDENT, lay_out
+from dbtasks.migrations.autogenerate.layout import lay_out
+from dbtasks.migrations.history.source_edit import INDENT
 
 INDEX, COLUMN = ["create_index", "drop_index"], ["drop_column", "alter_column"]
 NAMED_TABLE = (

@@ -1,0 +1,1 @@
+"""Make revisions of what the models have and the history has not."""

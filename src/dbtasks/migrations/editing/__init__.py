@@ -1,0 +1,1 @@
+"""Change the files of a history: merge, rebase, squash."""

@@ -1,0 +1,138 @@
+"""Put one revision in the place of several that follow each other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alembic.script import ScriptDirectory
+
+from dbtasks.errors import Refused
+from dbtasks.migrations.execution.applied_elsewhere import check_squashable
+from dbtasks.migrations.history import fingerprint, source_edit
+from dbtasks.migrations.history.directory import describe, read_config, read_scripts
+from dbtasks.migrations.history.reader import FILE
+from dbtasks.migrations.history.resolve_target import is_reversible
+from dbtasks.migrations.history.revision import Revision
+from dbtasks.migrations.history.template import check_message
+from dbtasks.migrations.history.turns import taking_turns
+from dbtasks.migrations.squashing.files import recover, replace_files
+from dbtasks.migrations.squashing.folding import fold
+from dbtasks.migrations.squashing.merging import Head, merge
+from dbtasks.migrations.squashing.proving import prove
+from dbtasks.migrations.squashing.ranges import Range, find_range
+from dbtasks.migrations.squashing.sources import read_source
+from dbtasks.project import Project
+
+
+@dataclass(frozen=True)
+class Squashed:
+    """Hold the revision that stands in the place of others, its file, and what it replaces.
+
+    `folded` says what is done at once that was done one after the other, `barriers` which
+    functions have statements that nothing was moved past, and `unseen` why which of the project's
+    databases could not be looked at.
+    """
+
+    text: str
+    path: Path
+    replaced: tuple[Revision, ...]
+    folded: tuple[str, ...] = ()
+    barriers: tuple[str, ...] = ()
+    unseen: Mapping[str, str] = field(default_factory=dict)
+
+
+def squashmigrations(
+    project: Project,
+    *,
+    first: str,
+    last: str,
+    name: str | None = None,
+    optimize: bool = False,
+    dry_run: bool = False,
+) -> Squashed:
+    """Put one revision in the place of those from `first` to `last`, and remove their files.
+
+    It has the id of the last, so that databases there or beyond need nothing. Before it is
+    written, both histories are run on scratch databases; with `dry_run` it is only returned. With
+    `optimize` what is made and then changed or dropped is made so, or not at all, where that is
+    clear from the code.
+    Raises Refused for any difference, and where something else hangs, or a database that the
+    project declares stands, inside the range.
+    """
+    check_message(name)
+    with taking_turns(project, writes=not dry_run):
+        if not dry_run:
+            recover(read_scripts(read_config(project)))
+        scripts = read_scripts(read_config(project))
+        inside = find_range(scripts, first, last)
+        fixed = [one.revision for one in inside.scripts if not is_reversible(one)]
+        sources = [read_source(one) for one in inside.scripts]
+        message = name.replace("_", " ") if name else inside.last.doc
+        text = merge(sources, _head(inside), message, fixed[-1] if fixed else None)
+        if line := fingerprint.found_in(source_edit.read(Path(inside.last.path))):
+            text = source_edit.note(text, line)
+        path = _path(scripts, inside, message) if name else Path(inside.last.path)
+        squashed = Squashed(text, path, tuple(describe(one) for one in inside.scripts))
+        if optimize:
+            squashed = replace(squashed, **asdict(fold(text)))
+        if not dry_run:
+            unseen = check_squashable(project, inside.ids, inside.last.revision)
+            squashed = replace(squashed, unseen=unseen)
+            _prove(project, inside, squashed, reversible=not fixed)
+            heads = scripts.get_heads()
+            replace_files(
+                [one.path for one in squashed.replaced],
+                path,
+                squashed.text,
+                lambda: _check(project, squashed, heads),
+            )
+        return squashed
+
+
+def _prove(project: Project, inside: Range, squashed: Squashed, *, reversible: bool) -> None:
+    try:
+        prove(project, inside, squashed.text, str(squashed.path), reversible=reversible)
+    except Refused as error:
+        if squashed.folded:
+            error.hint = "leave out --optimize: the code as it was may come out the same"
+        raise
+
+
+def _head(inside: Range) -> Head:
+    parents = inside.parents
+    return Head(
+        inside.last.revision,
+        parents if len(parents) > 1 else next(iter(parents), None),
+        inside.labels or None,
+        inside.depends_on or None,
+        [*inside.ids],
+    )
+
+
+def _path(scripts: ScriptDirectory, inside: Range, message: str) -> Path:
+    """Return the path that the project's template gives to a revision of this name."""
+    folder = Path(inside.last.path).parent
+    path = scripts._rev_path(folder, inside.last.revision, message, datetime.now(UTC))
+    if path.exists() and str(path) not in {one.path for one in inside.scripts}:
+        raise Refused(f"there is a {path} already", hint="take another --name")
+    outside = path.parent != folder and not scripts.recursive_version_locations
+    if outside or not FILE.match(path.name):
+        raise _not_found(path)
+    return path
+
+
+def _not_found(path: Path) -> Refused:
+    return Refused(
+        f"{path} is not found in the history",
+        hint="which folders and names has it? See version_locations and file_template in "
+        "alembic.ini",
+    )
+
+
+def _check(project: Project, squashed: Squashed, heads: Sequence[str]) -> None:
+    """Raise Refused unless the history ends where it did, with the file in it."""
+    found = read_scripts(read_config(project))
+    paths = {Path(one.path) for one in found.walk_revisions()}
+    if squashed.path not in paths or {*found.get_heads()} != {*heads}:
+        raise _not_found(squashed.path)

@@ -1,0 +1,1 @@
+"""Apply and revert revisions, and tell where a database stands."""

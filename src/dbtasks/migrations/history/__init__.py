@@ -1,0 +1,1 @@
+"""The revision files: read, listed, drawn, checked and edited."""

@@ -1,1 +1,0 @@
-"""Revisions made from what the models have and the history has not."""
