@@ -193,6 +193,20 @@ def test_engine_folders_know_only_what_is_common() -> None:
     assert_none(crossed)
 
 
+def test_packages_of_migrations_import_those_before_them() -> None:
+    order = ["history", "environment", "execution", "autogenerate", "editing"]
+    later = {name: order[place + 1 :] for place, name in enumerate(order)}
+    up = [
+        at(path, line, f"imports {module}")
+        for path, tree in trees().items()
+        if path.parent.parent == SOURCE / "migrations"
+        for line, module, _ in imports(tree)
+        if module.startswith("dbtasks.migrations.")
+        and module.split(".")[2] in later.get(path.parent.name, ())
+    ]
+    assert_none(up)
+
+
 def test_file_says_what_it_is_for() -> None:
     silent = [
         at(path, 1, "no docstring") for path, tree in trees().items() if not ast.get_docstring(tree)
