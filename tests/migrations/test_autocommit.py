@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
 from conftest import Database, clean_environment
-from dbtasks import Project, migrations
+from dbtasks import Project, migrations, own_tables
 from dbtasks.errors import DbtasksError, PartlyApplied, Refused
 from kills import arm, kill_on
 from trees import FIRST, add_revision
@@ -59,6 +59,14 @@ def failed(project: Project, **options: bool) -> DbtasksError:
 
 def applied(project: Project) -> list[str]:
     return [one.revision.id for one in migrations.showmigrations(project) if one.applied]
+
+
+def journal(project: Project) -> dict[str, str]:
+    """Return the last state of each revision that the journal knows."""
+    table = own_tables.migration(project.backend.own_schema)
+    with project.connect() as connection:
+        rows = connection.execute(select(table).order_by(table.c.id))
+        return {row.revision: row.state for row in rows}
 
 
 def columns(project: Project) -> list[str]:
@@ -189,21 +197,63 @@ def test_undo_takes_back_what_the_block_kept(company: Path, project: Project) ->
 
 @both
 @pytest.mark.parametrize("per_revision", [False, True])
+@pytest.mark.parametrize(
+    "blocks", [(PLACE, ROW, COLUMN, CONCURRENTLY), (PLACE, ROW, COLUMN)], ids=["last", "middle"]
+)
 def test_two_blocks_and_revisions_around_them(
-    company: Path, project: Project, per_revision: bool
+    company: Path, project: Project, per_revision: bool, blocks: tuple[str, ...]
 ) -> None:
-    path = write(company, PLACE, ROW, COLUMN, CONCURRENTLY)
-    last = add_revision(company, "0003_last", BROKEN, after="0002_more")
+    """The revision is committed with its version before the next one begins."""
+    write(company, *blocks)
+    last = add_revision(company, "0003_last", f"{COLUMN}\n{BROKEN}", after="0002_more")
+    reported: list[str] = []
     with pytest.raises(DbtasksError) as caught:
-        migrations.migrate(project, per_revision=per_revision)
-    if per_revision:
-        assert caught.value.state == "2 of 3 applied"
-        assert applied(project) == [FIRST, "0002_more"]
-    else:  # the last block has committed all of 0002 but its version
-        assert caught.value.state == "1 of 3 applied, 0002_more stopped part way"
-        assert applied(project) == [FIRST]
-        assert "after its last operation" in failed(project).message
-    last.write_text(last.read_text().replace(BROKEN, "pass"))
+        migrations.migrate(
+            project,
+            per_revision=per_revision,
+            on_step=lambda step: reported.append(step.revision.id) if step.seconds else None,
+        )
+    assert caught.value.state == "2 of 3 applied"
+    assert not isinstance(caught.value, PartlyApplied)
+    assert reported == applied(project) == [FIRST, "0002_more"]
+    assert journal(project) == {FIRST: "applied", "0002_more": "applied"}
+    last.write_text(last.read_text().replace(f"{COLUMN}\n    {BROKEN}", "pass"))
+    migrations.migrate(project)
+    assert applied(project) == [FIRST, "0002_more", "0003_last"]
+
+
+@both
+def test_block_on_the_way_back(company: Path, project: Project) -> None:
+    add_revision(company, "0002_more", PLACE, downgrade=BROKEN)
+    add_revision(
+        company, "0003_last", ROW, downgrade=ROW.replace("(1, ", "(2, "), after="0002_more"
+    )
+    migrations.migrate(project)
+    with pytest.raises(DbtasksError) as caught:
+        migrations.rollback(project, steps=2)
+    assert caught.value.state == "1 of 2 reverted"
+    assert applied(project) == [FIRST, "0002_more"]
+    assert set(journal(project).values()) == {"applied"}
+
+
+@both
+def test_killed_before_the_version_of_a_block_is_committed(
+    company: Path, project: Project, kill: Kill
+) -> None:
+    write(company, PLACE, CONCURRENTLY)
+    add_revision(company, "0003_last", COLUMN, after="0002_more")
+    kill("before", "UPDATE alembic_version")
+    assert "after its last operation" in failed(project).message
     migrations.migrate(project, resume=True)
     assert applied(project) == [FIRST, "0002_more", "0003_last"]
-    assert path.exists()
+
+
+@both
+def test_killed_after_a_block_and_its_version(company: Path, project: Project, kill: Kill) -> None:
+    write(company, PLACE, CONCURRENTLY)
+    add_revision(company, "0003_last", COLUMN, after="0002_more")
+    kill("after", "ADD COLUMN")
+    assert applied(project) == [FIRST, "0002_more"]
+    assert journal(project) == {FIRST: "applied", "0002_more": "applied"}
+    migrations.migrate(project)
+    assert columns(project) == ["id", "name", "code"]

@@ -52,6 +52,7 @@ def look(run: Run, target: str, *, check: bool) -> None:
     from dbtasks import migrations
 
     plan = migrations.plan(run.project, to=target)
+    _note_transactions(run.output, plan)
     for step in plan.steps:
         mark, direction = ("X", " (revert)") if step.backwards else (" ", "")
         run.output.line(f"[{mark}] {step.revision.title}{direction}")
@@ -70,6 +71,7 @@ def show_sql(run: Run, target: str) -> None:
     from dbtasks import migrations
 
     plan = migrations.plan(run.project, to=target)
+    _note_transactions(run.output, plan)
     if plan.ahead:
         _report_ahead(run.output, plan)
     elif plan.steps:
@@ -99,7 +101,12 @@ def apply(run: Run, to: str | None, options: dict[str, Any]) -> None:
         to = migrations.resumed_target(run.project) if options.get("resume") else HEADS
     with Progress(run.output) as progress:
         done = migrations.migrate(
-            run.project, to=to, on_step=progress.show, on_wait=run.tell_waiting, **options
+            run.project,
+            to=to,
+            on_step=progress.show,
+            on_wait=run.tell_waiting,
+            on_note=run.output.note,
+            **options,
         )
     if done.ahead:
         _report_ahead(run.output, done)
@@ -127,8 +134,14 @@ def revert(
             reverts=reverts,
             on_step=progress.show,
             on_wait=run.tell_waiting,
+            on_note=run.output.note,
             **options,
         )
+
+
+def _note_transactions(output: Output, plan: "Plan") -> None:
+    if plan.note:
+        output.note(plan.note)
 
 
 def _report_ahead(output: Output, plan: "Plan") -> None:

@@ -6,7 +6,15 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any, ClassVar, Final, Self
 
-from sqlalchemy import URL, Engine, PoolProxiedConnection, StaticPool, create_engine, event
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    PoolProxiedConnection,
+    StaticPool,
+    create_engine,
+    event,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -140,3 +148,15 @@ def _connect_to(engine: Engine, database: str | None) -> PoolProxiedConnection:
             'url="module:function"',
         )
     return pooled
+
+
+def is_autocommit(connection: Connection) -> bool:
+    """Whether each statement commits, by an option of the connection or of its engine.
+
+    An engine's own isolation level is in no option; psycopg, psycopg2 and the adapter of asyncpg
+    have an attribute that says it.
+    """
+    option = connection.get_execution_options().get("isolation_level")
+    return option == AUTOCOMMIT or (
+        option is None and getattr(connection.connection, "autocommit", False) is True
+    )

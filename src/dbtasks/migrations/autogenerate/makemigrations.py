@@ -34,7 +34,7 @@ from dbtasks.migrations.history.directory import describe, our_errors, read_conf
 from dbtasks.migrations.history.resolve_target import check_heads, head_of, labels_of
 from dbtasks.migrations.history.revision import Revision
 from dbtasks.migrations.history.source_edit import Code
-from dbtasks.migrations.history.template import amend_new, check_message
+from dbtasks.migrations.history.template import amend_new, check_message, name_once
 from dbtasks.migrations.history.turns import taking_turns
 from dbtasks.migrations.squashing.files import recover
 from dbtasks.project import Project
@@ -358,9 +358,11 @@ def _write(project: Project, newest: str | None, draft: Draft, line: str) -> Rev
     scripts = read_scripts(read_config(project))
     if line:
         amend_new(scripts, lambda text: source_edit.note(text, line))
+    revision = draft.id or revision_ids.new_id(scripts, draft.message)
+    name_once(scripts, revision)
     with our_errors(), redirect_stdout(StringIO()):  # Alembic tells what it writes
         script = scripts.generate_revision(
-            draft.id or revision_ids.new_id(scripts, draft.message),
+            revision,
             draft.message.replace("_", " "),
             head=newest or HEAD,
             refresh=True,

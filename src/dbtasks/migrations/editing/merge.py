@@ -18,7 +18,7 @@ from dbtasks.migrations.history import revision_ids, source_edit
 from dbtasks.migrations.history.directory import describe, our_errors, read_config, read_scripts
 from dbtasks.migrations.history.heads import heads_to_join, joins, sides_of
 from dbtasks.migrations.history.revision import Revision
-from dbtasks.migrations.history.template import check_message
+from dbtasks.migrations.history.template import check_message, name_once
 from dbtasks.migrations.history.turns import taking_turns
 from dbtasks.project import Project
 
@@ -100,6 +100,7 @@ def _write(
     scripts: ScriptDirectory, parents: Mapping[str, tuple[str, ...]], name: str | None
 ) -> Iterator[Revision]:
     for revision, heads in parents.items():
+        name_once(scripts, revision)
         with our_errors(), redirect_stdout(StringIO()):
             script = scripts.generate_revision(
                 revision,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
@@ -14,7 +13,7 @@ from dbtasks.migrations.history.directory import describe, read_config, read_scr
 from dbtasks.migrations.history.reader import FILE
 from dbtasks.migrations.history.resolve_target import is_reversible
 from dbtasks.migrations.history.revision import Revision
-from dbtasks.migrations.history.template import check_message
+from dbtasks.migrations.history.template import check_message, path_of
 from dbtasks.migrations.history.turns import taking_turns
 from dbtasks.migrations.squashing.files import recover, replace_files
 from dbtasks.migrations.squashing.folding import fold
@@ -113,7 +112,7 @@ def _head(inside: Range) -> Head:
 def _path(scripts: ScriptDirectory, inside: Range, message: str) -> Path:
     """Return the path that the project's template gives to a revision of this name."""
     folder = Path(inside.last.path).parent
-    path = scripts._rev_path(folder, inside.last.revision, message, datetime.now(UTC))
+    path = path_of(scripts, folder, inside.last.revision, message)
     if path.exists() and str(path) not in {one.path for one in inside.scripts}:
         raise Refused(f"there is a {path} already", hint="take another --name")
     outside = path.parent != folder and not scripts.recursive_version_locations

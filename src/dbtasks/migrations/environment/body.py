@@ -47,6 +47,8 @@ class Handover:
     `connection` is ours until env.py configures one of its own, which leads to the same
     database. `compares` is whether the models are needed. `on_configured` is called with
     Alembic's context before the first step, and `on_applied` with the heads after each.
+    `per_revision` is whether each revision has a transaction of its own, as the command or env.py
+    wants it; `shortened` is how env.py makes the transactions shorter than the engine would.
     """
 
     project: Project
@@ -58,6 +60,12 @@ class Handover:
     on_applied: Callable[[frozenset[str]], None] = lambda heads: None
     taken: bool = False
     transactional: bool = False
+    per_revision: bool = False
+    shortened: str = ""
+
+    def note(self, revisions: int) -> str:
+        """Return what to say of the transactions of so many revisions."""
+        return self.shortened if revisions > 1 or not self.transactional else ""
 
 
 def run(metadata: MetaData | None = None, **options: Any) -> None:
@@ -186,7 +194,8 @@ def _find_project(metadata: MetaData | None) -> Project:
     A URL that a program sets on Alembic's Config, as tests do, wins over the environment.
     """
     config = context.config
-    named = [Path(one) for one in (config.config_file_name, config.toml_file_name) if one]
+    toml = getattr(config, "toml_file_name", None)  # Alembic 1.16
+    named = [Path(name) for name in (config.config_file_name, toml) if name]
     paths = [path.resolve() for path in named if path.is_file()] or [Path("alembic.ini").resolve()]
     options, root = _declaration(paths)
     put_on_path(root)

@@ -14,7 +14,7 @@ from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import RevisionStep
+from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.engine import AdaptedConnection, Dialect
@@ -24,7 +24,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from dbtasks import bytecode
 from dbtasks.engines import mask
 from dbtasks.engines.base.backend import url_hint
-from dbtasks.engines.base.connection import AUTOCOMMIT
+from dbtasks.engines.base.connection import AUTOCOMMIT, is_autocommit
 from dbtasks.errors import DbtasksError, ProjectFailed, Refused, UsageError
 from dbtasks.hints import command_line
 from dbtasks.migrations.environment import schemas
@@ -119,7 +119,10 @@ class _Configuring:
         if options.get("target_metadata") is None and handover.compares:  # Alembic's own template
             options["target_metadata"] = target_of(None, handover.project)
         options |= schemas.included(options)
-        options["on_version_apply"] = [*_listed(options.get("on_version_apply")), self._note]
+        # Before env.py's own callbacks: one of these may commit.
+        options["on_version_apply"] = [self._note, *_listed(options.get("on_version_apply"))]
+        by_env = options.get("transaction_per_migration", False)
+        options["transaction_per_migration"] = by_env or handover.per_revision
         if backend.transactional_ddl is not None:
             options["transactional_ddl"] = backend.transactional_ddl
         if connection is not None:
@@ -134,8 +137,11 @@ class _Configuring:
         self.plain(connection=connection, url=url, **options)
         running = self.environment.get_context()
         handover.transactional = running.impl.transactional_ddl
+        autocommit = connection is not None and is_autocommit(connection)
+        handover.shortened = _shortened(running, autocommit, handover.per_revision, by_env)
+        handover.per_revision = options["transaction_per_migration"]
         if connection is not None and not running.as_sql:
-            self.commits = not _is_autocommit(connection)
+            self.commits = not autocommit
             handover.transactional &= self.commits
             self._take(connection)
             # Alembic has no public place for what must stand around all steps and inside their
@@ -367,11 +373,24 @@ def _is_async(url: URL) -> bool:
     return dialect.is_async
 
 
+def _shortened(running: MigrationContext, autocommit: bool, by_command: bool, by_env: bool) -> str:
+    """Say how env.py makes the transactions of a run shorter; nothing where it does not."""
+    if not type(running.impl).transactional_ddl and not running.impl.transactional_ddl:
+        return ""  # as everywhere on this database
+    at_once = "each statement is committed at once, and a failure leaves a revision partly applied"
+    if autocommit:
+        return f"env.py connects in AUTOCOMMIT: {at_once}"
+    if not running.impl.transactional_ddl:
+        return f"env.py sets transactional_ddl=False: {at_once}"
+    if by_command or not by_env:
+        return ""
+    return (
+        "env.py sets transaction_per_migration: each revision is a transaction of its own, and a "
+        "failure keeps the revisions before it"
+    )
+
+
 def _listed(callbacks: Any) -> list[Any]:
     if callbacks is None:
         return []
     return [callbacks] if callable(callbacks) else list(callbacks)
-
-
-def _is_autocommit(connection: Connection) -> bool:
-    return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"

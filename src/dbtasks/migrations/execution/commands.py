@@ -1,8 +1,8 @@
 """Bring a database to a revision: plan it, run it, or show its SQL."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from threading import TIMEOUT_MAX
 
@@ -33,11 +33,11 @@ from dbtasks.migrations.execution.migration_run import (
     Step,
 )
 from dbtasks.migrations.execution.statement_recorder import ATTEMPTS, pause_after
-from dbtasks.migrations.history.directory import (
-    describe,
-)
+from dbtasks.migrations.history.directory import describe
 from dbtasks.migrations.history.resolve_target import HEADS, steps_to
 from dbtasks.project import Project
+
+OnNote = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Plan:
 
     steps: tuple[Step, ...]
     ahead: Heads = ()
+    note: str = ""
+    """How env.py makes the transactions of the run shorter than usual."""
 
     @property
     def backwards(self) -> bool:
@@ -69,6 +71,7 @@ def migrate(
     reverts: Collection[str] | None = None,
     on_step: OnStep | None = None,
     on_wait: OnWait | None = None,
+    on_note: OnNote = lambda text: None,
 ) -> Plan:
     """Bring the database to a revision, and return the steps that were taken.
 
@@ -77,8 +80,8 @@ def migrate(
     exist. `resume` goes on with a revision that stopped part way. `reverts` has the ids that may
     be reverted, as a person has confirmed them; another run may have come first. `on_step` is
     called before each step, and after it with its seconds; `on_wait` with the holder of the lock
-    when it is not free. All steps are one transaction where the engine can roll back DDL, but with
-    `per_revision`.
+    when it is not free; `on_note` where env.py makes the transactions shorter. All steps are one
+    transaction where the engine can roll back DDL, but with `per_revision`.
 
     Raises Locked where the lock stays with another for `wait` seconds, or a table for
     `lock_timeout` seconds, several times; Rejected when the database refused, PartlyApplied where
@@ -89,6 +92,7 @@ def migrate(
     smaller = command_line("migrate", resume=resume, to=aim, per_revision=True)
     manner = Manner(
         *(fake, fake_initial, resume, per_revision, wait, lock_timeout),
+        on_note=on_note,
         reverts=_frozen(reverts),
         smaller="" if per_revision else smaller,
         command=command_line("migrate", resume=resume, to=aim),
@@ -106,11 +110,13 @@ def rollback(
     reverts: Collection[str] | None = None,
     on_step: OnStep | None = None,
     on_wait: OnWait | None = None,
+    on_note: OnNote = lambda text: None,
 ) -> Plan:
     """Revert the last revisions, and return the steps that were taken."""
     manner = Manner(
         wait=wait,
         lock_timeout=lock_timeout,
+        on_note=on_note,
         reverts=_frozen(reverts),
         command=command_line("rollback", steps=None if steps == 1 else steps),
     )
@@ -127,12 +133,14 @@ def redo(
     reverts: Collection[str] | None = None,
     on_step: OnStep | None = None,
     on_wait: OnWait | None = None,
+    on_note: OnNote = lambda text: None,
 ) -> Plan:
     """Revert the last revisions, and apply them again, in one run; return the steps of both."""
     manner = Manner(
         wait=wait,
         lock_timeout=lock_timeout,
         redo=True,
+        on_note=on_note,
         reverts=_frozen(reverts),
         command=command_line("redo", steps=None if steps == 1 else steps),
     )
@@ -145,6 +153,7 @@ def plan(project: Project, *, to: str = HEADS) -> Plan:
     found: list[RevisionStep] = []
     ahead: list[str] = []
     with open_environment(project) as environment:
+        handover = environment.handover
 
         def look(scripts: ScriptDirectory, heads: Heads) -> None:
             if environment.is_ahead(to, heads):
@@ -154,7 +163,7 @@ def plan(project: Project, *, to: str = HEADS) -> Plan:
 
         environment.look(look)
     steps = (Step(describe(step.revision), backwards=step.is_downgrade) for step in found)
-    return Plan(tuple(steps), tuple(ahead))
+    return Plan(tuple(steps), tuple(ahead), handover.note(len(found)))
 
 
 def sql(project: Project, *, to: str = HEADS) -> str:
@@ -256,6 +265,7 @@ def _migrate(project: Project, lock: Lock, manner: Manner, to: str, on_step: OnS
             if not run.may_try_again:
                 raise
             pause_after(attempt)
+            manner = replace(manner, on_note=lambda text: None)  # it was said
     return _attempt(project, MigrationRun(project, lock, manner, on_step, initial=initial), to)
 
 
@@ -264,9 +274,8 @@ def _attempt(project: Project, run: MigrationRun, to: str) -> Plan:
     ahead: list[str] = []
     with ExitStack() as stack, open_environment(project, writes=True) as environment:
         handover = environment.handover
-        handover.on_configured = lambda context: run.configured(
-            context, stack, transactional=handover.transactional
-        )
+        handover.per_revision = run.manner.per_revision
+        handover.on_configured = lambda context: run.configured(context, stack, handover)
         handover.on_applied = run.note_applied
 
         def steps(scripts: ScriptDirectory, heads: Heads) -> Iterable[RevisionStep]:

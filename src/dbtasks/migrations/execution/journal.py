@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Table, delete, insert, literal_column, or_, s
 
 from dbtasks import own_tables, person
 from dbtasks.engines import Backend
+from dbtasks.engines.base.connection import is_autocommit
 from dbtasks.migrations.history.revision import Applied, Revision
 from dbtasks.own_tables import NAME_LENGTH
 
@@ -161,9 +162,7 @@ class Journal:
 
         In autocommit there is nothing to commit.
         """
-        options = self.connection.get_execution_options()
-        alone = options.get("isolation_level") == "AUTOCOMMIT"
-        if not alone and not self.backend.has_ended(self.connection):
+        if not is_autocommit(self.connection) and not self.backend.has_ended(self.connection):
             self.connection.exec_driver_sql("COMMIT")
 
     def remove(self, key: int) -> None:

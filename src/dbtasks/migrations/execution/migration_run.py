@@ -12,10 +12,12 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dbtasks import person
+from dbtasks.engines.base.connection import is_autocommit
 from dbtasks.errors import NOTHING_CHANGED, ROLLED_BACK, UNKNOWN, DbtasksError, PartlyApplied
 from dbtasks.hints import command_line
 from dbtasks.interrupts import ending, held
 from dbtasks.locks import WAIT_SECONDS, Lock
+from dbtasks.migrations.environment.body import Handover
 from dbtasks.migrations.execution import bootstrap
 from dbtasks.migrations.execution.fake_initial import exists
 from dbtasks.migrations.execution.journal import Journal, Unfinished
@@ -57,6 +59,7 @@ class Manner:
     wait: float = WAIT_SECONDS
     lock_timeout: float = LOCK_SECONDS
     redo: bool = False
+    on_note: Callable[[str], None] = lambda text: None
     reverts: frozenset[str] | None = None
     """The revisions that may be reverted; None is any."""
 
@@ -99,18 +102,15 @@ class MigrationRun:
     initial: Mapping[str, Snapshot] = field(default_factory=dict)
     """What first revisions make, if they may be only recorded."""
 
-    def configured(
-        self, context: MigrationContext, stack: ExitStack, *, transactional: bool
-    ) -> None:
+    def configured(self, context: MigrationContext, stack: ExitStack, handover: Handover) -> None:
         """Take hold of the context that the migrations will run in; the stack ends it."""
         assert context.connection is not None
         self.context = context
         self.connection = connection = context.connection
         self.backend = self.project.backend
-        self.transactional = transactional
-        if self.manner.per_revision:
-            context._transaction_per_migration = True  # what context.configure would have set
-        self.per_revision = context._transaction_per_migration
+        self.transactional = handover.transactional
+        self.per_revision = handover.per_revision
+        self.note = handover.note
         self.backend.wait_for_writers(connection, self.manner.wait)
         self.journal = Journal(self.backend, connection)
         self.recorder = Recorder(
@@ -181,6 +181,8 @@ class MigrationRun:
             "reverted" if backwards == {True} else "done" if True in backwards else "applied"
         )
         if steps:
+            if note := self.note(len(steps)):
+                self.manner.on_note(note)
             self.prepare()
         for step in steps:
             self.current = Step(describe(step.revision), step.is_downgrade)
@@ -192,6 +194,7 @@ class MigrationRun:
             self.started = perf_counter()
             step.migration_fn = self._performing(step)
             yield step
+            self._commit_version()
             self._end_commit()
             self.end_step()
         if steps and self.at_once:
@@ -218,9 +221,16 @@ class MigrationRun:
             return
         self.versions.append(heads)
         self.progress.finish(perf_counter() - self.started, later=self.at_once)
-        if self.per_revision and self.transactional:
+        if self.transactional and (self.per_revision or self.progress.key is not None):
             self.lock.fence(self.connection)
         self.complete = True
+
+    def _commit_version(self) -> None:
+        """Commit the version of a revision that an autocommit block has committed the rest of."""
+        progress = self.progress
+        if self.at_once and progress is not None and progress.key is not None:
+            with self.context.autocommit_block():  # Alembic's public way to commit and go on
+                pass
 
     @property
     def at_once(self) -> bool:
@@ -345,8 +355,7 @@ class MigrationRun:
     def _bound(self, connection: Connection) -> None:
         """Bound the wait for locks in each transaction; CREATE INDEX CONCURRENTLY must wait."""
         self._end_commit()
-        options = connection.get_execution_options()
-        if self.transactional and options.get("isolation_level") != "AUTOCOMMIT":
+        if self.transactional and not is_autocommit(connection):
             with self.recorder.silence():
                 self.backend.limit_lock_wait(connection, self.manner.lock_timeout)
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.visitors import iterate
 
 from dbtasks.engines import Backend
+from dbtasks.engines.base.connection import is_autocommit
 from dbtasks.migrations.execution.statements import COMMITS, DATA, HARMLESS, Operation, first_word
 
 ATTEMPTS = 5
@@ -142,7 +143,7 @@ class Recorder:
             return
         compiled = getattr(context, "compiled", None)
         construct = getattr(compiled, "statement", None)
-        alone = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        alone = is_autocommit(connection)
         operation = Operation(statement, repr(parameters), construct, word in DATA, alone)
         with self.silence():
             sends = self.before(operation)

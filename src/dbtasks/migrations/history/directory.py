@@ -1,13 +1,17 @@
 """The project's revisions: Alembic's configuration and script directory, with our errors."""
 
 import configparser
+import os
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
+import alembic
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionMap
@@ -21,6 +25,13 @@ from dbtasks.migrations.history.revision import Revision
 from dbtasks.migrations.history.template import write_whole
 from dbtasks.project import Project
 from dbtasks.references import project_raised
+
+READS_TOML = hasattr(Config, "get_alembic_option")
+"""Whether Alembic reads pyproject.toml, and splits all lists at path_separator: from 1.16 on."""
+
+SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
+LISTED = {"version_locations": r", *| +", "prepend_sys_path": r", *| +|:"}
+"""The options that are lists of folders, and where Alembic splits them without a separator."""
 
 Amend = Callable[[Iterator[Script]], Iterator[Script]]
 
@@ -43,7 +54,13 @@ def read_config(project: Project) -> Config:
     # Alembic reads both, the .ini first.
     ini = path.parent / "alembic.ini" if path.suffix == ".toml" else path
     toml = path if path.suffix == ".toml" else path.parent / "pyproject.toml"
-    config = Config(_if_there(ini), toml_file=_if_there(toml), stdout=StringIO())
+    if toml == path and not READS_TOML:
+        raise UsageError(
+            f"Alembic {alembic.__version__} does not read {path}",
+            hint='pip install "alembic>=1.16", or move the configuration to an alembic.ini',
+        )
+    given: dict[str, Any] = {"toml_file": _if_there(toml)} if READS_TOML else {}
+    config = Config(_if_there(ini), stdout=StringIO(), **given)
     try:
         _anchor(config, path.parent)
     except (configparser.Error, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -174,22 +191,36 @@ def _if_there(path: Path) -> Path | None:
 
 def _anchor(config: Config, folder: Path) -> None:
     """Alembic counts a relative folder from where the command is run; we from its file."""
-    location = config.get_alembic_option("script_location")
+    read = config.get_alembic_option if READS_TOML else config.get_main_option
+    location = read("script_location")
     if not location and (folder / "env.py").is_file():
         location = "."  # Flask-Migrate's alembic.ini is in the folder that it does not name
     if location:
         config.set_main_option("script_location", _from(folder, location).replace("%", "%%"))
-    lists = {
-        "version_locations": config.get_version_locations_list(),
-        "prepend_sys_path": config.get_prepend_sys_paths_list(),
-    }
+    lists = {name: [_from(folder, path) for path in _split(config, name)] for name in LISTED}
     # Alembic splits both at what path_separator says, which may be a space: between lines
     # every path stays whole.
-    config.set_main_option("path_separator", "newline")
+    config.set_main_option("path_separator" if READS_TOML else "version_path_separator", "newline")
+    if not READS_TOML:  # it splits a sys.path at each space
+        sys.path[:0] = lists.pop("prepend_sys_path")
+        config.remove_main_option("prepend_sys_path")
     for name, paths in lists.items():
         if paths:
-            whole = "\n".join(_from(folder, path) for path in paths)
-            config.set_main_option(name, whole.replace("%", "%%"))
+            config.set_main_option(name, "\n".join(paths).replace("%", "%%"))
+
+
+def _split(config: Config, name: str) -> list[str]:
+    """Return the folders of an option."""
+    if READS_TOML:
+        return {
+            "version_locations": config.get_version_locations_list,
+            "prepend_sys_path": config.get_prepend_sys_paths_list,
+        }[name]() or []
+    text = config.get_main_option(name) or ""
+    named = (config.get_main_option(f"{before}path_separator") for before in ("", "version_"))
+    separator = next(filter(None, named), None)
+    parts = text.split(SEPARATORS[separator]) if separator else re.split(LISTED[name], text)
+    return [part.strip() for part in parts if part.strip()]
 
 
 def _from(folder: Path, location: str) -> str:

@@ -7,6 +7,7 @@ import ast
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,15 +37,24 @@ PLACEHOLDER = "the_message_of_a_revision"
 
 
 def write_whole(scripts: ScriptDirectory) -> None:
-    """Let Alembic write a new revision whole or not at all, the message as text, its name once."""
-    # The only place between Alembic's checks and its hooks. It is private: tests/migrations/
-    # test_template.py fails when Alembic writes in another way.
+    """Let Alembic write a new revision whole or not at all, with the message as text."""
+    # The only place between Alembic's checks and its hooks; there is no public one.
     scripts._generate_template = partial(  # type: ignore[method-assign]  # Alembic calls it by name
         _generate, scripts._generate_template
     )
-    scripts._rev_path = partial(  # type: ignore[method-assign]  # Alembic calls it by name
-        _path_of, scripts._rev_path, scripts
-    )
+
+
+def name_once(scripts: ScriptDirectory, revision: str) -> None:
+    """Let the next revision's file have its name once, where its id has it too."""
+    if scripts.file_template == DEFAULT_TEMPLATE and NAMED.match(revision):
+        scripts.file_template = "%(rev)s"
+
+
+def path_of(scripts: ScriptDirectory, folder: Path, revision: str, message: str) -> Path:
+    """Return the path that the project's template gives to a revision."""
+    name_once(scripts, revision)
+    # Alembic has the names of file_template nowhere else, and no public function of it.
+    return Path(scripts._rev_path(folder, revision, message, datetime.now(UTC)))
 
 
 def imports_of(scripts: ScriptDirectory) -> list[str]:
@@ -60,28 +70,16 @@ def amend_new(scripts: ScriptDirectory, amend: Callable[[str], str]) -> None:
     )
 
 
-def _path_of(
-    path_of: Callable[..., Path],
-    scripts: ScriptDirectory,
-    folder: Any,
-    revision: str,
-    *given: Any,
-) -> Path:
-    """Return a revision's file: its name once, where the id has it too."""
-    if scripts.file_template == DEFAULT_TEMPLATE and NAMED.match(revision):
-        return Path(folder, f"{revision}.py")
-    return path_of(folder, revision, *given)
-
-
 def _generate(
     render: Render,
     src: Path,
-    dest: Path,
+    dest: str | Path,
     *,
     message: str,
     amend: Callable[[str], str] = str,
     **values: Any,
 ) -> None:
+    dest = Path(dest)  # a text before Alembic 1.15
     if not FILE.match(dest.name):
         raise UsageError(
             f"Alembic does not find a revision in a file {dest.name!r}",
