@@ -121,9 +121,11 @@ def refuse_without_terminal(action: str) -> Refused:
 def marker_of(project: Project) -> str | None:
     """Return the environment that the database is marked with, or None.
 
-    A SQLite file that does not exist is not marked, and not made.
+    A SQLite file that does not exist is not marked, and not made. Raises Refused where a newer
+    version of dbtasks has made our tables.
     """
     with project.migrating(writes=False) as connection, connection.begin():
+        own_tables.check_format(connection, project.backend.own_schema)
         return _read_marker(project, connection)
 
 
@@ -148,7 +150,7 @@ def _mark(project: Project, name: str, *, new: bool = False) -> bool:
     table = own_tables.environment(schema)
     with project.connect(writes=True, beside=new) as connection:
         # The journal too: where DDL commits, a write could not make it in its own transaction.
-        own_tables.make(connection, table, own_tables.journal(schema))
+        own_tables.make(project.backend, connection, table, own_tables.journal(schema))
         if _read_marker(project, connection) is None:
             connection.execute(insert(table).values(id=1, name=name))
             return True

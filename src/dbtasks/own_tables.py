@@ -1,10 +1,12 @@
-"""The tables that dbtasks keeps in a project's database: where they are, and whether they stand.
+"""The tables that dbtasks keeps in a project's database: their format, and whether they exist.
 
 Nothing that only reads makes them. `migrate` and `protect` make them where a database is marked.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -12,6 +14,7 @@ from sqlalchemy import (
     Column,
     Connection,
     DateTime,
+    Dialect,
     Double,
     Identity,
     Integer,
@@ -19,14 +22,41 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     func,
     inspect,
+    text,
 )
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import CreateSchema
+from sqlalchemy.schema import CreateColumn, CreateSchema, CreateTable
 
+from dbtasks.engines import Backend
+from dbtasks.errors import NOTHING_CHANGED, Refused, Rejected
+from dbtasks.hints import command_line
+
+FORMAT = 2
+"""The format in which this version makes, reads and writes our tables.
+
+1 is that of tables without a number; 2 adds the number and the checksums of revisions. A
+format adds tables, and columns that may be NULL, and changes nothing else: a command of an older
+version that began before the upgrade still writes valid rows. `dbtasks_lease` never changes, as
+the upgrade is done under that lock.
+"""
+
+SCHEMA, PREFIX = "dbtasks", "dbtasks_"
+NUMBER = "format_"
 NAME_LENGTH = 100
 RIVALS = 10
+
+
+@cache
+def format_number(schema: str | None) -> Table:
+    """Return the table whose columns have the numbers of the formats; it has no rows.
+
+    Every role may read the name of a column: one without rights in our schema, which writes to an
+    unmarked database, reads the format too.
+    """
+    return Table("dbtasks_format", MetaData(schema=schema), Column(f"{NUMBER}{FORMAT}", Integer))
 
 
 @cache
@@ -78,7 +108,7 @@ def migration(schema: str | None) -> Table:
     """Return the journal of migrations: a row for each revision that was run, either way.
 
     `done` of the run's statements are done, and while `state` is `running` the one after them
-    may be too. `digest` is that of the statements that are done.
+    may be too. `digest` is that of the statements that are done, `checksum` that of the file.
     """
     return Table(
         "dbtasks_migration",
@@ -94,6 +124,7 @@ def migration(schema: str | None) -> Table:
         Column("started", Double, nullable=False),
         Column("seconds", Double),
         Column("holder", String(2 * NAME_LENGTH), nullable=False),
+        Column("checksum", String(64)),
     )
 
 
@@ -119,27 +150,147 @@ def load(schema: str | None) -> Table:
     )
 
 
+def all_tables(schema: str | None) -> tuple[Table, ...]:
+    """Return all our tables; that of the number is last, as it says that the others are made."""
+    made = (environment, journal, lease, migration, load, format_number)
+    return tuple(table(schema) for table in made)
+
+
+def is_ours(name: str | None, schema: str | None = None) -> bool:
+    """Whether a table, or a schema without a name, belongs to dbtasks and not to the project."""
+    return schema == SCHEMA or (name is not None and name.startswith(PREFIX))
+
+
 def stands(connection: Connection, table: Table) -> bool:
     """Whether one of our tables is in the database."""
     return inspect(connection).has_table(table.name, schema=table.schema)
 
 
-def make(connection: Connection, *tables: Table) -> None:
-    """Make those of our tables that are missing, and the schema that they are in."""
-    for table in tables:
-        if stands(connection, table):
-            continue
-        # IF NOT EXISTS would ask for the right to make schemas also where it stands.
-        if table.schema and not inspect(connection).has_schema(table.schema):
-            connection.execute(CreateSchema(table.schema))
-        table.create(connection, checkfirst=False)
+def check_format(connection: Connection, schema: str | None) -> int:
+    """Return the format of our tables in the database, 1 where they have no number.
+
+    Raises Refused where a newer version has made them.
+    """
+    table = format_number(schema)
+    if not stands(connection, table):
+        return 1
+    columns = inspect(connection).get_columns(table.name, schema=schema)
+    number = max(int(column["name"].removeprefix(NUMBER)) for column in columns)
+    if number > FORMAT:
+        raise Refused(
+            f"dbtasks' own tables in this database have format {number}, and this version of "
+            f"dbtasks knows formats up to {FORMAT}",
+            hint="run the newer version that is used on this database: pip install -U dbtasks",
+        )
+    return number
 
 
-def make_alone(connection: Connection, table: Table) -> None:
+def is_older(connection: Connection, schema: str | None) -> bool:
+    """Whether there are tables of ours in an older format; raise Refused for a newer one."""
+    return check_format(connection, schema) < FORMAT and bool(_existing(connection, schema))
+
+
+def upgrade(backend: Backend, connection: Connection) -> None:
+    """Bring our tables to this version's format; only for who holds the lock.
+
+    The number is written last: where DDL commits, an upgrade that is killed is done again.
+    """
+    schema = backend.own_schema
+    with _permitted(backend):
+        _make(connection, *_existing(connection, schema), format_number(schema))
+
+
+def make(backend: Backend, connection: Connection, *tables: Table) -> None:
+    """Make those of our tables that are missing; only for who holds the lock."""
+    with _permitted(backend):
+        _make(connection, *tables)
+        if check_format(connection, backend.own_schema) < FORMAT:
+            upgrade(backend, connection)
+
+
+def make_alone(backend: Backend, connection: Connection, table: Table) -> None:
     """Make one of our tables on a connection in autocommit, while others may do the same."""
     for _ in range(RIVALS):
         with suppress(DBAPIError):  # another makes the schema, or the table, at this moment
-            make(connection, table)
+            _make(connection, table)
         if stands(connection, table):
             return
-    make(connection, table)
+    with _permitted(backend):
+        _make(connection, table)
+
+
+def script(backend: Backend, connection: Connection | None) -> list[str]:
+    """Return the SQL that makes and upgrades our tables, for a role that may run it.
+
+    It is what the database of the connection lacks, or all of it without a connection.
+    """
+    schema = backend.own_schema
+    if connection is not None:
+        check_format(connection, schema)
+    dialect = backend.url.get_dialect()() if connection is None else connection.dialect
+    statements = [
+        str(statement.compile(dialect=dialect)).strip()
+        for statement in _missing(connection, *all_tables(schema))
+    ]
+    return statements + (_grants(dialect, schema, backend.url.username) if statements else [])
+
+
+@contextmanager
+def _permitted(backend: Backend) -> Iterator[None]:
+    """Say what to do where the role may not make our tables."""
+    try:
+        yield
+    except DBAPIError as error:
+        explained = backend.explain(error, state=NOTHING_CHANGED)
+        if isinstance(explained, Rejected):
+            explained.message = f"dbtasks cannot make its own tables: {explained.message}"
+            explained.hint = (
+                "let a role that may make tables run the SQL that this shows: "
+                + command_line("settings", own_tables_sql=True)
+            )
+        raise explained from error
+
+
+def _existing(connection: Connection, schema: str | None) -> list[Table]:
+    names = {*inspect(connection).get_table_names(schema=schema)}
+    return [table for table in all_tables(schema) if table.name in names]
+
+
+def _make(connection: Connection, *tables: Table) -> None:
+    for statement in _missing(connection, *tables):
+        connection.execute(statement)
+
+
+def _missing(connection: Connection | None, *tables: Table) -> Iterator[Any]:
+    """Yield the statements that make what a database lacks of these tables; all without one."""
+    schema = tables[0].schema
+    look = None if connection is None else inspect(connection)
+    # IF NOT EXISTS would ask for the right to make schemas also where it exists.
+    if schema and not (look and look.has_schema(schema)):
+        yield CreateSchema(schema)
+    for table in tables:
+        if not (look and look.has_table(table.name, schema=schema)):
+            yield CreateTable(table)
+            continue
+        present = {column["name"] for column in look.get_columns(table.name, schema=schema)}
+        for column in table.columns:
+            if column.name not in present:
+                yield _adding(look.dialect, column)
+
+
+def _adding(dialect: Dialect, column: Column[Any]) -> TextClause:
+    table = dialect.identifier_preparer.format_table(column.table)
+    definition = CreateColumn(column).compile(dialect=dialect)
+    return text(f"ALTER TABLE {table} ADD {definition}")  # Oracle knows no ADD COLUMN
+
+
+def _grants(dialect: Dialect, schema: str | None, role: str | None) -> list[str]:
+    """Return what lets a role use tables in a schema of their own, which another role makes."""
+    if schema is None or role is None:
+        return []
+    name = dialect.identifier_preparer.quote(role)
+    rights = "SELECT, INSERT, UPDATE, DELETE"
+    return [
+        f"GRANT USAGE ON SCHEMA {schema} TO {name}",
+        f"GRANT {rights} ON ALL TABLES IN SCHEMA {schema} TO {name}",
+    ]

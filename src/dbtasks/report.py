@@ -1,4 +1,4 @@
-"""Every setting with its value and its source, for a person to read."""
+"""Every setting with its value and its source, and the SQL of our tables, to read."""
 
 import platform
 from collections.abc import Iterator
@@ -6,9 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
+from dbtasks import own_tables
 from dbtasks.aliases import DEFAULT, scratch_variable
 from dbtasks.engines import backend_for, mask, mask_text, parse
-from dbtasks.errors import DbtasksError
+from dbtasks.errors import DbtasksError, Unreachable
+from dbtasks.project import Project
 from dbtasks.settings import Settings
 
 
@@ -28,6 +30,24 @@ def report_settings(settings: Settings) -> list[Line]:
     """
     urls = (_url(settings, alias) for alias in settings.databases)
     return [*_plain(settings), *urls, *_scratch_urls(settings), *_versions(settings)]
+
+
+def report_own_tables(project: Project) -> str:
+    """Return the SQL that makes what the database lacks of our tables.
+
+    Where the database cannot be reached it is the SQL for an empty one. Raises Refused where a
+    newer version of dbtasks has made our tables.
+    """
+    note = ""
+    try:
+        with project.connect() as connection:
+            statements = own_tables.script(project.backend, connection)
+    except Unreachable:
+        statements = own_tables.script(project.backend, None)
+        note = "-- The database cannot be reached: this is the SQL for one without our tables.\n"
+    if not statements:
+        return f"-- All tables of dbtasks exist, in format {own_tables.FORMAT}."
+    return note + "\n".join(f"{statement};" for statement in statements)
 
 
 def _versions(settings: Settings) -> Iterator[Line]:

@@ -7,13 +7,14 @@ pooler or in a cluster, a lease: a row with the holder's heartbeat, by the datab
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from dbtasks.errors import NOTHING_CHANGED, Locked
+from dbtasks import own_tables
+from dbtasks.errors import NOTHING_CHANGED, Locked, Rejected
 from dbtasks.interrupts import ending
 from dbtasks.locks.lease import Lease
 from dbtasks.locks.rung import Lock, LockLost, Rung
@@ -24,6 +25,9 @@ __all__ = ["WAIT_SECONDS", "Lock", "LockLost", "OnWait", "hold", "unlock"]
 
 WAIT_SECONDS = 60.0
 """How long a command waits for another that holds the lock, unless told."""
+
+UPGRADE_SECONDS = 10.0
+"""How long an upgrade of our tables waits behind transactions that read them."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 
@@ -41,9 +45,14 @@ def hold(
     """Hold the database's lock while the block runs.
 
     Waits up to `wait` seconds for another holder, whom `on_wait` is told of once. Raises Locked,
-    which names the holder, when that is not enough.
+    which names the holder, when that is not enough. Our tables are in this version's format then,
+    if the role may change them. Raises Refused where a newer version has made them.
     """
     if project.backend.locks_by_transaction:
+        with project.migrating(writes=False) as connection, connection.begin():
+            older = own_tables.is_older(connection, project.backend.own_schema)
+        if older:
+            _upgrade(project, Lock())
         yield Lock()
         return
     with project.autocommitting() as connection:
@@ -51,6 +60,8 @@ def hold(
         # What cannot be released ends with the session, or unrenewed.
         with ending(lock.release, ignoring=(SQLAlchemyError,)):
             _take(lock, project, wait, on_wait)
+            if own_tables.is_older(connection, project.backend.own_schema):
+                _upgrade(project, lock)
             yield lock
 
 
@@ -72,6 +83,20 @@ def unlock(project: Project) -> str | None:
                 hint="let it finish, or end that process: its lock ends with it",
             )
         return holder
+
+
+def _upgrade(project: Project, lock: Lock) -> None:
+    """Bring our tables to this version's format, in a transaction beside the command's own.
+
+    A role that may not does without: only what needs the new format refuses.
+    """
+    with suppress(Rejected), project.connect(writes=True, beside=True) as connection:
+        if not project.backend.in_memory:
+            connection.detach()  # the limit would stay with a connection of the pool
+        project.backend.limit_lock_wait(connection, UPGRADE_SECONDS)
+        lock.check()
+        lock.fence(connection)
+        own_tables.upgrade(project.backend, connection)
 
 
 def _choose(project: Project, connection: Connection, purpose: str) -> Rung:

@@ -46,7 +46,7 @@ class Row:
     def make_table(self) -> None:
         """Make the table where it is missing."""
         if not own_tables.stands(self.connection, self.table):
-            own_tables.make_alone(self.connection, self.table)
+            own_tables.make_alone(self.backend, self.connection, self.table)
 
     def stands(self) -> bool:
         """Whether there is a table."""

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from dbtasks.engines.base.lock import SessionLock
+from dbtasks.errors import Rejected
 from dbtasks.locks.rung import Rung
 from dbtasks.project import Project
 
@@ -24,7 +25,7 @@ class Session(Rung):
         if not self.lock.take():
             return False
         if not self.backend.names_holder:
-            with suppress(SQLAlchemyError):  # who may not make tables holds it without a name
+            with suppress(SQLAlchemyError, Rejected):  # a role that may not make tables
                 self.row.make_table()
         row = self.row.read()
         if row is not None and row.fresh:

@@ -57,14 +57,22 @@ class Journal:
         self.by = person.describe()[: 2 * NAME_LENGTH]
         self.adding = insert(self.table).values(started=self.now)
         self.waiting: list[Mapping[str, Any]] = []
+        self.format: int | None = None
 
     def stands(self) -> bool:
-        """Whether there is a journal."""
+        """Whether there is a journal. Raises Refused for one that a newer version writes."""
+        self.format = self.format or own_tables.check_format(self.connection, self.table.schema)
         return own_tables.stands(self.connection, self.table)
 
     def make(self) -> None:
         """Make the table where it is missing."""
-        own_tables.make(self.connection, self.table)
+        own_tables.make(self.backend, self.connection, self.table)
+        self.format = own_tables.FORMAT
+
+    def upgrade(self) -> None:
+        """Bring the table to this version's format, where the lock's holder was not allowed to."""
+        if self.format != own_tables.FORMAT:
+            self.make()
 
     def unfinished(self) -> Unfinished | None:
         """Return the revision that stopped part way, if there is one.
@@ -75,7 +83,8 @@ class Journal:
             return None
         c = self.table.c
         begun = or_(c.done > 0, c.what.is_not(None))
-        found = select(self.table).where(c.state.in_([RUNNING, FAILED]), begun)
+        columns = (column for column in c if column is not c.checksum)  # which format 1 lacks
+        found = select(*columns).where(c.state.in_([RUNNING, FAILED]), begun)
         found = found.order_by(c.id.desc())
         row = self.connection.execute(found).mappings().first()
         if row is None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -126,7 +127,9 @@ class MigrationRun:
         stack.enter_context(_listening(connection, "commit", self._note_commit))
         stack.enter_context(self._answered())
         stack.enter_context(_listening(connection, "begin", self._bound))
-        stack.enter_context(ending(self._unsign, ignoring=(SQLAlchemyError,)))
+        # The connection may live on in a pool.
+        unsign = partial(self.backend.sign, connection, "")
+        stack.enter_context(ending(unsign, ignoring=(SQLAlchemyError,)))
         context.autocommit_block = self._around(context.autocommit_block)  # type: ignore[method-assign]  # a revision calls it there
 
     def prepare(self) -> None:
@@ -137,10 +140,6 @@ class MigrationRun:
         if not self.transactional:
             self.backend.limit_lock_wait(self.connection, self.manner.lock_timeout)
         self._make_journal()
-
-    def _unsign(self) -> None:
-        """Take the sign back: the connection may live on in a pool."""
-        self.backend.sign(self.connection, "")
 
     def bootstrap(self, scripts: ScriptDirectory) -> list[StampStep]:
         """Let the project make what an empty database needs before the first revision.
@@ -380,6 +379,7 @@ class MigrationRun:
     def _make_journal(self) -> None:
         """Make the journal's table; where that is not allowed, go on without one if we can."""
         if self.journal.stands():
+            self.journal.upgrade()
             return
         if not self.transactional:
             self.journal.make()
@@ -387,7 +387,7 @@ class MigrationRun:
         try:
             with self.connection.begin_nested():
                 self.journal.make()
-        except DBAPIError:  # a role that may not: the migration itself does not need it
+        except DbtasksError:  # a role that may not: the migration itself does not need it
             self.journal.off = True
 
 
