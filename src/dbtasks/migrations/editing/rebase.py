@@ -130,12 +130,12 @@ def _begun(project: Project, revision: str) -> Rebase | None:
     note = begun(folder)
     if note is None:
         return None
-    name, options = note["command"]
+    if "onto" not in note:
+        raise unfinished(note)
     changes = tuple(_ordered(read_changes(folder, note)))
     ids = [revision for change in changes for revision in (change.old, change.new)]
-    here = options.get("database") in (None, project.settings.database)
-    known = [*ids, str(options.get("rebase", ""))]
-    if name != "makemigrations" or not here or not any(id_.startswith(revision) for id_ in known):
+    here = note["database"] in (None, project.settings.database)
+    if not here or not any(id_.startswith(revision) for id_ in [*ids, note["revision"]]):
         raise unfinished(note)
     return Rebase(note["onto"], note["fork"], changes, tuple(note["applied"]), True, begun=True)
 
@@ -149,7 +149,9 @@ def _move(project: Project, plan: Rebase, revision: str) -> None:
         change_files(
             folder,
             _ordered(plan.moves),
-            ("makemigrations", {"rebase": revision, "database": database}),
+            command_line("makemigrations", rebase=revision, database=database),
+            revision=revision,
+            database=database,
             onto=plan.onto,
             fork=plan.fork,
             applied=plan.applied,

@@ -8,6 +8,7 @@ from typing import Any
 from alembic.script import ScriptDirectory
 
 from dbtasks.errors import Refused
+from dbtasks.hints import command_line
 from dbtasks.migrations.execution.applied_elsewhere import check_squashable
 from dbtasks.migrations.history import fingerprint, source_edit
 from dbtasks.migrations.history.directory import describe, folder_of, read_config, read_scripts
@@ -70,7 +71,7 @@ def squashmigrations(
     check_message(name)
     with taking_turns(project, writes=not dry_run):
         folder = folder_of(read_config(project))
-        command = "squashmigrations", {"from_": first, "to": last}
+        command = command_line("squashmigrations", from_=first, to=last)
         if not dry_run and (note := begun(folder)) is not None:
             return _finished(folder, note, command)
         scripts = read_scripts(read_config(project))
@@ -99,9 +100,9 @@ def squashmigrations(
         return squashed
 
 
-def _finished(folder: Path, note: Mapping[str, Any], command: tuple[str, Any]) -> Squashed:
+def _finished(folder: Path, note: Mapping[str, Any], command: str) -> Squashed:
     """Finish the same squash, which a kill has stopped between its files; refuse another."""
-    if note["command"] != [*command]:
+    if note["command"] != command:
         raise unfinished(note)
     changes = read_changes(folder, note)
     finish(folder, changes)

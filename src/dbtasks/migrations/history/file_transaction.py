@@ -55,15 +55,15 @@ def check_free(changes: Sequence[Change]) -> None:
 def change_files(
     folder: Path,
     changes: Sequence[Change],
-    command: tuple[str, Mapping[str, Any]],
+    command: str,
     check: Callable[[], object] = lambda: None,
     **told: object,
 ) -> None:
     """Change the files in this order; after an error, of `check` too, all is as it was.
 
     The order has to be one in which each history between misses a revision. `folder` has the note
-    meanwhile: `command`, the name and the options of what finishes it after a kill, and what else
-    that is `told`. `check` is called when the files are changed.
+    meanwhile: the command line that finishes it after a kill, and what else that is `told`. `check`
+    is called when the files are changed.
     """
     note = folder / NOTE
     packed = [_packed(folder, change) for change in changes]

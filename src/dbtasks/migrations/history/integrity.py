@@ -9,7 +9,6 @@ from alembic.script import Script
 from alembic.util import to_tuple
 
 from dbtasks.errors import Refused
-from dbtasks.hints import command_line
 
 ASIDE = ".squashed"
 """The ending of files that a squash of an earlier dbtasks put aside while it was killed."""
@@ -71,8 +70,7 @@ def check_finished(folder: Path) -> None:
 def unfinished(note: Mapping[str, Any]) -> Refused:
     """Return the error for anything else that is done before a change is finished."""
     files = ", ".join(Path(change["path"]).name for change in note["changes"])
-    name, options = note["command"]
-    command = command_line(name, **options)
+    command = note["command"]
     return Refused(
         f"{command} was stopped between its files, and not all of them are changed: {files}",
         hint=f"finish it: {command}",
