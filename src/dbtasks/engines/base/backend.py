@@ -15,7 +15,6 @@ from dbtasks.engines.base.catalogue import Catalogue
 from dbtasks.engines.base.column_checks import ColumnChecks
 from dbtasks.engines.base.comparison import Comparison
 from dbtasks.engines.base.connection import Connecting
-from dbtasks.engines.base.created import Created
 from dbtasks.engines.base.dependent import Dependent
 from dbtasks.engines.base.expressions import Retelling
 from dbtasks.engines.base.flush import Emptying
@@ -206,19 +205,6 @@ class Backend(
     def dependents(self, connection: Connection, table: str) -> Sequence[Dependent]:
         """Return what has to be dropped while a table is made anew, and made again after it."""
         return ()
-
-    def created(self, connection: Connection, table: str) -> Created:
-        """Return what a table says that SQLAlchemy does not reflect."""
-        return Created()
-
-    def computed(self, connection: Connection, table: str) -> Mapping[str, str]:
-        """Return the expressions of computed columns that SQLAlchemy may tell wrongly."""
-        return {}
-
-    @contextmanager
-    def rebuilding(self, connection: Connection) -> Iterator[None]:
-        """Keep in the block what a table has that is made anew, also what no revision knows of."""
-        yield
 
     @property
     def database_name(self) -> str:

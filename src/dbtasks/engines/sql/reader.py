@@ -54,6 +54,10 @@ class Reader:
             return ""
         return self.sql[self.tokens[place].start : self.tokens[self.place - 1].end]
 
+    def span(self, place: int) -> tuple[int, int]:
+        """Return where the SQL from a token to here begins and ends."""
+        return self.tokens[place].start, self.tokens[self.place - 1].end
+
     def group(self) -> str:
         """Return the SQL in the parentheses that come next, and go behind them."""
         start = self.place

@@ -39,9 +39,9 @@ from dbtasks.engines.sqlite.comparison import SQLiteComparison
 from dbtasks.engines.sqlite.flush import SQLiteEmptying
 from dbtasks.engines.sqlite.indexes import SQLiteIndexing
 from dbtasks.engines.sqlite.load import SQLiteLoading
-from dbtasks.engines.sqlite.rebuild import SQLiteRebuilding
 from dbtasks.engines.sqlite.rollback_journal import REFUSED, allow_keeping, keep_journal
 from dbtasks.engines.sqlite.scratch import FileScratch
+from dbtasks.engines.sqlite.table_rebuild import SQLiteRebuilding
 from dbtasks.engines.sqlite.text_match import lower, match
 from dbtasks.engines.sqlite.triggers import SQLiteTriggers
 from dbtasks.errors import ROLLED_BACK, DbtasksError, LocalFailure, Locked, Refused, Unreachable

@@ -1,7 +1,8 @@
 """The CREATE TABLE of SQLite, parsed (https://www.sqlite.org/lang_createtable.html and parse.y)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from dbtasks.engines.sql.lexer import SQLITE
@@ -24,6 +25,10 @@ CLAUSES = {
 """The words behind what a foreign key refers to, and what they say."""
 
 
+Span = tuple[int, int]
+"""Where a piece of the statement begins and ends."""
+
+
 @dataclass(frozen=True)
 class Part:
     """Hold a column of a key, or an expression: its SQL, its collation and its order."""
@@ -43,6 +48,8 @@ class Constraint:
     column: str | None
     """The column within which it was written."""
     conflict: str | None
+    span: Span = field(default=(0, 0), compare=False, repr=False, kw_only=True)
+    """With its name."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,11 @@ class Column:
     """The expression of a computed column, without its parentheses."""
     stored: bool
     constraints: tuple[Constraint, ...]
+    span: Span = field(default=(0, 0), compare=False, repr=False, kw_only=True)
+    name_span: Span = field(default=(0, 0), compare=False, repr=False, kw_only=True)
+    type_span: Span = field(default=(0, 0), compare=False, repr=False, kw_only=True)
+    clauses: tuple[tuple[str, Span], ...] = field(default=(), compare=False, repr=False)
+    """What is said of it besides the constraints, by its first word."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +127,8 @@ class CreateTable:
     table_constraints: tuple[Constraint, ...] = ()
     strict: bool = False
     without_rowid: bool = False
+    body: Span = field(default=(0, 0), compare=False, repr=False, kw_only=True)
+    """The columns and constraints, with their parentheses."""
 
     @property
     def constraints(self) -> Sequence[Constraint]:
@@ -122,13 +136,32 @@ class CreateTable:
         within = (constraint for column in self.columns for constraint in column.constraints)
         return [*within, *self.table_constraints]
 
+    @property
+    def key(self) -> "PrimaryKey | None":
+        """Return the primary key."""
+        keys = (item for item in self.constraints if isinstance(item, PrimaryKey))
+        return next(keys, None)
 
+    @property
+    def numbered(self) -> str | None:
+        """Return the column that is another name of the rowid (lang_createtable.html#rowid)."""
+        key = self.key
+        if key is None or len(key.parts) != 1 or self.without_rowid:
+            return None
+        kinds = {column.name.lower(): column.type.upper() for column in self.columns}
+        reversed_ = key.column is not None and key.parts[0].descending
+        name = key.columns[0]
+        return name if kinds.get(name.lower()) == "INTEGER" and not reversed_ else None
+
+
+@lru_cache(maxsize=512)  # each change of a rebuilt table reads it again
 def parse(sql: str) -> CreateTable:
     """Return what a statement says that SQLite has accepted; a virtual table has no columns."""
     reader = Reader(sql, SQLITE)
     reader.skip("TABLE")
     reader.take("TABLE")
     name = reader.made()
+    opening = reader.place
     if not reader.take("("):
         return CreateTable(name)
     columns, constraints = [], list[Constraint]()
@@ -140,20 +173,30 @@ def parse(sql: str) -> CreateTable:
         reader.take(",")
     options = {token.word for token in reader.tokens[reader.place :]}
     return CreateTable(
-        name, (*columns,), (*constraints,), "STRICT" in options, "WITHOUT" in options
+        name,
+        (*columns,),
+        (*constraints,),
+        "STRICT" in options,
+        "WITHOUT" in options,
+        body=reader.span(opening),
     )
 
 
 def _column(reader: Reader) -> Column:
     start, name = reader.place, reader.name()
+    name_span = reader.span(start)
     kind = _type(reader)
-    found: dict[str, Any] = {"collation": None, "default": None, "generated": None}
+    type_span = reader.span(start + 1) if kind else (name_span[1], name_span[1])
+    found: dict[str, Any] = {"collation": None, "default": None, "generated": None, "clauses": ()}
     constraints = [*_constraints(reader, name, found)]
     return Column(
         sql=reader.since(start),
         name=name,
         type=kind,
         constraints=(*constraints,),
+        span=reader.span(start),
+        name_span=name_span,
+        type_span=type_span,
         **{"stored": False, **found},
     )
 
@@ -177,14 +220,17 @@ def _constraints(
 ) -> Iterator[Constraint]:
     """Yield the constraints up to a comma, and note what else is said of a column."""
     while not (reader.ended or reader.word in (",", ")")):
+        first = reader.place
         name = reader.named("CONSTRAINT")
-        start = reader.place
+        start, word = reader.place, reader.word
         constraint = _constraint(reader, column)
         if constraint is not None:
             kind, values = constraint
-            yield kind(sql=reader.since(start), name=name, column=column, **values)
+            span = reader.span(first)
+            yield kind(sql=reader.since(start), name=name, column=column, span=span, **values)
         elif found is not None:
             _note(reader, found)
+            found["clauses"] += ((word, reader.span(first)),)
         elif reader.place == start and name is None:
             reader.place += 1
 

@@ -24,7 +24,7 @@ from dbtasks.engines.base.definitions import (
     given,
 )
 from dbtasks.engines.sql import create_index
-from dbtasks.engines.sql.expressions import canonical, is_constant, mentioned
+from dbtasks.engines.sql.expressions import canonical, is_constant, mentioned, renamed
 from dbtasks.engines.sql.lexer import SQLITE, Kind
 from dbtasks.engines.sqlite import create_table
 from dbtasks.engines.sqlite.create_table import (
@@ -125,7 +125,9 @@ class _Table:
         return Key(kind, None, self.name, name or f"{UNNAMED}{self.unnamed}"), definition
 
     def _check(self, check: Check) -> Definition:
-        attributes = given(sql=_spelled(check.expression), conflict=check.conflict)
+        # Without the name of the table, which it does not keep where that is rebuilt.
+        sql = _spelled(renamed(SQLITE, check.expression, {}, self.name, str))
+        attributes = given(sql=sql, conflict=check.conflict)
         return Definition(attributes, self._uses(check.expression), sql=check.expression)
 
 

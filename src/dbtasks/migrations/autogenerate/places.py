@@ -156,10 +156,7 @@ def in_environment(
         def steps(scripts: ScriptDirectory, heads: tuple[str, ...]) -> tuple[()]:
             context = contexts[-1]
             assert context.connection is not None
-            with ExitStack() as stack:
-                if writes:
-                    stack.enter_context(project.backend.rebuilding(context.connection))
-                found.append(work(context))
+            found.append(work(context))
             return ()
 
         environment.execute(steps, dont_mutate=True)

@@ -23,9 +23,9 @@ from sqlalchemy import Connection, MetaData
 
 from dbtasks import bytecode
 from dbtasks.engines import Backend, backend_for, mask_text
+from dbtasks.engines.sqlite import schema as schema  # it takes its place where it is imported
 from dbtasks.errors import DbtasksError, Refused
 from dbtasks.guards import check_writable
-from dbtasks.migrations import remaking as remaking  # it takes its place where it is imported
 from dbtasks.project import Project
 from dbtasks.references import put_on_path
 from dbtasks.settings import ALEMBIC, TASKS, Options, declared, resolve
@@ -80,8 +80,7 @@ def run(metadata: MetaData | None = None, **options: Any) -> None:
         settings = _settings(handover.project.backend, target, options)
         settings.setdefault("compare_server_default", True)
         context.configure(connection=handover.connection, **settings)
-        with context.begin_transaction():
-            context.run_migrations()
+        _run_configured()
         return
     try:
         _run_plain(metadata, options)
@@ -100,7 +99,7 @@ def check_around(
         steps = iter(steps_of(heads, running))
         first = next(steps, None)
         if first is not None:
-            with backend.migration_checks(connection), backend.rebuilding(connection):
+            with backend.migration_checks(connection):
                 yield first
                 yield from steps
 

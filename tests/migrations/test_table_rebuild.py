@@ -121,7 +121,7 @@ def test_a_revision_written_by_hand_renames_a_column_and_changes_an_index(world:
     after = statements(world)
     assert after["by_a"] == "CREATE INDEX by_a ON t (z DESC)"
     assert after["by_c"] == "CREATE INDEX by_c ON t (c, n)"
-    assert {"z VARCHAR(9) COLLATE NOCASE", "UNIQUE (z)", "n VARCHAR(9)"} <= parts(after["t"])
+    assert {"z VARCHAR(9) COLLATE NOCASE UNIQUE", "n VARCHAR(9)"} <= parts(after["t"])
     assert "UNIQUE (c, z COLLATE RTRIM)" in after["t"]
     assert "ON DELETE CASCADE" in after["t"]
     assert rows(world, "SELECT * FROM t") == [(1, "x", None, 1, None)]
@@ -248,18 +248,6 @@ CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, "A" VARCHAR(9) CHECK (a <> 'at 
   n INTEGER, CHECK (n <> c), UNIQUE (b COLLATE RTRIM, n),
   CONSTRAINT "x y" FOREIGN KEY (n) REFERENCES parent ON DELETE SET DEFAULT)
 """
-LEFT = {
-    "A VARCHAR(9)",
-    "b VARCHAR(9) COLLATE NOCASE NOT NULL",
-    "UNIQUE (A)",
-    "UNIQUE (b) ON CONFLICT REPLACE",
-    "UNIQUE (b COLLATE RTRIM, n)",
-    "CHECK (a <> 'at 10:30')",
-    "CHECK (n <> c)",
-    "FOREIGN KEY(c) REFERENCES parent (id) ON DELETE CASCADE ON UPDATE SET NULL"
-    " DEFERRABLE INITIALLY DEFERRED",
-    "CONSTRAINT x y FOREIGN KEY(n) REFERENCES parent (id) ON DELETE SET DEFAULT",
-}
 
 
 def test_a_table_that_others_have_made_keeps_its_constraints(world: World) -> None:
@@ -269,11 +257,10 @@ def test_a_table_that_others_have_made_keeps_its_constraints(world: World) -> No
     world.run(["DROP TABLE t", BY_OTHERS, *ROWS, "INSERT INTO t (b, c, n) VALUES ('x', 1, 2)"])
     world.models(parent() + small.format("String(9)", ""))
     world.make()
-    after = parts(statements(world)["t"])
-    assert after >= LEFT
+    written = " ".join(BY_OTHERS.replace('"', "").replace("\\:", ":").split())
+    assert statements(world)["t"] == written.replace("n INTEGER", "n VARCHAR(9)")
     world.migrate("-1")
-    assert parts(statements(world)["t"]) >= LEFT
-    assert parts(statements(world)["t"]) - after == {"n INTEGER"}
+    assert statements(world)["t"] == written
     assert rows(world, "SELECT * FROM t") == [(1, None, "x", 1, 2)]
 
 
@@ -455,8 +442,8 @@ def test_two_references_of_a_column_keep_their_own_names(world: World) -> None:
     )
     world.models(parent() + 'table("q", key())\n' + SMALL.format("String(9)", ""))
     world.make()
-    keys = {part for part in parts(statements(world)["t"]) if "FOREIGN KEY" in part}
+    keys = {part for part in parts(statements(world)["t"]) if "REFERENCES" in part}
     assert keys == {
-        "FOREIGN KEY(c) REFERENCES parent (id)",
-        "CONSTRAINT named FOREIGN KEY(c) REFERENCES q (id)",
+        "c INTEGER REFERENCES parent",
+        "CONSTRAINT named FOREIGN KEY (c) REFERENCES q",
     }
