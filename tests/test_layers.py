@@ -30,6 +30,7 @@ LEVELS = {
     "mistakes": 1,
     "models": 1,
     "person": 1,
+    "reflection": 1,
     "values": 2,
     "project": 2,
     "lookups": 2,

@@ -43,7 +43,6 @@ version that began before the upgrade still writes valid rows. `dbtasks_lease` n
 the upgrade is done under that lock.
 """
 
-SCHEMA, PREFIX = "dbtasks", "dbtasks_"
 NUMBER = "format_"
 NAME_LENGTH = 100
 RIVALS = 10
@@ -156,11 +155,6 @@ def all_tables(schema: str | None) -> tuple[Table, ...]:
     return tuple(table(schema) for table in made)
 
 
-def is_ours(name: str | None, schema: str | None = None) -> bool:
-    """Whether a table, or a schema without a name, belongs to dbtasks and not to the project."""
-    return schema == SCHEMA or (name is not None and name.startswith(PREFIX))
-
-
 def stands(connection: Connection, table: Table) -> bool:
     """Whether one of our tables is in the database."""
     return inspect(connection).has_table(table.name, schema=table.schema)
@@ -252,8 +246,7 @@ def _permitted(backend: Backend) -> Iterator[None]:
 
 
 def _existing(connection: Connection, schema: str | None) -> list[Table]:
-    names = {*inspect(connection).get_table_names(schema=schema)}
-    return [table for table in all_tables(schema) if table.name in names]
+    return [table for table in all_tables(schema) if stands(connection, table)]
 
 
 def _make(connection: Connection, *tables: Table) -> None:

@@ -4,6 +4,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ ENV = """from dbtasks.migrations import environment
 
 environment.run()
 """
+
+PLUGINS = (1, 18)
+"""The first version of Alembic that loads our plugin, which leaves our tables out by itself."""
 
 OUR_TABLES = (
     'include_name=lambda name, kind, parents: kind != "table" or not name.startswith("dbtasks_")'
@@ -231,7 +235,7 @@ def _notes_of(folder: Path, environment: Environment) -> Iterator[Note]:
     yield Note(f"Alembic: {where}, {len(revisions)} revision{'' if len(revisions) == 1 else 's'}")
     if options := environment.configured():
         yield Note(f"env.py passes {', '.join(options)} to context.configure: they stay in effect")
-    if not environment.leaves_out_our_tables:
+    if not environment.leaves_out_our_tables and _numbers(version("alembic")) < PLUGINS:
         yield Note(
             "no filter in env.py for the tables of dbtasks, which alembic check reports on other "
             "databases than PostgreSQL: add it to context.configure",
@@ -259,6 +263,10 @@ def _reflects(text: str) -> bool:
     return any(word in text for word in ("autoload_with", ".reflect(", "inspect("))
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text))
+
+
 def _makes_all(modules: Mapping[str, Module]) -> bool:
     return any(
         isinstance(call.func, ast.Attribute) and call.func.attr == "create_all"
@@ -272,12 +280,12 @@ def _pins(folder: Path) -> Iterator[Note]:
     for path in (*sorted(folder.glob("requirements*.txt")), folder / "pyproject.toml"):
         if not path.is_file():
             continue
-        for name, sign, version in PIN.findall(path.read_text(encoding="utf-8", errors="replace")):
-            numbers = tuple(int(one) for one in version.split(".") if one)
+        for name, sign, pinned in PIN.findall(path.read_text(encoding="utf-8", errors="replace")):
+            numbers = _numbers(pinned)
             floor = FLOORS[name.lower()]
             if numbers < floor or (sign == "<" and numbers <= floor):
                 needed = ".".join(map(str, floor))
                 yield Note(
-                    f"{path.name}: {name}{sign}{version}, and dbtasks needs {needed} or newer",
+                    f"{path.name}: {name}{sign}{pinned}, and dbtasks needs {needed} or newer",
                     f"{name.lower()}>={needed}",
                 )

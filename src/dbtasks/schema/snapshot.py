@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from dbtasks.engines import Backend
 from dbtasks.engines.base.definitions import TABLE, Definition, Key, Place
+from dbtasks.reflection import is_ours
 
 VERSION_TABLE = "alembic_version"
-OWN_SCHEMA, OWN_TABLES = "dbtasks", "dbtasks_"
 
 
 class Snapshot(Mapping[Key, Definition]):
@@ -55,7 +55,5 @@ def take(
     return Snapshot(
         (key, definition)
         for key, definition in backend.definitions(connection)
-        if not (
-            key.schema == OWN_SCHEMA or key.table.startswith(OWN_TABLES) or key.table in without
-        )
+        if not (is_ours(key.table, key.schema) or key.table in without)
     )

@@ -12,7 +12,7 @@ from dbtasks.migrations.autogenerate.comparing import Operation, full_name, quie
 from dbtasks.migrations.autogenerate.rename_detection import check_emptied, find_rename
 from dbtasks.migrations.autogenerate.trial import check_filled, metadatas_of
 from dbtasks.project import Project
-from dbtasks.schema.snapshot import OWN_SCHEMA, OWN_TABLES
+from dbtasks.reflection import is_ours
 
 
 def compare(context: MigrationContext) -> list[Operation]:
@@ -50,7 +50,7 @@ def both_ways(
 def _is_own(operation: Operation) -> bool:
     """Whether an operation is about a table that dbtasks keeps in the database."""
     table = getattr(operation, "table_name", None) or ""
-    return table.startswith(OWN_TABLES) or getattr(operation, "schema", None) == OWN_SCHEMA
+    return is_ours(table, getattr(operation, "schema", None))
 
 
 def _drops(operation: Operation) -> bool:

@@ -28,6 +28,7 @@ from dbtasks.errors import DbtasksError, Refused
 from dbtasks.guards import check_writable
 from dbtasks.project import Project
 from dbtasks.references import put_on_path
+from dbtasks.reflection import hidden, is_ours
 from dbtasks.settings import ALEMBIC, TASKS, Options, declared, resolve
 
 HANDOVER = "dbtasks"
@@ -36,8 +37,6 @@ HANDOVER = "dbtasks"
 CONNECTION = "connection"
 
 Target = MetaData | tuple[MetaData, ...]
-
-OWN_TABLES = "dbtasks_"
 
 
 @dataclass
@@ -99,7 +98,7 @@ def check_around(
         steps = iter(steps_of(heads, running))
         first = next(steps, None)
         if first is not None:
-            with backend.migration_checks(connection):
+            with backend.migration_checks(connection), hidden(connection):
                 yield first
                 yield from steps
 
@@ -180,7 +179,7 @@ def _both(ours: Callable[..., bool], theirs: Callable[..., bool] | None) -> Call
 
 
 def _is_not_ours(name: str | None, kind: str, parents: object) -> bool:
-    return not (kind == "table" and name is not None and name.startswith(OWN_TABLES))
+    return not (kind == "table" and is_ours(name))
 
 
 def _is_no_view(item: Any, name: object, kind: str, reflected: bool, other: object) -> bool:

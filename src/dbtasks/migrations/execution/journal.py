@@ -121,6 +121,7 @@ class Journal:
         """Add a row, and return its id."""
         if self.off:
             return 0
+        self.restore()
         written = self.connection.execute(self.adding, self._row(revision, backwards, values))
         (key,) = written.inserted_primary_key or (0,)
         return int(key)
@@ -133,6 +134,7 @@ class Journal:
     def flush(self) -> None:
         """Add the rows that wait, in their order."""
         if self.waiting:
+            self.restore()
             self.connection.execute(self.adding, self.waiting)
             self.waiting = []
 
@@ -150,11 +152,18 @@ class Journal:
         }
         return {**row, **values}
 
-    def change(self, key: int, **values: Any) -> None:
-        """Bring a row up to date."""
-        if not self.off:
-            row = update(self.table).where(self.table.c.id == key)
-            self.connection.execute(row.values(values))
+    def change(self, key: int, **values: Any) -> bool:
+        """Bring a row up to date; return whether it exists."""
+        if self.off:
+            return True
+        self.restore()
+        row = update(self.table).where(self.table.c.id == key)
+        return self.connection.execute(row.values(values)).rowcount > 0
+
+    def restore(self) -> None:
+        """Make the table again where a revision has dropped it, in a way that nobody saw."""
+        if not own_tables.stands(self.connection, self.table):
+            self.make()
 
     def done(self, key: int) -> int | None:
         """Return how many operations a row has as done, or None where it is not there."""

@@ -80,6 +80,7 @@ class Progress:
         """Note that an operation begins; return whether it is to be sent."""
         if self.resumed is not None and self.done < self.resumed.done:
             return False
+        self._check_theirs(operation)
         self.check_resumed()
         if self._was_done(operation):
             return False
@@ -137,6 +138,17 @@ class Progress:
             )
         self.unchecked = False
 
+    def _check_theirs(self, operation: Operation) -> None:
+        """Raise Refused for an operation that drops or alters one of our tables."""
+        name = operation.own_table(self.journal.backend)
+        if name is not None:
+            again = command_line("migrate", resume=self.kept > 0)
+            raise Refused(
+                f"{self.revision.id} would drop or alter {name}, which dbtasks needs: "
+                f"{operation.what}",
+                hint=f"leave it out in {self.revision.path.name}, then: {again}",
+            )
+
     def _is_replay(self) -> bool:
         return self.resumed is not None and self.done <= self.resumed.done
 
@@ -156,7 +168,9 @@ class Progress:
 
     def _note(self, **values: Any) -> None:
         assert self.key is not None
-        self.journal.change(self.key, **values)
+        if not self.journal.change(self.key, **values):
+            row = {"state": RUNNING, "done": self.done, "digest": self.digest, **values}
+            self.key = self.journal.write(self.revision, backwards=self.backwards, **row)
 
     def _commit(self) -> None:
         if self.live:

@@ -19,10 +19,17 @@ from sqlalchemy import (
 )
 from sqlalchemy import schema as ddl
 
+from dbtasks import own_tables
+from dbtasks.engines import Backend
 from dbtasks.engines.base.statements import WITHIN
+from dbtasks.engines.sql.lexer import Kind
 from dbtasks.engines.sql.syntax import Syntax
+from dbtasks.reflection import SCHEMA
 
 SHORT = 80
+
+LOSES = ("DROP", "ALTER", "TRUNCATE", "RENAME")
+"""The first words of statements that take our tables away, or what they are made of."""
 
 KNOWN = frozenset({"CREATE", "ALTER", "DROP", "INSERT", "UPDATE", "DELETE"})
 DATA = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "LOAD", "WITH"})
@@ -56,6 +63,23 @@ class Operation:
                 return describe(self.construct)
         text = " ".join(self.sql.split())
         return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
+
+    def own_table(self, backend: Backend) -> str | None:
+        """Return the table of ours, or their schema, that it drops or alters."""
+        if SCHEMA not in self.sql.lower():
+            return None
+        for statement in backend.syntax.split(self.sql):
+            tokens = backend.syntax.lexer.code(statement)
+            if tokens[0].word not in LOSES:
+                continue
+            names = {
+                token.value.lower() for token in tokens if token.kind in (Kind.WORD, Kind.NAME)
+            }
+            drops = {SCHEMA} if [token.word for token in tokens[:2]] == ["DROP", "SCHEMA"] else {}
+            for table in own_tables.all_tables(backend.own_schema):
+                if table.name in names or (table.schema in drops and table.schema in names):
+                    return table.name
+        return None
 
     def digest(self, before: str) -> str:
         """Return the digest of the operations before, and this one."""
