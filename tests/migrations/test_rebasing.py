@@ -350,8 +350,8 @@ def test_the_first_error_is_reported_where_it_cannot_be_undone_too(
         if done.code == 0:
             break
         assert (done.code, f"No space left, change {at}\n" in done.err) == (9, True), (at, done)
-        if (company / "migrations" / ".rebase.json").exists():
-            assert "state: some of the files are moved" in done.err, (at, done)
+        if (company / "migrations" / ".unfinished.json").exists():
+            assert "state: some of the files are changed" in done.err, (at, done)
             assert office_process("makemigrations", "--rebase", "0002_bob").code == 0
             break
         assert "state: nothing was changed" in done.err, (at, done)
@@ -390,7 +390,7 @@ def test_a_stopped_one_is_finished_by_its_own_command(
 @on_sqlite
 def test_a_note_without_its_end_is_in_nobodys_way(office: Inv, company: Path) -> None:
     part(company)
-    note = company / "migrations" / ".rebase.json"
+    note = company / "migrations" / ".unfinished.json"
     note.write_text("{")
     refused = office("migrate")
     assert (refused.code, f"hint: remove {note}" in refused.err) == (3, True), refused

@@ -10,10 +10,9 @@ from sqlalchemy import inspect, text
 
 from conftest import ROOT, Database, Result
 from dbtasks import Project, migrations
-from dbtasks.errors import DbtasksError, Refused, UsageError
+from dbtasks.errors import Refused, UsageError
 from dbtasks.migrations.execution import current
 from dbtasks.migrations.history.reader import files_of
-from dbtasks.migrations.squashing.files import replace_files
 from trees import FIRST, add_revision, heads_of, revisions
 
 Inv = Callable[..., Result]
@@ -351,30 +350,6 @@ def test_all_is_as_it_was_where_the_file_is_not_found(history: Path, project: Pr
         migrations.squashmigrations(project, first="0002", last="0005", name="all")
     assert revisions(history) == before
     assert len(migrations.migrate(project).steps) == len(before)
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), Refused("first"), OSError(28, "first")])
-def test_the_first_error_is_raised_where_it_cannot_be_undone_too(
-    tmp_path: Path, error: BaseException
-) -> None:
-    old = [tmp_path / f"{name}.py" for name in "abc"]
-    for one in old:
-        one.write_text(one.stem)
-    new = tmp_path / "new.py"
-
-    def check() -> None:
-        new.unlink()
-        raise error
-
-    with pytest.raises((KeyboardInterrupt, DbtasksError)) as caught:
-        replace_files(old, new, "all", check)
-    if isinstance(caught.value, DbtasksError):
-        assert "first" in caught.value.message
-        assert caught.value.state == "some revisions are put aside"
-    else:
-        assert caught.value is error
-    assert "and while cleaning up: FileNotFoundError" in "".join(caught.value.__notes__)
-    assert [one.name for one in sorted(tmp_path.iterdir())] == [f"{n}.py.squashed" for n in "abc"]
 
 
 @ONE

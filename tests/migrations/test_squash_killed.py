@@ -26,8 +26,10 @@ left = int(os.environ.get("KILL_AT", 0))
 
 def watch(event, about):
     global left
-    written = event in ("os.rename", "os.remove") or (event == "open" and "w" in (about[1] or ""))
-    if written and f"{os.sep}versions{os.sep}" in str(about[0]) and str(about[0])[-4:] != ".pyc":
+    written = event in ("os.rename", "os.remove") or (
+        event == "open" and isinstance(about[2], int) and about[2] & os.O_CREAT
+    )
+    if written and f"{os.sep}migrations{os.sep}" in str(about[0]) and ".pyc" not in str(about[0]):
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -109,40 +111,62 @@ def plain(root: Path) -> tuple[int, object]:
 
 def test_killed_at_every_file(history: Path, inv: Inv, inv_process: Inv) -> None:
     whole = migrated(inv, history)[1]
-    points = 0
+    points = refused = 0
     for point, root in killed(history, inv_process):
         points = point
         done, found = migrated(inv, root)
         code, by_alembic = plain(root)
         if done.code == 0:
             assert (found, by_alembic) == (whole, whole), (point, done)
-            inv(*SQUASH, cwd=root)  # where it is done, there is nothing to squash
+            inv(*SQUASH, "--name", "all", cwd=root)
         else:
             assert (done.code, found) == (3, None), (point, done)
-            assert (code != 0, by_alembic) == (True, None)
-            again = re.search("begin again: inv (.*)", done.err)
-            assert again, done
-            assert inv(*again[1].split(), cwd=root).code == 0
-        assert [one[:5] for one in revisions(root)] == [FIRST[:5], "0005_"]
+            assert (code, by_alembic) == (0, whole) or (code != 0 and by_alembic is None), point
+            refused += code != 0
+            if again := re.search("finish it: inv (.*)", done.err):
+                assert again[1] == " ".join(SQUASH), done
+            finished = inv(*SQUASH, "--name", "all", cwd=root)
+            assert finished.code == 0, finished
+        assert revisions(root) == [f"{FIRST}.py", "0005_row-all.py"], point
         assert migrated(inv, root)[1] == whole
+        assert not [*root.glob("migrations/**/.*")]
     assert points > len(SQUASH)
+    assert refused > 2
 
 
-def test_files_that_are_put_back_by_hand(history: Path, inv: Inv, inv_process: Inv) -> None:
-    whole, before = migrated(inv, history)[1], revisions(history)
-    shown = ((root, inv("showmigrations", cwd=root)) for _, root in killed(history, inv_process))
-    root = next(root for root, done in shown if "come to its end: 0003_code.py" in done.err)
-    for command in (("showmigrations",), ("makemigrations", "--check"), ("migrate",)):
+def test_another_command_does_not_finish_it(history: Path, inv: Inv, inv_process: Inv) -> None:
+    _, root = next(killed(history, inv_process, 6))
+    for command in (
+        ("showmigrations",),
+        ("makemigrations", "--empty"),
+        ("makemigrations", "--rebase", "0008_motto"),
+        ("squashmigrations", "--from", "0003_code", "--to", "0005_row"),
+    ):
         refused = inv(*command, cwd=root)
         assert refused.code == 3, refused
-        assert "come to its end: 0003_code.py.squashed, " in refused.err
-    assert "if none runs any more: rename them back, without .squashed at the end" in refused.err
-    for path in (root / "migrations" / "versions").glob("*.squashed"):
+        assert f"hint: finish it: inv {' '.join(SQUASH)}\n" in refused.err
+    path = root / "migrations" / "versions" / "0005_row.py"
+    before = path.read_text()
+    path.write_text(f"{before}# mine\n")
+    refused = inv(*SQUASH, cwd=root)
+    assert (refused.code, f"{path} is another than it was then" in refused.err) == (3, True)
+    path.write_text(before)
+    assert inv(*SQUASH, cwd=root).code == 0
+
+
+def test_files_that_an_earlier_dbtasks_put_aside(history: Path, inv: Inv) -> None:
+    whole = migrated(inv, history)[1]
+    versions = history / "migrations" / "versions"
+    for path in (versions / "0003_code.py", versions / "0008_motto.py"):
+        path.rename(f"{path}.squashed")
+    for command in (("showmigrations",), ("makemigrations", "--check"), ("migrate",)):
+        refused = inv(*command, cwd=history)
+        assert refused.code == 3, refused
+        assert "come to its end: 0003_code.py.squashed, 0008_motto.py.squashed\n" in refused.err
+        assert "hint: rename them back, without .squashed at the end" in refused.err
+    for path in versions.glob("*.squashed"):
         path.rename(path.with_suffix(""))
-    assert migrated(inv, root)[1] == whole
-    add_revision(root, "0006_last", after="0005_row")
-    assert inv("makemigrations", "--empty", "--name", "more", cwd=root).code == 0
-    assert len(revisions(root)) == len(before) + 2
+    assert migrated(inv, history)[1] == whole
 
 
 def test_a_file_that_is_gone(history: Path, inv: Inv) -> None:

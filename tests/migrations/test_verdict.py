@@ -278,7 +278,7 @@ def test_a_broken_record_is_no_verdict(check: Check, tmp_path: Path) -> None:
 @on_sqlite
 def test_an_unfinished_move_is_refused(office: Inv, check: Check, company: Path) -> None:
     check()
-    (company / "migrations" / ".rebase.json").write_text("{")
+    (company / "migrations" / ".unfinished.json").write_text("{")
     assert office("makemigrations", "--check").code == 3
 
 

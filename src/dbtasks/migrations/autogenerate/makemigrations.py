@@ -36,7 +36,6 @@ from dbtasks.migrations.history.revision import Revision
 from dbtasks.migrations.history.source_edit import Code
 from dbtasks.migrations.history.template import amend_new, check_message, name_once
 from dbtasks.migrations.history.turns import taking_turns
-from dbtasks.migrations.squashing.files import recover
 from dbtasks.project import Project
 
 NOTHING = Code("pass")
@@ -117,7 +116,6 @@ def makemigrations(
             if draft.whole and _line(project, newest):
                 _note(project, newest, fingerprint.line_of(project.metadata))
             return Made(draft)
-        recover(read_scripts(read_config(project)))
         line = ""
         if draft.whole:
             line = _line(project, newest) if empty else fingerprint.line_of(project.metadata)

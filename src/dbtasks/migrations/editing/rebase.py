@@ -20,15 +20,15 @@ from dbtasks.migrations.execution.showmigrations import showmigrations
 from dbtasks.migrations.history import revision_ids, source_edit
 from dbtasks.migrations.history.directory import folder_of, read_config, read_scripts
 from dbtasks.migrations.history.file_transaction import (
-    Move,
+    Change,
+    begun,
+    change_files,
     check_free,
-    digest,
     finish,
-    move_files,
-    unpacked,
+    read_changes,
 )
 from dbtasks.migrations.history.heads import heads_beside, sides_of
-from dbtasks.migrations.history.integrity import NOTE, read_note, unfinished
+from dbtasks.migrations.history.integrity import unfinished
 from dbtasks.migrations.history.resolve_target import find_revision, is_reversible
 from dbtasks.migrations.history.turns import taking_turns
 from dbtasks.project import Project
@@ -45,7 +45,7 @@ class Rebase:
 
     onto: str
     fork: str | None
-    moves: tuple[Move, ...]
+    moves: tuple[Change, ...]
     applied: tuple[str, ...]
     reversible: bool
     begun: bool = False
@@ -58,8 +58,8 @@ def plan_rebase(project: Project, revision: str, *, not_applied_in: Collection[s
     a revision of that side, or any other that the project declares, or where the side is no line.
     One that cannot be looked at refuses too, unless `not_applied_in` has its alias: a person knows.
     """
-    if (begun := _begun(project, revision)) is not None:
-        return begun
+    if (stopped := _begun(project, revision)) is not None:
+        return stopped
     scripts = read_scripts(read_config(project))
     wanted = find_revision(scripts, revision).revision
     heads = heads_beside(scripts, wanted)
@@ -127,31 +127,33 @@ def rebase(
 def _begun(project: Project, revision: str) -> Rebase | None:
     """Return the rebase that was stopped between its files; refuse another, or elsewhere."""
     folder = folder_of(read_config(project))
-    note = read_note(folder)
+    note = begun(folder)
     if note is None:
-        if (folder / NOTE).exists():  # it has no end, and no file was changed
-            (folder / NOTE).unlink()
         return None
-    moves = unpacked(folder, note)
-    ids = [each for one in moves for each in (one.old, one.new)]
-    elsewhere = note["applied"] and note["database"] != project.settings.database
-    if elsewhere or not any(one.startswith(revision) for one in [*ids, note["revision"]]):
+    if "onto" not in note:
         raise unfinished(note)
-    return Rebase(note["onto"], note["fork"], moves, tuple(note["applied"]), True, begun=True)
+    changes = tuple(_ordered(read_changes(folder, note)))
+    ids = [revision for change in changes for revision in (change.old, change.new)]
+    here = note["database"] in (None, project.settings.database)
+    if not here or not any(id_.startswith(revision) for id_ in [*ids, note["revision"]]):
+        raise unfinished(note)
+    return Rebase(note["onto"], note["fork"], changes, tuple(note["applied"]), True, begun=True)
 
 
 def _move(project: Project, plan: Rebase, revision: str) -> None:
     folder = folder_of(read_config(project))
     if plan.begun:
-        finish(folder, plan.moves)
+        finish(folder, _ordered(plan.moves))
     else:
-        move_files(
+        database = project.settings.database if plan.applied else None
+        change_files(
             folder,
-            plan.moves,
+            _ordered(plan.moves),
+            command_line("makemigrations", rebase=revision, database=database),
             revision=revision,
+            database=database,
             onto=plan.onto,
             fork=plan.fork,
-            database=project.settings.database,
             applied=plan.applied,
         )
     note_models(project)
@@ -209,7 +211,7 @@ def _check_needed(scripts: ScriptDirectory, side: Sequence[Script], onto: str) -
             )
 
 
-def _moves(side: Sequence[Script], fork: str | None, onto: str) -> Iterator[Move]:
+def _moves(side: Sequence[Script], fork: str | None, onto: str) -> Iterator[Change]:
     """Yield each revision with the number that comes after the others', after the one before."""
     ids = [one.revision for one in side]
     new = [revision_ids.numbered_after(onto, one, place) for place, one in enumerate(ids, 1)]
@@ -219,14 +221,25 @@ def _moves(side: Sequence[Script], fork: str | None, onto: str) -> Iterator[Move
         path = Path(script.path)
         source = source_edit.read(path)
         text = source_edit.rename(source, names, told, revision=name, down_revision=after)
-        yield Move(
+        yield Change(
             script.revision,
             name,
             path,
             path.with_name(path.name.replace(script.revision, name)),
+            path.read_bytes(),
             source_edit.encode(text, like=path),
-            digest(path.read_bytes()),
         )
+
+
+def _ordered(moves: Sequence[Change]) -> Sequence[Change]:
+    """Return the moves in an order in which each history between misses a revision.
+
+    Where the numbers rise the last comes first: the name that it comes after is not there yet.
+    Where they fall the name of the first, which is gone, is taken by none.
+    """
+    first = moves[0]
+    rises = revision_ids.number_of(first.new) >= revision_ids.number_of(first.old)
+    return [*reversed(moves)] if rises else moves
 
 
 def _parent(script: Script) -> str | None:

@@ -8,12 +8,12 @@ from alembic.script import Script, ScriptDirectory
 
 from dbtasks.errors import DbtasksError, Locked, Refused, Unreachable, UsageError
 from dbtasks.migrations.execution.replay import play, replayed
-from dbtasks.migrations.history.file_transaction import Move
+from dbtasks.migrations.history.file_transaction import Change
 from dbtasks.project import Project
 from dbtasks.references import project_raised
 
 
-def rehearse(project: Project, moves: Sequence[Move], *, reversible: bool) -> None:
+def rehearse(project: Project, moves: Sequence[Change], *, reversible: bool) -> None:
     """Apply the history with the moved revisions in their new places, and revert these again.
 
     Raises Refused where that fails, UsageError where no scratch database can be made.
@@ -43,12 +43,12 @@ def rehearse(project: Project, moves: Sequence[Move], *, reversible: bool) -> No
         ) from error
 
 
-def _load(move: Move) -> Script:
+def _load(move: Change) -> Script:
     """Return a revision as Alembic would load it from the file that is not there yet."""
     module = ModuleType(move.path.stem)
     module.__file__ = str(move.path)
     try:
-        exec(compile(move.content, str(move.path), "exec"), module.__dict__)
+        exec(compile(move.content or b"", str(move.path), "exec"), module.__dict__)
     except Exception as error:
         raise project_raised(move.old, error) from error
     return Script(module, move.new, str(move.path))

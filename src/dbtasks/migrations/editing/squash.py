@@ -3,19 +3,28 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from alembic.script import ScriptDirectory
 
 from dbtasks.errors import Refused
+from dbtasks.hints import command_line
 from dbtasks.migrations.execution.applied_elsewhere import check_squashable
 from dbtasks.migrations.history import fingerprint, source_edit
-from dbtasks.migrations.history.directory import describe, read_config, read_scripts
+from dbtasks.migrations.history.directory import describe, folder_of, read_config, read_scripts
+from dbtasks.migrations.history.file_transaction import (
+    Change,
+    begun,
+    change_files,
+    finish,
+    read_changes,
+)
+from dbtasks.migrations.history.integrity import unfinished
 from dbtasks.migrations.history.reader import FILE
 from dbtasks.migrations.history.resolve_target import is_reversible
 from dbtasks.migrations.history.revision import Revision
 from dbtasks.migrations.history.template import check_message, path_of
 from dbtasks.migrations.history.turns import taking_turns
-from dbtasks.migrations.squashing.files import recover, replace_files
 from dbtasks.migrations.squashing.folding import fold
 from dbtasks.migrations.squashing.merging import Head, merge
 from dbtasks.migrations.squashing.proving import prove
@@ -61,8 +70,10 @@ def squashmigrations(
     """
     check_message(name)
     with taking_turns(project, writes=not dry_run):
-        if not dry_run:
-            recover(read_scripts(read_config(project)))
+        folder = folder_of(read_config(project))
+        command = command_line("squashmigrations", from_=first, to=last)
+        if not dry_run and (note := begun(folder)) is not None:
+            return _finished(folder, note, command)
         scripts = read_scripts(read_config(project))
         inside = find_range(scripts, first, last)
         fixed = [one.revision for one in inside.scripts if not is_reversible(one)]
@@ -80,13 +91,39 @@ def squashmigrations(
             squashed = replace(squashed, unseen=unseen)
             _prove(project, inside, squashed, reversible=not fixed)
             heads = scripts.get_heads()
-            replace_files(
-                [one.path for one in squashed.replaced],
-                path,
-                squashed.text,
+            change_files(
+                folder,
+                _changes(inside, squashed),
+                command,
                 lambda: _check(project, squashed, heads),
             )
         return squashed
+
+
+def _finished(folder: Path, note: Mapping[str, Any], command: str) -> Squashed:
+    """Finish the same squash, which a kill has stopped between its files; refuse another."""
+    if note["command"] != command:
+        raise unfinished(note)
+    changes = read_changes(folder, note)
+    finish(folder, changes)
+    last = changes[-1]
+    replaced = (Revision(change.old, "", (), change.old_path) for change in changes)
+    return Squashed((last.content or b"").decode(), last.path, tuple(replaced))
+
+
+def _changes(inside: Range, squashed: Squashed) -> list[Change]:
+    """Return what becomes of each file, in the order of the history.
+
+    The first goes first, and the last is there until the new one, which has its id, takes its
+    place in one step: a history between has a revision that comes after one without a file.
+    """
+    *others, last = inside.scripts
+    new, path = last.revision, Path(last.path)
+    gone = ((script.revision, Path(script.path)) for script in others)
+    return [
+        *(Change(old, new, file, file, file.read_bytes(), None) for old, file in gone),
+        Change(new, new, path, squashed.path, path.read_bytes(), squashed.text.encode()),
+    ]
 
 
 def _prove(project: Project, inside: Range, squashed: Squashed, *, reversible: bool) -> None:
@@ -131,7 +168,7 @@ def _not_found(path: Path) -> Refused:
 
 def _check(project: Project, squashed: Squashed, heads: Sequence[str]) -> None:
     """Raise Refused unless the history ends where it did, with the file in it."""
-    found = read_scripts(read_config(project))
+    found = read_scripts(read_config(project), changing=True)
     paths = {Path(one.path) for one in found.walk_revisions()}
     if squashed.path not in paths or {*found.get_heads()} != {*heads}:
         raise _not_found(squashed.path)

@@ -79,7 +79,8 @@ def run(metadata: MetaData | None = None, **options: Any) -> None:
         settings = _settings(handover.project.backend, target, options)
         settings.setdefault("compare_server_default", True)
         context.configure(connection=handover.connection, **settings)
-        _run_configured()
+        with context.begin_transaction():
+            context.run_migrations()
         return
     try:
         _run_plain(metadata, options)

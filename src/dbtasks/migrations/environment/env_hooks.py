@@ -41,6 +41,16 @@ SCRATCH_SECONDS = 5.0
 StepsOf = Callable[[Any, Any], Iterable[RevisionStep]]
 
 
+def prepare(config: Config, scripts: ScriptDirectory, handover: Handover) -> None:
+    """Give env.py what it looks for; what it may not do is refused before anything is written."""
+    handover.project.start_application()  # Flask-Migrate's env.py needs its context
+    text = Path(scripts.env_py_location).read_text(encoding="utf-8", errors="replace")
+    _set_url(config, handover.project, asynchronous="sqlalchemy.ext.asyncio" in text)
+    if handover.writes and "environment.run(" not in text:
+        blank = Handover(handover.project, handover.connection)
+        run(config, scripts, blank, lambda scripts, heads: (), dont_mutate=True)
+
+
 def run(
     config: Config,
     scripts: ScriptDirectory,
@@ -53,32 +63,11 @@ def run(
     `options` are those of Alembic's EnvironmentContext. Raises Refused for an env.py that cannot
     be kept on the project's database, DbtasksError for one that runs no migrations.
     """
-    handover.project.start_application()  # Flask-Migrate's env.py needs its context
-    text = Path(scripts.env_py_location).read_text(encoding="utf-8", errors="replace")
-    _set_url(config, handover.project, asynchronous="sqlalchemy.ext.asyncio" in text)
-    if handover.writes and "environment.run(" not in text:
-        _rehearse(config, scripts, handover)
-    _run(config, scripts, handover, steps_of, **options)
-
-
-def _rehearse(config: Config, scripts: ScriptDirectory, handover: Handover) -> None:
-    """Run env.py with nothing to do: what it may not do is refused before anything is written."""
-    blank = Handover(handover.project, handover.connection)
-    _run(config, scripts, blank, lambda heads, running: (), dont_mutate=True)
-
-
-def _run(
-    config: Config,
-    scripts: ScriptDirectory,
-    handover: Handover,
-    steps_of: StepsOf,
-    **options: Any,
-) -> None:
     ran = []
 
     def steps(heads: Any, running: Any) -> Iterable[RevisionStep]:
         ran.append(True)
-        return steps_of(heads, running)
+        return steps_of(scripts, heads)
 
     environment = EnvironmentContext(config, scripts, fn=steps, **options)
     with own_logs() as logs, _connections(handover, logs) as connections:

@@ -43,11 +43,9 @@ class Environment:
         What only looks must neither write nor make the version table.
         """
 
-        def steps(heads: Heads, running: Any) -> Iterable[RevisionStep]:
-            return steps_of(self.scripts, heads)
-
         with our_errors(), _without_hidden():
-            env_hooks.run(self.config, self.scripts, self.handover, steps, **options)
+            env_hooks.prepare(self.config, self.scripts, self.handover)
+            env_hooks.run(self.config, self.scripts, self.handover, steps_of, **options)
 
     def look(self, at: Callable[[ScriptDirectory, Heads], object]) -> None:
         """Run env.py only to look at the heads that it finds; nothing is written or made."""

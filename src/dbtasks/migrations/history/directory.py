@@ -20,7 +20,7 @@ from alembic.util import CommandError, to_tuple
 from dbtasks import bytecode
 from dbtasks.errors import Refused, UsageError
 from dbtasks.hints import command_line
-from dbtasks.migrations.history.integrity import check_no_move, check_whole
+from dbtasks.migrations.history.integrity import check_finished, check_whole
 from dbtasks.migrations.history.revision import Revision
 from dbtasks.migrations.history.template import write_whole
 from dbtasks.project import Project
@@ -72,10 +72,16 @@ def read_config(project: Project) -> Config:
     return config
 
 
-def read_scripts(config: Config, amend: Amend | None = None) -> ScriptDirectory:
-    """Return the project's script directory; `amend` changes which revisions it has."""
+def read_scripts(
+    config: Config, amend: Amend | None = None, *, changing: bool = False
+) -> ScriptDirectory:
+    """Return the project's script directory; `amend` changes which revisions it has.
+
+    Raises Refused where its files are being changed, unless that is by the caller.
+    """
     scripts = _open(config)
-    check_no_move(Path(scripts.dir))
+    if not changing:
+        check_finished(Path(scripts.dir))
     # Not before it is asked for: an env.py may choose the folders of the versions.
     scripts.revision_map = RevisionMap(lambda: (amend or iter)(_unique(scripts)))
     env = Path(scripts.dir, "env.py")

@@ -1,18 +1,17 @@
-"""Revisions by new names and in new places: their files, moved all together or not at all.
+"""Files of revisions changed together: all of them, or none, also where the process is killed.
 
 A file says by its content which revision it is, not by its name. So each is first written in the
 place where it is, in an order in which every history between is one that Alembic refuses, as a
 revision is missing; then the files get their names. A note has what is to be done, from before the
-first until after the last: after a kill it is finished by it.
+first change until after the last: after a kill it is finished by it.
 """
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from itertools import starmap
 from os.path import relpath
 from pathlib import Path
@@ -21,81 +20,124 @@ from typing import Any
 from dbtasks import files
 from dbtasks.errors import DbtasksError, LocalFailure, Refused
 from dbtasks.interrupts import clean_up
-from dbtasks.migrations.history.integrity import NOTE
-from dbtasks.migrations.history.revision_ids import number_of
+from dbtasks.migrations.history.integrity import NOTE, read_note
 
-PART_MOVED = "some of the files are moved"
+PART_CHANGED = "some of the files are changed"
 AGAIN = "fix that, and run the same command again"
 
 
 @dataclass(frozen=True)
-class Move:
-    """Say what a revision is called now, which file it stands in, and what that says.
+class Change:
+    """Say which revision a file has and where it stands, before and after.
 
-    `before` is the digest of what the file said.
+    `content` is what the file says then; None where the file goes.
     """
 
     old: str
     new: str
     old_path: Path
     path: Path
-    content: bytes
-    before: str
+    before: bytes
+    content: bytes | None
 
 
-def digest(content: bytes) -> str:
-    """Return by what a content is known again."""
-    return sha256(content).hexdigest()
-
-
-def check_free(moves: Sequence[Move]) -> None:
-    """Refuse to write over a file that does not move itself."""
-    moved = {one.old_path for one in moves}
-    for one in moves:
-        if one.path not in moved and one.path.exists():
+def check_free(changes: Sequence[Change]) -> None:
+    """Refuse to write over a file that is not among those that change."""
+    changed = {change.old_path for change in changes}
+    for change in changes:
+        if change.path not in changed and change.path.exists():
             raise Refused(
-                f"{one.old} would be written to {one.path}, which is there already",
+                f"{change.old} would be written to {change.path}, which is there already",
                 hint="give that file another name first",
             )
 
 
-def move_files(folder: Path, moves: Sequence[Move], **told: object) -> None:
-    """Write each file and give it its new name; after an error all is as it was.
+def change_files(
+    folder: Path,
+    changes: Sequence[Change],
+    command: str,
+    check: Callable[[], object] = lambda: None,
+    **told: object,
+) -> None:
+    """Change the files in this order; after an error, of `check` too, all is as it was.
 
-    `folder` has the note meanwhile, and `told` is what else it says, for who finishes it.
+    The order has to be one in which each history between misses a revision. `folder` has the note
+    meanwhile: the command line that finishes it after a kill, and what else that is `told`. `check`
+    is called when the files are changed.
     """
-    before = {one.old_path: one.old_path.read_bytes() for one in moves}
     note = folder / NOTE
+    packed = [_packed(folder, change) for change in changes]
     try:
-        _write_note(note, {**told, "moves": [_packed(folder, one) for one in moves]})
-        _move(moves)
+        files.write(note, json.dumps({"command": command, "changes": packed, **told}).encode())
+        _change(changes)
+        check()
         note.unlink()
     except OSError as error:
         failed = _failed(error)
-        _undo(before, moves, note, failed)
+        _undo(changes, note, failed)
         raise failed from error
     except BaseException as error:
-        _undo(before, moves, note, error)
+        _undo(changes, note, error)
         raise
 
 
-def finish(folder: Path, moves: Sequence[Move]) -> None:
-    """Do what is left of a move that was killed; refuse where somebody changed its files since."""
+def finish(folder: Path, changes: Sequence[Change]) -> None:
+    """Do what is left of a change that was killed.
+
+    Raises Refused where somebody has changed the files since.
+    """
     note = folder / NOTE
-    known = {one.before for one in moves} | {digest(one.content) for one in moves}
-    for path in {path for one in moves for path in (one.old_path, one.path)}:
-        if path.is_file() and digest(path.read_bytes()) not in known:
-            raise _changed(f"{path} is another than it was then", note)
-    for one in moves:
-        if not (one.old_path.is_file() or _stands(one, one.path)):
-            raise _changed(f"{one.old_path} is gone", note)
+    known = {content for change in changes for content in (change.before, change.content)}
+    for path in {path for change in changes for path in (change.old_path, change.path)}:
+        if path.is_file() and path.read_bytes() not in known:
+            raise _changed_since(f"{path} is another than it was then", note)
+    for change in changes:
+        if not (change.old_path.is_file() or _stands(change, change.path)):
+            raise _changed_since(f"{change.old_path} is gone", note)
     try:
-        _move(moves)
+        _change(changes)
         note.unlink()
     except OSError as error:
         failed = _failed(error)
-        failed.state, failed.hint = PART_MOVED, AGAIN
+        failed.state, failed.hint = PART_CHANGED, AGAIN
         raise failed from error
+
+
+def begun(folder: Path) -> dict[str, Any] | None:
+    """Return the note of a change that was killed; one without its end is in nobody's way."""
+    note = read_note(folder)
+    if note is None and (folder / NOTE).exists():
+        (folder / NOTE).unlink()
+    return note
+
+
+def read_changes(folder: Path, note: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Return the changes that the note in a folder has."""
+    return tuple(_unpacked(folder, change) for change in note["changes"])
+
+
+def _packed(folder: Path, change: Change) -> dict[str, str | None]:
+    """Return a change as JSON has it: any bytes as characters of a text."""
+    return {
+        "old": change.old,
+        "new": change.new,
+        "old_path": relpath(change.old_path, folder),
+        "path": relpath(change.path, folder),
+        "before": change.before.decode("latin-1"),
+        "content": None if change.content is None else change.content.decode("latin-1"),
+    }
+
+
+def _unpacked(folder: Path, change: Mapping[str, str]) -> Change:
+    content = change["content"]
+    return Change(
+        change["old"],
+        change["new"],
+        Path(os.path.normpath(folder / change["old_path"])),
+        Path(os.path.normpath(folder / change["path"])),
+        change["before"].encode("latin-1"),
+        None if content is None else content.encode("latin-1"),
+    )
 
 
 def _failed(error: OSError) -> LocalFailure:
@@ -104,111 +146,70 @@ def _failed(error: OSError) -> LocalFailure:
     )
 
 
-def unpacked(folder: Path, note: dict[str, Any]) -> tuple[Move, ...]:
-    """Return the moves that a note has."""
-    return tuple(
-        Move(
-            one["old"],
-            one["new"],
-            Path(os.path.normpath(folder / one["old_path"])),
-            Path(os.path.normpath(folder / one["path"])),
-            one["content"].encode("latin-1"),
-            one["before"],
-        )
-        for one in note["moves"]
-    )
-
-
-def _packed(folder: Path, move: Move) -> dict[str, str]:
-    return {
-        "old": move.old,
-        "new": move.new,
-        "old_path": relpath(move.old_path, folder),
-        "path": relpath(move.path, folder),
-        "content": move.content.decode("latin-1"),  # any bytes, as characters of a text
-        "before": move.before,
-    }
-
-
-def _write_note(path: Path, note: dict[str, object]) -> None:
-    """Write the note, and be sure that it is there before any file is not as it was."""
-    files.write(path, json.dumps(note, indent=1).encode())
-
-
-def _move(moves: Sequence[Move]) -> None:
+def _change(changes: Sequence[Change]) -> None:
     """Do what is left to be done: all of it, or the rest after a kill."""
-    for one in moves:
-        if one.path != one.old_path and _stands(one, one.path) and _is_as_before(one):
-            one.old_path.unlink()  # somebody has brought it back after a kill
+    for change in changes:
+        moved = change.path != change.old_path and _stands(change, change.path)
+        if moved and _has(change.old_path, change.before):
+            change.old_path.unlink()  # somebody has brought it back after a kill
     with ExitStack() as stack:  # all are on the disk before one of them counts
         commits = [
-            stack.enter_context(_staged(one.old_path, one.content))
-            for one in _ordered(moves)
-            if not _stands(one, one.path) and not _stands(one, one.old_path)
+            stack.enter_context(_staged(change))
+            for change in changes
+            if not _stands(change, change.path) and not _stands(change, change.old_path)
         ]
         for commit in commits:
             commit()
-    left = [one for one in moves if not _stands(one, one.path)]
-    while free := [one for one in left if not one.path.exists()]:
-        for one in free:
-            os.rename(one.old_path, one.path)
-            left.remove(one)
+    left = [change for change in changes if not _stands(change, change.path)]
+    while free := [change for change in left if not change.path.exists()]:
+        for change in free:
+            os.rename(change.old_path, change.path)
+            left.remove(change)
     # What is left now would take each other's name: the file's name means nothing, and stays.
 
 
 @contextmanager
-def _staged(path: Path, content: bytes) -> Iterator[Callable[[], None]]:
-    with files.staged_file(path) as (stream, commit):
-        stream.write(content)
+def _staged(change: Change) -> Iterator[Callable[[], object]]:
+    """Give what writes the file in the place where it is, or removes it."""
+    if change.content is None:
+        yield change.old_path.unlink
+        return
+    with files.staged_file(change.old_path) as (stream, commit):
+        stream.write(change.content)
         stream.flush()
         yield commit
 
 
-def _ordered(moves: Sequence[Move]) -> Iterator[Move]:
-    """Yield the moves in an order in which each history between misses a revision.
-
-    Where the numbers rise the last comes first: the name that it comes after is not there yet.
-    Where they fall the name of the first, which is gone, is taken by none.
-    """
-    first = moves[0]
-    rises = number_of(first.new) >= number_of(first.old)
-    yield from reversed(moves) if rises else moves
+def _stands(change: Change, path: Path) -> bool:
+    """Whether a file is as the change leaves it."""
+    return not path.exists() if change.content is None else _has(path, change.content)
 
 
-def _stands(move: Move, path: Path) -> bool:
-    return _has(path, move.content)
-
-
-def _is_as_before(move: Move) -> bool:
-    return move.old_path.is_file() and digest(move.old_path.read_bytes()) == move.before
-
-
-def _undo(
-    before: dict[Path, bytes], moves: Sequence[Move], note: Path, error: BaseException
-) -> None:
+def _undo(changes: Sequence[Change], note: Path, error: BaseException) -> None:
     """Put the files back after an error, which stays the one to report.
 
-    Where that fails too, the note is left: by it the same command finishes the move.
+    Where that fails too, the note is left: by it the same command finishes the change.
     """
-    new = {one.path for one in moves} - before.keys()
+    before = {change.old_path: change.before for change in changes}
+    new = {change.path for change in changes} - before.keys()
     for path in new:
         clean_up(partial(path.unlink, missing_ok=True), error)
-    for path, content in before.items():
+    for path, content in reversed(before.items()):
         # On a full disk a file that is whole had better not be written again.
         if not _has(path, content):
             clean_up(partial(files.write, path, content), error)
     if not any(map(Path.exists, new)) and all(starmap(_has, before.items())):
         clean_up(partial(note.unlink, missing_ok=True), error)
     if note.exists() and isinstance(error, DbtasksError):
-        error.state, error.hint = PART_MOVED, AGAIN
+        error.state, error.hint = PART_CHANGED, AGAIN
 
 
 def _has(path: Path, content: bytes) -> bool:
     return path.is_file() and path.read_bytes() == content
 
 
-def _changed(what: str, note: Path) -> DbtasksError:
+def _changed_since(what: str, note: Path) -> DbtasksError:
     return Refused(
-        f"the --rebase that was stopped cannot be finished: {what}",
+        f"the change of the files that was stopped cannot be finished: {what}",
         hint=f"bring back the revisions as they were before it, remove {note}, and begin anew",
     )
