@@ -96,6 +96,11 @@ def _modules_with_models(root: Path, module: str, attribute: str) -> Iterator[tu
                 yield ".".join(parts).removesuffix(".__init__"), attribute
 
 
+RUNS_ALREADY = re.compile(r"from a running event loop|loop is (?:already )?running")
+RUNS_NOWHERE = re.compile(r"no (?:running|current) event loop|AnyIO worker thread")
+"""What asyncio and AnyIO say of an event loop that a caller has, or has not."""
+
+
 def project_raised(
     what: str,
     error: BaseException,
@@ -119,9 +124,22 @@ def project_raised(
     )
     return ProjectFailed(
         f"{what} raised {type(error).__name__}: {_first_line(error)} ({path}, line {line})",
-        hint=f"{_meant(error)}{TRACEBACK}",
+        hint=(what == "env.py" and _of_loop(error)) or f"{_meant(error)}{TRACEBACK}",
         state=state,
     )
+
+
+def _of_loop(error: BaseException) -> str | None:
+    """Say what to write where code needs an event loop, or one runs already; None elsewhere."""
+    text = str(error) if isinstance(error, RuntimeError) else ""
+    if RUNS_ALREADY.search(text):
+        return "call it in another thread: await asyncio.to_thread(migrations.migrate, project)"
+    if RUNS_NOWHERE.search(text):
+        return (
+            "let env.py run a loop of its own: asyncio.run(run_async_migrations()), with an engine "
+            "that it makes itself; docs/migrations.md, An env.py with an event loop"
+        )
+    return None
 
 
 def _place_of(function: Callable[..., object] | None) -> tuple[str, int] | None:

@@ -28,9 +28,10 @@ from dbtasks.migrations.autogenerate.rename_detection import check_emptied, find
 from dbtasks.migrations.autogenerate.rendering import render
 from dbtasks.migrations.autogenerate.trial import Trial
 from dbtasks.migrations.execution.applied_elsewhere import check_others
+from dbtasks.migrations.execution.env_session import read_history
 from dbtasks.migrations.execution.showmigrations import showmigrations
 from dbtasks.migrations.history import fingerprint, revision_ids, source_edit
-from dbtasks.migrations.history.directory import describe, our_errors, read_config, read_scripts
+from dbtasks.migrations.history.directory import describe, our_errors
 from dbtasks.migrations.history.resolve_target import check_heads, head_of, labels_of
 from dbtasks.migrations.history.revision import Revision
 from dbtasks.migrations.history.source_edit import Code
@@ -136,7 +137,7 @@ class Missing:
 
 def find_missing(project: Project, *, from_database: bool, on_note: OnNote) -> Missing:
     """Compare the models with the history; see `check.missing`."""
-    check_heads(read_scripts(read_config(project)), project.settings.heads)
+    check_heads(read_history(project), project.settings.heads)
 
     def work(scratch: Project, trial: Trial) -> Missing:
         operations = trial.compare()
@@ -273,7 +274,7 @@ def note_models(project: Project) -> None:
     """Note the models in the newest revision, where it is sure that nothing is missing."""
     with suppress(DbtasksError):
         if not missing(project):
-            for head in read_scripts(read_config(project)).get_heads():
+            for head in read_history(project).get_heads():
                 _note(project, head, fingerprint.line_of(project.metadata))
 
 
@@ -295,7 +296,7 @@ def _line(project: Project, revision: str | None) -> str:
 
 
 def _path(project: Project, revision: str | None) -> Path | None:
-    script = read_scripts(read_config(project)).get_revision(revision) if revision else None
+    script = read_history(project).get_revision(revision) if revision else None
     return Path(script.path) if script else None
 
 
@@ -304,7 +305,7 @@ def _find_head(project: Project, named: str | None) -> str | None:
 
     Raises Refused for several heads of which none is named, UsageError for what is no head.
     """
-    scripts = read_scripts(read_config(project))
+    scripts = read_history(project)
     heads = sorted(scripts.get_heads())
     if named is not None:
         return head_of(scripts, named)
@@ -342,7 +343,7 @@ def _check_not_applied(
 
 def _amend(project: Project, newest: str | None, draft: Draft, line: str) -> Revision:
     """Let the newest revision do what is missing, after what it does already."""
-    scripts = read_scripts(read_config(project))
+    scripts = read_history(project)
     script = scripts.get_revision(newest or HEAD)
     path = Path(script.path)
     text = source_edit.extend(source_edit.read(path), draft.upgrade, draft.downgrade)
@@ -353,7 +354,7 @@ def _amend(project: Project, newest: str | None, draft: Draft, line: str) -> Rev
 
 def _write(project: Project, newest: str | None, draft: Draft, line: str) -> Revision:
     """Write the file of a revision after the newest, from the project's own template."""
-    scripts = read_scripts(read_config(project))
+    scripts = read_history(project)
     if line:
         amend_new(scripts, lambda text: source_edit.note(text, line))
     revision = draft.id or revision_ids.new_id(scripts, draft.message)

@@ -13,9 +13,10 @@ from alembic.script import Script, ScriptDirectory
 from dbtasks.errors import DbtasksError, Locked, Refused, Unreachable, UsageError
 from dbtasks.hints import command_line
 from dbtasks.migrations.autogenerate.makemigrations import note_models
+from dbtasks.migrations.execution.env_session import read_history
 from dbtasks.migrations.execution.replay import replay, replayed
 from dbtasks.migrations.history import revision_ids, source_edit
-from dbtasks.migrations.history.directory import describe, our_errors, read_config, read_scripts
+from dbtasks.migrations.history.directory import describe, our_errors
 from dbtasks.migrations.history.heads import heads_to_join, joins, sides_of
 from dbtasks.migrations.history.revision import Revision
 from dbtasks.migrations.history.template import check_message, name_once
@@ -62,7 +63,7 @@ def merge(project: Project, *, name: str | None = None, dry_run: bool = False) -
     """
     check_message(name)
     with taking_turns(project, writes=not dry_run):
-        scripts = read_scripts(read_config(project))
+        scripts = read_history(project)
         heads = heads_to_join(scripts)
         if len(heads) < 2:
             raise UsageError(

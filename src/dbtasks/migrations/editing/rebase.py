@@ -15,10 +15,11 @@ from dbtasks.migrations.autogenerate.makemigrations import note_models
 from dbtasks.migrations.editing.rehearsal import rehearse
 from dbtasks.migrations.execution.applied_elsewhere import check_others
 from dbtasks.migrations.execution.commands import migrate
+from dbtasks.migrations.execution.env_session import read_history
 from dbtasks.migrations.execution.migration_run import OnStep
 from dbtasks.migrations.execution.showmigrations import showmigrations
 from dbtasks.migrations.history import revision_ids, source_edit
-from dbtasks.migrations.history.directory import folder_of, read_config, read_scripts
+from dbtasks.migrations.history.directory import folder_of, read_config
 from dbtasks.migrations.history.file_transaction import (
     Change,
     begun,
@@ -60,7 +61,7 @@ def plan_rebase(project: Project, revision: str, *, not_applied_in: Collection[s
     """
     if (stopped := _begun(project, revision)) is not None:
         return stopped
-    scripts = read_scripts(read_config(project))
+    scripts = read_history(project)
     wanted = find_revision(scripts, revision).revision
     heads = heads_beside(scripts, wanted)
     _check_two(heads)

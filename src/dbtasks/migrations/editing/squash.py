@@ -10,8 +10,9 @@ from alembic.script import ScriptDirectory
 from dbtasks.errors import Refused
 from dbtasks.hints import command_line
 from dbtasks.migrations.execution.applied_elsewhere import check_squashable
+from dbtasks.migrations.execution.env_session import read_history
 from dbtasks.migrations.history import fingerprint, source_edit
-from dbtasks.migrations.history.directory import describe, folder_of, read_config, read_scripts
+from dbtasks.migrations.history.directory import describe, folder_of, read_config
 from dbtasks.migrations.history.file_transaction import (
     Change,
     begun,
@@ -74,7 +75,7 @@ def squashmigrations(
         command = command_line("squashmigrations", from_=first, to=last)
         if not dry_run and (note := begun(folder)) is not None:
             return _finished(folder, note, command)
-        scripts = read_scripts(read_config(project))
+        scripts = read_history(project)
         inside = find_range(scripts, first, last)
         fixed = [one.revision for one in inside.scripts if not is_reversible(one)]
         sources = [read_source(one) for one in inside.scripts]
@@ -168,7 +169,7 @@ def _not_found(path: Path) -> Refused:
 
 def _check(project: Project, squashed: Squashed, heads: Sequence[str]) -> None:
     """Raise Refused unless the history ends where it did, with the file in it."""
-    found = read_scripts(read_config(project), changing=True)
+    found = read_history(project, changing=True)
     paths = {Path(one.path) for one in found.walk_revisions()}
     if squashed.path not in paths or {*found.get_heads()} != {*heads}:
         raise _not_found(squashed.path)

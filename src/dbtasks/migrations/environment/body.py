@@ -9,7 +9,7 @@ environment.run(Base.metadata)
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 from alembic import context
 from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData
@@ -89,21 +90,21 @@ def run(metadata: MetaData | None = None, **options: Any) -> None:
         raise CommandError(mask_text(f"{error.message}{hint}")) from error
 
 
-def check_around(
-    steps_of: Callable[..., Iterable[Any]] | None, backend: Backend, connection: Connection
-) -> Callable[..., Iterable[Any]]:
-    """Return Alembic's steps with what the engine does around them, in their transaction."""
-    assert steps_of is not None
+def replace_configure(environment: EnvironmentContext, configure: Callable[..., None]) -> None:
+    """Let `context.configure` call a function of ours."""
+    # The module alembic.context finds the methods of the environment by name, and those of its own
+    # class only: a subclass of EnvironmentContext has no proxies.
+    environment.configure = configure  # type: ignore[method-assign]  # as said above
 
-    def checked(heads: Any, running: Any) -> Iterable[Any]:
-        steps = iter(steps_of(heads, running))
-        first = next(steps, None)
-        if first is not None:
-            with backend.migration_checks(connection), hidden(connection):
-                yield first
-                yield from steps
 
-    return checked
+def check_around(steps: Iterable[Any], backend: Backend, connection: Connection) -> Iterator[Any]:
+    """Yield Alembic's steps with what the engine does around them, in their transaction."""
+    steps = iter(steps)
+    first = next(steps, None)
+    if first is not None:
+        with backend.migration_checks(connection), hidden(connection):
+            yield first
+            yield from steps
 
 
 def _run_plain(metadata: MetaData | None, options: dict[str, Any]) -> None:
@@ -122,8 +123,12 @@ def _run_plain(metadata: MetaData | None, options: dict[str, Any]) -> None:
         return
     with project.migrating(writes=True) as connection:
         context.configure(connection=connection, **settings)
-        running = context.get_context()
-        running._migrations_fn = check_around(running._migrations_fn, project.backend, connection)
+        steps_of = context.get_context().opts["fn"]  # the work of Alembic's command
+
+        def checked(heads: Any, running: Any) -> Iterator[Any]:
+            return check_around(steps_of(heads, running), project.backend, connection)
+
+        context.configure(connection=connection, fn=checked, **settings)
         _run_configured()
 
 

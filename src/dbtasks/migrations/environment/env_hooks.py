@@ -5,35 +5,32 @@ asynchronous one, and calls `context.configure` and `context.run_migrations`. Wh
 connects goes to the project's database, and `context.configure` adds what a run needs.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from configparser import Error as BadConfiguration
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from threading import get_ident
 from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, event, make_url
-from sqlalchemy.engine import AdaptedConnection, Dialect
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from dbtasks import bytecode
-from dbtasks.engines import mask
-from dbtasks.engines.base.backend import url_hint
-from dbtasks.engines.base.connection import AUTOCOMMIT, is_autocommit
-from dbtasks.errors import DbtasksError, ProjectFailed, Refused, UsageError
-from dbtasks.hints import command_line
+from dbtasks.engines.base.connection import is_autocommit
+from dbtasks.errors import ProjectFailed
 from dbtasks.migrations.environment import schemas
-from dbtasks.migrations.environment.body import Handover, check_around, target_of
+from dbtasks.migrations.environment.body import (
+    Handover,
+    check_around,
+    replace_configure,
+    target_of,
+)
 from dbtasks.migrations.environment.logs import own_logs
+from dbtasks.migrations.environment.redirection import Connections, another_kind, redirected
 from dbtasks.project import Project
-
-MARK = "dbtasks_redirected_from"
-"""The key of a connection's `info` that says where env.py wanted to go."""
 
 SCRATCH_SECONDS = 5.0
 """How long a statement waits for a lock in a scratch database."""
@@ -67,12 +64,15 @@ def run(
 
     def steps(heads: Any, running: Any) -> Iterable[RevisionStep]:
         ran.append(True)
-        return steps_of(scripts, heads)
+        found = steps_of(scripts, heads)
+        if running.as_sql:
+            return found
+        return check_around(found, handover.project.backend, running.connection)
 
-    environment = EnvironmentContext(config, scripts, fn=steps, **options)
-    with own_logs() as logs, _connections(handover, logs) as connections:
+    with own_logs() as logs, redirected(handover, logs) as connections:
+        environment = EnvironmentContext(config, scripts, fn=steps, **options)
         configuring = _Configuring(environment, handover, connections)
-        environment.configure = configuring.configure  # type: ignore[assignment, method-assign]  # Alembic finds it by name
+        replace_configure(environment, configuring.configure)
         with environment, bytecode.current([scripts.env_py_location]):
             scripts.run_env()
         configuring.check_committed()
@@ -88,7 +88,7 @@ class _Configuring:
     """Stand for `context.configure`: what env.py says, and what a run of ours needs."""
 
     def __init__(
-        self, environment: EnvironmentContext, handover: Handover, connections: "_Connections"
+        self, environment: EnvironmentContext, handover: Handover, connections: Connections
     ) -> None:
         self.environment = environment
         self.handover = handover
@@ -133,9 +133,6 @@ class _Configuring:
             self.commits = not autocommit
             handover.transactional &= self.commits
             self._take(connection)
-            # Alembic has no public place for what must stand around all steps and inside their
-            # transaction.
-            running._migrations_fn = check_around(running._migrations_fn, backend, connection)
             handover.on_configured(running)
 
     def _our_url(self, url: str | URL | None, options: dict[str, Any]) -> URL:
@@ -145,7 +142,7 @@ class _Configuring:
         with suppress(ArgumentError):  # where it cannot be read, ours can
             name = make_url(url).get_backend_name() if url else name
         if name and not backend.is_spoken(name):
-            raise _another(self.handover.project, URL.create(name))
+            raise another_kind(self.handover.project, URL.create(name))
         return backend.url
 
     def _take(self, connection: Connection) -> None:
@@ -178,153 +175,6 @@ class _Configuring:
                 "before context.configure(...), and Alembic leaves that one to env.py",
                 hint="let env.py call connection.commit() before it calls context.configure(...)",
             )
-
-
-class _Connections:
-    """Send what connects in this thread to the project's database, and remember it."""
-
-    def __init__(self, handover: Handover, logs: Callable[[], None]) -> None:
-        self.handover = handover
-        self.logs = logs
-        self.project = handover.project
-        self.thread = get_ident()
-        self.own = {handover.connection.dialect}
-        self.own |= {self.project.engine(create=one).dialect for one in (False, True)}
-        self.given = self.project.current_url()
-        self.records: list[ConnectionPoolEntry] = []
-        self.configured: tuple[object, ...] | None = None
-
-    def connect(
-        self,
-        dialect: Dialect,
-        record: ConnectionPoolEntry,
-        positional: Sequence[Any],
-        keywords: Mapping[str, Any],
-    ) -> Any:
-        """Connect to the project's database, whatever the engine's URL is."""
-        if get_ident() != self.thread or dialect in self.own:
-            return None
-        self.logs()
-        self._check(dialect, positional, keywords)
-        backend = self.project.backend
-        at, arguments = backend.redirect(dialect, keywords, self.given, create=self.handover.writes)
-        record.info[MARK] = self._place(positional, keywords)
-        self.records.append(record)
-        with self._explained(dialect):
-            connection = dialect.connect(*at, **arguments)
-            if backend.commits:
-                dialect.set_isolation_level(connection, AUTOCOMMIT)
-            return connection
-
-    def is_redirected(self, connection: Connection) -> bool:
-        """Whether a connection is one that env.py made, and that was sent to our database."""
-        return MARK in connection.info
-
-    def check(self, connection: Connection) -> None:
-        """Refuse to migrate on a connection that leads we do not know where."""
-        if connection.dialect in self.own:
-            return
-        if MARK not in connection.info:
-            raise Refused(
-                "the project's env.py connects in a way that cannot be followed, and may lead to "
-                "another database: by a function of its own (creator=), in another thread, or "
-                "before it was run",
-                hint="let it make its engine from config's sqlalchemy.url, or end with: from "
-                "dbtasks.migrations import environment; environment.run(Base.metadata)",
-            )
-        if self.configured not in (None, connection.info[MARK]):
-            raise self._several()
-        self.configured = connection.info[MARK]
-
-    def forget(self) -> None:
-        """Let no engine that lives on keep a connection of ours.
-
-        One that is in use, or needs the event loop that it is of, ends when its engine finds it.
-        """
-        for record in self.records:
-            waits = record.in_use or isinstance(record.dbapi_connection, AdaptedConnection)
-            record.info.pop(MARK, None)
-            record.invalidate(soft=waits)
-
-    def _check(
-        self, dialect: Dialect, positional: Sequence[Any], keywords: Mapping[str, Any]
-    ) -> None:
-        """Refuse what cannot be sent to the project's database."""
-        if not self.project.backend.is_spoken(dialect.name):
-            raise _another(self.project, _url_of(dialect, positional, keywords))
-        if self.project.backend.in_memory:
-            raise Refused(
-                "the project's env.py opens a connection of its own, and a database in memory "
-                "has one only, which is ours",
-                hint="take a file, as in sqlite:///app.db; or let env.py end with: from "
-                "dbtasks.migrations import environment; environment.run(Base.metadata)",
-            )
-        place = self._place(positional, keywords)
-        if any(one.in_use and one.info.get(MARK, place) != place for one in self.records):
-            raise self._several()
-
-    def _place(self, positional: Sequence[Any], keywords: Mapping[str, Any]) -> tuple[object, ...]:
-        location = self.project.backend.location
-        return (*positional, *sorted((k, str(v)) for k, v in keywords.items() if k in location))
-
-    def _several(self) -> Refused:
-        return Refused(
-            "the project's env.py migrates several databases in one run, and a command has one: "
-            f"{self.project.describe()}",
-            hint="give each database a collection(...) with an alembic.ini and an env.py of its "
-            "own; docs/migrations.md",
-        )
-
-    @contextmanager
-    def _explained(self, dialect: Dialect) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, DbtasksError):
-            raise
-        except (TypeError, ValueError, AttributeError, LookupError) as error:
-            raise UsageError(
-                f"the driver {dialect.driver} of the project's env.py does not take this URL: "
-                f"{error}",
-                hint=url_hint(),
-            ) from error
-        except Exception as error:  # each driver has its own, and asyncio adds some
-            failed = error if str(error) else OSError(type(error).__name__)
-            raise self.project.backend.explain_connecting(DBAPIError(None, None, failed)) from error
-
-
-@contextmanager
-def _connections(handover: Handover, logs: Callable[[], None]) -> Iterator[_Connections]:
-    """Watch what connects, of any engine, while the block runs."""
-    connections = _Connections(handover, logs)
-    transactions = handover.project.backend.real_transactions(
-        connections.is_redirected, writes=handover.writes
-    )
-    with ExitStack() as stack:
-        stack.callback(connections.forget)
-        stack.enter_context(transactions)
-        event.listen(Engine, "do_connect", connections.connect)
-        stack.callback(event.remove, Engine, "do_connect", connections.connect)
-        yield connections
-
-
-def _another(project: Project, url: URL) -> Refused:
-    return Refused(
-        f"the project's env.py goes to {mask(url)}, which is another kind of database than the "
-        f"project's: {project.describe()}",
-        hint="let it take its URL from config's sqlalchemy.url, which is the project's; or fix "
-        f"the project's ({command_line('settings')})",
-    )
-
-
-def _url_of(dialect: Dialect, positional: Sequence[Any], keywords: Mapping[str, Any]) -> URL:
-    """Return where a connection was to lead, without who and by which password."""
-    named = [keywords.get(key) for key in ("database", "dbname", "db", "dsn", "service_name")]
-    # A driver's own connection string, as ODBC's, has the password too.
-    database = next(
-        (str(one) for one in (*named, *positional) if one and "=" not in str(one)), None
-    )
-    host = keywords.get("host") if isinstance(keywords.get("host"), str) else None
-    return URL.create(dialect.name, host=host, database=database)
 
 
 def _set_url(config: Config, project: Project, *, asynchronous: bool) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from dbtasks.errors import DbtasksError
 from dbtasks.migrations.environment import env_hooks
 from dbtasks.migrations.environment.body import HANDOVER, Handover
+from dbtasks.migrations.environment.offline import let_choose
 from dbtasks.migrations.execution import recovery
 from dbtasks.migrations.execution.journal import Journal, Unfinished
 from dbtasks.migrations.history.directory import Amend, our_errors, read_config, read_scripts
@@ -118,6 +119,15 @@ def open_environment(
             handover = Handover(project, connection, writes)
             config.attributes[HANDOVER] = handover
             yield Environment(project, scripts, handover, config)
+
+
+def read_history(project: Project, *, changing: bool = False) -> ScriptDirectory:
+    """Return the project's revisions, without a database, in the folders that env.py chooses."""
+    with ONE_AT_A_TIME:
+        config = read_config(project)
+        scripts = read_scripts(config, changing=changing)
+        let_choose(project, config, scripts)
+        return scripts
 
 
 def read_heads(project: Project) -> tuple[ScriptDirectory, Heads]:

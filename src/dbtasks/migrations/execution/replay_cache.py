@@ -63,13 +63,12 @@ class Kept:
     """Find the file that has a project's history, and put it there."""
 
     def __init__(self, project: Project) -> None:
-        from dbtasks.migrations.history.directory import (  # they import Alembic
-            read_config,
-            read_scripts,
-        )
+        # They import Alembic.
+        from dbtasks.migrations.execution.env_session import read_history
+        from dbtasks.migrations.history.directory import version_folders
 
-        scripts = read_scripts(read_config(project))
-        folders = [Path(one) for one in scripts._version_locations]
+        scripts = read_history(project)
+        folders = version_folders(scripts)
         self._revisions = sorted(path for folder in folders for path in folder.rglob("*.py"))
         self._others = (Path(scripts.dir, "env.py"), *configurations(project))
         # Revisions without a source are not read here.

@@ -15,7 +15,7 @@ import alembic
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionMap
-from alembic.util import CommandError, to_tuple
+from alembic.util import CommandError, coerce_resource_to_filename, to_tuple
 
 from dbtasks import bytecode
 from dbtasks.errors import Refused, UsageError
@@ -136,14 +136,20 @@ def load_files(scripts: ScriptDirectory) -> list[Script]:
 
 def folders_of(scripts: ScriptDirectory, loaded: Iterable[Script]) -> set[Path]:
     """Return the folders that have revisions, or may have."""
-    return {Path(one.path).parent for one in loaded} | {*map(Path, scripts._version_locations)}
+    return {Path(one.path).parent for one in loaded} | {*version_folders(scripts)}
+
+
+def version_folders(scripts: ScriptDirectory) -> list[Path]:
+    """Return the folders that the configuration or env.py names, as they are at this moment."""
+    named = [coerce_resource_to_filename(str(one)) for one in scripts.version_locations or ()]
+    return [Path(one).absolute() for one in named or [Path(scripts.dir, "versions")]]
 
 
 def _sources(scripts: ScriptDirectory) -> Iterator[Path]:
     """Yield the files of the revisions, by the paths under which Alembic loads them."""
-    for folder in scripts._version_locations:
+    for folder in version_folders(scripts):
         pattern = "**/*.py" if scripts.recursive_version_locations else "*.py"
-        for path in Path(folder).resolve().glob(pattern):
+        for path in folder.resolve().glob(pattern):
             yield path.resolve() if path.is_symlink() else path
 
 
