@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, inspect, make_url
 
 from conftest import Database, Result
-from dbtasks import own_tables
+from dbtasks import Project, migrations, own_tables
 from trees import add_revision
 
 Inv = Callable[..., Result]
@@ -280,3 +280,42 @@ def test_a_role_that_may_not_upgrade_is_shown_the_sql(
     assert "dbtasks_format" not in names(database)
     ask(database, *run(*SQL, DATABASE_URL=limited).out.split(";\n")[:-1])
     assert run(*SQL, DATABASE_URL=limited).out.startswith("-- All tables")
+
+
+def test_a_file_that_changed_after_it_was_applied_is_named(
+    project: Project, run: Inv, company: Path, database: Database
+) -> None:
+    def changed() -> list[str]:
+        return [entry.revision.id for entry in migrations.changed(project)]
+
+    add_revision(company, "0002_place", STREET.format("department"))
+    drop = 'op.drop_column("employee", "street")'
+    add, after = STREET.format("employee"), "0002_place"
+    second = add_revision(company, "0003_pin", add, downgrade=drop, after=after)
+    run("migrate")
+    rows = ask(database, f"SELECT checksum FROM {own(database, 'dbtasks_migration')}")
+    assert {len(checksum) for (checksum,) in rows} == {64}
+    assert changed() == []
+    text = second.read_text()
+    moved = text.replace('"""pin"""', '"""Another message.\n\nRevises: base"""')
+    moved = moved.replace("\n\n\ndef", '\nreplaces = (\n    "a",\n    "b",\n)\n\n\n\ndef')
+    second.write_bytes(moved.replace("\n", "  \r\n").encode())
+    assert changed() == []
+    second.write_text(text.replace("String(50)", "String(60)"))
+    assert changed() == ["0003_pin"]
+    lines = run("showmigrations").out.splitlines()
+    assert ["(its file has changed since)" in line for line in lines] == [False, False, True]
+    run("redo", "--no-input")
+    assert changed() == []
+    run("rollback", "--no-input")
+    second.write_text(text)
+    assert changed() == []
+
+
+def test_no_checksum_is_no_change(project: Project, run: Inv, dumped: Path, company: Path) -> None:
+    """Neither in an older format, nor of what was applied in it."""
+    first = company / "migrations" / "versions" / "0001_department_employee.py"
+    first.write_text(first.read_text() + "\nNUMBER = 1\n")
+    assert migrations.changed(project) == []
+    run("migrate", "--resume")
+    assert migrations.changed(project) == []

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         sql,
     )
     from dbtasks.migrations.execution.migration_run import Step
-    from dbtasks.migrations.execution.showmigrations import pending, showmigrations
+    from dbtasks.migrations.execution.showmigrations import changed, pending, showmigrations
     from dbtasks.migrations.execution.sqlmigrate import sqlmigrate
     from dbtasks.migrations.history.fingerprint import changed_since
     from dbtasks.migrations.history.graph import Row, dot, draw, mermaid
@@ -54,6 +54,7 @@ __all__ = [
     "Row",
     "Squashed",
     "Step",
+    "changed",
     "changed_since",
     "dot",
     "draw",
@@ -96,7 +97,7 @@ _PLACES = {
         "sql",
     ),
     "execution.migration_run": ("Step",),
-    "execution.showmigrations": ("pending", "showmigrations"),
+    "execution.showmigrations": ("changed", "pending", "showmigrations"),
     "execution.sqlmigrate": ("sqlmigrate",),
     "history.fingerprint": ("changed_since",),
     "history.graph": ("Row", "dot", "draw", "mermaid"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, literal_column, or_, select, update
+from sqlalchemy import Connection, Table, delete, insert, literal_column, null, or_, select, update
 
 from dbtasks import own_tables, person
 from dbtasks.engines import Backend
@@ -106,9 +106,13 @@ class Journal:
         if not self.stands():
             return {}
         c = self.table.c
-        done = select(c.revision, c.started, c.seconds, c.holder).order_by(c.id)
+        checksum = null() if self.format == 1 else c.checksum
+        done = select(c.revision, c.started, c.seconds, c.holder, checksum).order_by(c.id)
         rows = self.connection.execute(done.where(c.state == APPLIED, c.backwards.is_(False)))
-        return {row.revision: Applied(_time(row.started), row.seconds, row.holder) for row in rows}
+        return {
+            revision: Applied(_time(started), seconds, holder, checksum)
+            for revision, started, seconds, holder, checksum in rows
+        }
 
     def parents(self) -> dict[str, tuple[str, ...]]:
         """Return the parents of each revision that was ever applied."""

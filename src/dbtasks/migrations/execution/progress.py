@@ -104,7 +104,13 @@ class Progress:
 
     def finish(self, seconds: float, *, later: bool) -> None:
         """Note the revision as applied, in the transaction of its version; or at its end."""
-        values = {"state": APPLIED, "done": self.done, "digest": self.digest, "seconds": seconds}
+        values = {
+            "state": APPLIED,
+            "done": self.done,
+            "digest": self.digest,
+            "seconds": seconds,
+            "checksum": self.revision.checksum,
+        }
         if self.key is not None:
             self._note(what=None, **values)
         else:

@@ -55,6 +55,14 @@ def _read(project: Project) -> tuple[ScriptDirectory, Heads, dict[str, Applied],
         return environment.scripts, tuple(heads), times, parents
 
 
+def changed(project: Project) -> list[Entry]:
+    """Return the applied revisions whose file has changed since.
+
+    Left out are those that were applied before checksums were kept, and those without a file.
+    """
+    return [entry for entry in showmigrations(project) if entry.changed]
+
+
 def pending(project: Project) -> list[Entry]:
     """Return the revisions that `migrate` would apply now, in its order."""
     entries = {entry.revision.id: entry for entry in showmigrations(project)}

@@ -4,10 +4,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 FILLERS = ("a", "an", "and", "the", "to", "of", "in", "on", "for")
 """Words of a message that say nothing that an id could leave out."""
+
+
+IDENTITY = re.compile(
+    r"^(?:revision|down_revision|branch_labels|depends_on|replaces)\b[^=\n]*="
+    r"[ \t]*(?:\([^)]*\)|\[[^\]]*\]|\{[^}]*\})?[^\n]*\n",
+    re.MULTILINE,
+)
+"""Where a revision is in its history, which a rebase and a squash change."""
+
+DOCSTRING = re.compile(r"\A\s*[rR]?(\"{3}|'{3}).*?\1", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -27,14 +38,31 @@ class Revision:
         said = re.findall(r"[^\W_]+", message.lower())
         return self.id if told.issuperset(said) else f"{self.id}: {message}"
 
+    @property
+    def checksum(self) -> str | None:
+        """Return the checksum of the file; None where it has no source.
+
+        Its docstring, its place in the history, ends of lines and blank lines do not count.
+        """
+        if self.path.suffix != ".py":
+            return None
+        try:
+            text = self.path.read_text(encoding="utf-8", errors="replace")  # with \n at all ends
+        except OSError:
+            return None
+        code = IDENTITY.sub("", DOCSTRING.sub("", text))
+        lines = (line.rstrip() for line in code.splitlines())
+        return sha256("\n".join(filter(None, lines)).encode()).hexdigest()
+
 
 @dataclass(frozen=True)
 class Applied:
-    """Say when a revision was applied, how long it took, and who did it."""
+    """Say when a revision was applied, how long it took, who did it, and from which file."""
 
     at: datetime
     seconds: float | None
     by: str
+    checksum: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +80,12 @@ class Entry:
     labels: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
     ran: Applied | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the file has changed since it was applied, where its checksum was kept."""
+        known = self.ran.checksum if self.ran else None
+        return self.known and known is not None and known != self.revision.checksum
 
     def __str__(self) -> str:
         return self.describe() + (f"  {_tell(self.ran)}" if self.ran else "")
@@ -73,6 +107,8 @@ class Entry:
             yield f"(merges {', '.join(self.revision.parents)})"
         if self.depends_on:
             yield f"(depends on {', '.join(self.depends_on)})"
+        if self.changed:
+            yield "(its file has changed since)"
 
 
 def _tell(ran: Applied) -> str:
