@@ -447,3 +447,60 @@ def test_two_references_of_a_column_keep_their_own_names(world: World) -> None:
         "c INTEGER REFERENCES parent",
         "CONSTRAINT named FOREIGN KEY (c) REFERENCES q",
     }
+
+
+OPTIONS = 'table("o", key())\ntable("t", key(), sa.Column("c", sa.{}){})'
+PLAIN = OPTIONS.format("String(9)", "")
+WITH = [
+    OPTIONS.format("Text", ", sqlite_strict=True"),
+    OPTIONS.format("Text", ", sqlite_with_rowid=False"),
+    OPTIONS.format("Text", ", sqlite_autoincrement=True"),
+    OPTIONS.format("Text", ", sqlite_with_rowid=False, sqlite_strict=True"),
+    'table("o", key())',
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        *((PLAIN, options) for options in WITH[:3]),
+        *((WITH[1], options) for options in WITH if options != WITH[1]),
+        *((options, PLAIN) for options in WITH[:4]),
+        (WITH[3], WITH[4]),
+    ],
+)
+def test_a_table_gets_other_options_and_its_own_back(world: World, old: str, new: str) -> None:
+    states(world, old, new, "INSERT INTO t (id, c) VALUES (3, 'x')")
+
+
+UNIQUE = """
+table("t", key(), sa.Column("c", sa.String({}), unique=True),
+    sa.Index("ix", sa.desc("c"), unique=True){})
+"""
+SECOND, BOTH = (
+    "".join(f', sa.UniqueConstraint("c", name="{name}")' for name in names)
+    for names in (["second"], ["first", "second"])
+)
+FIRST_ONLY = ', sa.UniqueConstraint("c", name="first")'
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(FIRST_ONLY, BOTH), (BOTH, FIRST_ONLY), (FIRST_ONLY, SECOND), (SECOND, BOTH)]
+)
+def test_a_unique_without_a_name_outlives_those_with_one(world: World, old: str, new: str) -> None:
+    states(world, UNIQUE.format(20, old), UNIQUE.format(60, new))
+
+
+def states(world: World, old: str, new: str, *rows: str) -> None:
+    """Lead from one state to another, back, and there again."""
+    world.models(old)
+    world.make()
+    world.run(rows)
+    before = world.schema()
+    world.models(new)
+    world.make(Answers(dropped=["t"]) if '"t"' not in new else None)
+    after = world.schema()
+    world.migrate("-1")
+    assert world.schema() == before
+    world.migrate("heads")
+    assert world.schema() == after

@@ -27,6 +27,7 @@ from dbtasks.schema.operations import (
     AddServerNamed,
     DropCheck,
     Operation,
+    SetTableOptions,
     sql_of,
 )
 from dbtasks.schema.tables import State
@@ -57,6 +58,8 @@ class Attachments:
             renamed = self._rename(old, new)
             if renamed is not None or new.kind == PRIMARY_KEY:
                 return [renamed] if renamed else []
+        if options := self.schema.table_options(change):
+            return [SetTableOptions(options)]
         if old and new and change.attributes == {"comment"}:
             return self._comment(new)
         drop = self._drop(old, change.before) if old and change.before else []

@@ -24,7 +24,7 @@ from dbtasks.engines.base.definitions import (
 from dbtasks.engines.base.schema import Statements
 from dbtasks.schema.columns import ColumnChanges
 from dbtasks.schema.difference import RENAMABLE, difference
-from dbtasks.schema.operations import Operation
+from dbtasks.schema.operations import Operation, SetTableOptions
 from dbtasks.schema.order import keys_outermost, ordered
 from dbtasks.schema.snapshot import Snapshot
 from dbtasks.schema.tables import Models
@@ -150,6 +150,8 @@ class Builder(ColumnChanges):
                 yield ops.CreateTableCommentOp(place.table, new, **keywords)
             else:
                 yield ops.DropTableCommentOp(place.table, **keywords)
+        if options := self.schema.table_options(change):
+            yield SetTableOptions(options)
         if sql := self.schema.alter_table(change):
             yield Statements(f"change table {place.table}", sql)
 

@@ -1,5 +1,6 @@
 """Operations that Alembic has no class, or no code, for."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from alembic.autogenerate.api import AutogenContext
@@ -88,6 +89,13 @@ def _render_primary_key(context: AutogenContext, operation: AddPrimaryKey) -> st
     name = str(operation.constraint_name) if operation.constraint_name else None
     columns = [*operation.columns]
     return f"{_prefix(context)}.create_primary_key({name!r}, {table}{columns!r}{schema})"
+
+
+class SetTableOptions(ops.MigrateOperation):
+    """Give a table options that a rebuild gives it: an argument of its batch."""
+
+    def __init__(self, options: Mapping[str, bool]) -> None:
+        self.options = options
 
 
 class AddServerNamed(ops.CreateForeignKeyOp):

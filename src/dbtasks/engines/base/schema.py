@@ -77,6 +77,10 @@ class SchemaOperations:
         """Return the SQL that gives a table other options than it was made with."""
         return []
 
+    def table_options(self, change: Change) -> Mapping[str, bool]:
+        """Return the options that a rebuild of a table gives it, as SQLAlchemy's Table has them."""
+        return {}
+
     def rename(self, old: Key, new: Key) -> str | None:
         """Return the SQL that renames a constraint or an index; None where there is none."""
         return None

@@ -66,6 +66,7 @@ class SQLite(SQLiteComparison, SQLiteIndexing, SQLiteRebuilding, Backend):
     takes_engine = False
     calls_functions = Backend.own_driver
     reader = "dbtasks.engines.sqlite.introspection"
+    operations = "dbtasks.engines.sqlite.schema"
     title = "SQLite"
     syntax = Syntax(SQLITE)
     drivers = (Driver("pysqlite", "sqlite3", "a Python with sqlite3"),)

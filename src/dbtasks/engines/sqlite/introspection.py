@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection
-from sqlalchemy.dialects.sqlite.base import ischema_names
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect, ischema_names
 
 from dbtasks.engines.base.definitions import (
     CHECK,
@@ -44,6 +44,9 @@ WHERE sql <> '' AND name NOT GLOB 'sqlite_*' ORDER BY rowid
 
 TRUTHS = {"TRUE": "1", "FALSE": "0", "NULL": ""}
 
+TABLE_OPTIONS = dict(SQLiteDialect.construct_arguments or ()).get(Table) or {}
+"""What SQLAlchemy takes of a table: before 2.0.37 not STRICT."""
+
 Definitions = Iterator[tuple[Key, Definition]]
 
 
@@ -76,7 +79,10 @@ class _Table:
             rowid="no" if created.without_rowid else "",
             virtual="" if created.columns else _spelled(self.sql),
         )
-        yield Key(TABLE, None, self.name), Definition(attributes, sql=self.sql)
+        parts = {"sqlite_with_rowid": False} if created.without_rowid else {}
+        if created.strict and "strict" in TABLE_OPTIONS:
+            parts["sqlite_strict"] = True
+        yield Key(TABLE, None, self.name), Definition(attributes, sql=self.sql, parts=parts)
         for column in created.columns:
             yield Key(COLUMN, None, self.name, column.name), self._column(column)
         for constraint in created.constraints:

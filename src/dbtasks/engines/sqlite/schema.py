@@ -3,6 +3,7 @@
 Alembic is imported with this module, which takes the place of its own SQLite when imported.
 """
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,12 +12,17 @@ from alembic.operations.batch import BatchOperationsImpl
 from sqlalchemy import Column, Connection, Index, MetaData, Table, event
 from sqlalchemy.types import TypeEngine
 
+from dbtasks.engines.base import schema as base
+from dbtasks.engines.base.definitions import PRIMARY_KEY, TABLE, Change
 from dbtasks.engines.sql.lexer import SQLITE
 from dbtasks.engines.sql.reader import Reader
 from dbtasks.engines.sqlite.batch import Batch
 from dbtasks.engines.sqlite.casting import converted
 from dbtasks.engines.sqlite.table_operations import statement_of
 from dbtasks.engines.sqlite.table_rebuild import Attached, TableRebuild
+
+OPTIONS = {"strict": "sqlite_strict", "rowid": "sqlite_with_rowid"}
+"""How SQLAlchemy calls the options of a table."""
 
 Listeners = list[tuple[str, Any]]
 
@@ -139,6 +145,22 @@ class RebuildingSQLite(SQLiteImpl):
             kind, name = created
             quoted = self.dialect.identifier_preparer.quote_identifier(name)
             cursor.connection.execute(f"DROP {kind} IF EXISTS {within}{quoted}")
+
+
+class SchemaOperations(base.SchemaOperations):
+    """Know the options of tables."""
+
+    def table_options(self, change: Change) -> Mapping[str, bool]:
+        """Return STRICT, WITHOUT ROWID and AUTOINCREMENT."""
+        if change.before is None or change.after is None:
+            return {}
+        new = change.after.attributes
+        if change.key.kind == PRIMARY_KEY:
+            only = change.attributes == {"autoincrement"}
+            return {"sqlite_autoincrement": "autoincrement" in new} if only else {}
+        options = {"strict": "strict" in new, "rowid": "rowid" not in new}
+        own = options.keys() & change.attributes if change.key.kind == TABLE else set()
+        return {OPTIONS[name]: options[name] for name in sorted(own)}
 
 
 def _created(statement: str) -> tuple[str, str] | None:

@@ -34,7 +34,7 @@ from dbtasks.migrations.autogenerate.foreign_keys import around_drops, around_ty
 from dbtasks.migrations.autogenerate.reflection import Place, Reflection, backend_of, sql_of
 from dbtasks.migrations.history.source_edit import Code
 from dbtasks.schema.models import has_check
-from dbtasks.schema.operations import AddCheck, DropCheck
+from dbtasks.schema.operations import AddCheck, DropCheck, SetTableOptions
 
 PLAIN = (ops.CreateIndexOp, ops.DropIndexOp, ops.CreateTableCommentOp, ops.DropTableCommentOp)
 """What changes a table without making it anew, also where ALTER can do little else."""
@@ -146,6 +146,8 @@ def _render_anew(
         f"sa.CheckConstraint({escape(one)!r}){when}" for one, when in _checks(reflection, operation)
     ]
     operation = _only(operation, lambda part: not _is_unnamed_check(part))
+    options = [part.options for part in operation.ops if isinstance(part, SetTableOptions)]
+    operation = _only(operation, lambda part: not isinstance(part, SetTableOptions))
     unnamed = name_constraints(context, operation)
     head, *body = render_op(_rendering(context, needs, batch=True), operation) or [
         f"with op.batch_alter_table({operation.table_name!r}, recreate='always') as batch_op:",
@@ -157,6 +159,9 @@ def _render_anew(
     if unnamed:
         primary = any(getattr(one, "constraint_type", "") == "primary" for one in operation.ops)
         keywords["naming_convention"] = repr(CONVENTION | (PRIMARY_KEY if primary else {}))
+    if options:
+        keywords |= {} if "recreate" in head else {"recreate": "'always'"}
+        keywords["table_kwargs"] = repr({name: on for some in options for name, on in some.items()})
     given = "".join(f", {name}={value}" for name, value in keywords.items())
     head = head.replace(", schema=None", "").replace(") as batch_op:", f"{given}) as batch_op:")
     own = {*made, *(getattr(one, "index_name", None) for one in drops)}
