@@ -199,8 +199,10 @@ def tables(connection: Any) -> list[str]:
     """Return the project's tables, those in a schema of their own with its name."""
     looked = inspect(connection)
     found = looked.get_table_names()
-    if connection.dialect.name == "postgresql" and "hr" in looked.get_schema_names():
-        found += [f"hr.{one}" for one in looked.get_table_names(schema="hr")]
+    if connection.dialect.name == "postgresql":
+        for schema in looked.get_schema_names():
+            if schema.startswith("hr"):
+                found += [f"{schema}.{one}" for one in looked.get_table_names(schema=schema)]
     return sorted(one for one in found if "dbtasks_" not in one and one != "alembic_version")
 
 

@@ -1,5 +1,8 @@
 """Each operation that Alembic knows, made from two states of the models, and run both ways."""
 
+from functools import cache
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import create_engine, text
@@ -9,10 +12,12 @@ import changes_of_attributes
 import changes_of_columns
 import changes_of_constraints
 from cases import ALL, ROWS, SERVERS, Case, parent
+from conftest import KINDS
 from dbtasks import migrations
 from dbtasks.errors import DbtasksError
 from dbtasks.migrations.autogenerate.answers import Answers
-from worlds import CONVENTION, World
+from groups import check, faults_of, groups, new_world
+from worlds import World
 
 CASES = (
     *changes_of_columns.CHANGES,
@@ -20,54 +25,42 @@ CASES = (
     *changes_of_attributes.CHANGES,
 )
 
-CHECKED: set[tuple[str, str]] = set()
-"""The kinds of databases, and the models of which a first revision has made all that they have.
-
-Many changes begin with the same.
-"""
+FAULTS: dict[tuple[str, ...], dict[str, str]] = {}
+"""What is wrong with the cases of each group that was tested, by the name of the case."""
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 @pytest.mark.parametrize(
-    ("database", "case"),
+    ("kind", "case"),
     [
         pytest.param(kind, case, id=f"{kind}-{case.name.replace(' ', '-')}")
-        for case in CASES
-        for kind in case.on
+        for kind in KINDS
+        for group in groups([case for case in CASES if kind in case.on])
+        for case in group  # beside each other, so that they run in one process
     ],
-    indirect=["database"],
 )
-def test_an_operation_is_made_applied_and_reversed(case: Case, world: World) -> None:
-    head = CONVENTION if case.convention else ""
-    world.models(head + case.before)
-    beginning = (world.database.kind, head + case.before)
-    world.make(checks=beginning not in CHECKED)
-    snapshot = world.snapshot()
-    assert beginning in CHECKED or world.missing(snapshot) == []
-    CHECKED.add(beginning)
-    world.run(case.rows)
-    counted, schema = world.counts(), world.schema(snapshot)
-    world.models(head + case.after)
-    answers = Answers(case.renames, case.dropped, case.defaults, case.expressions)
-    source = world.make(answers)
-    snapshot = world.snapshot()
-    assert world.missing(snapshot) == []
-    after, changed = world.counts(), world.schema(snapshot)
-    assert {name: after[name] for name in counted if name in after} == {
-        name: number for name, number in counted.items() if name in after
-    }
-    world.migrate("-1")
-    assert world.schema() == schema
-    assert {**world.counts(), **dict.fromkeys(case.lost, 0)} == {
-        **counted,
-        **dict.fromkeys(case.lost, 0),
-    }
-    world.migrate("heads")
-    assert world.schema() == changed
-    assert all(one in source for one in case.code)
-    if world.database.kind == "sqlite" and case.batch is not None:
-        upgrade = source.partition("def upgrade")[2].partition("def downgrade")[0]
-        assert ("batch_alter_table" in upgrade) == case.batch
+def test_an_operation_is_made_applied_and_reversed(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str, case: Case
+) -> None:
+    """A group of cases is tested at once, and its cases alone where something is wrong with it."""
+    group = next(cases for cases in selected_groups(request.session, kind) if case in cases)
+    tested = (kind, *(member.name for member in group))
+    if len(group) > 1 and tested not in FAULTS:
+        FAULTS[tested] = faults_of(request, tmp_path, kind, group)
+    fault = FAULTS.get(tested, {}).get(case.name, "")
+    if len(group) == 1 or fault:
+        with new_world(request, tmp_path, kind) as world:
+            check(world, [case])
+    if fault:
+        pytest.fail(f"only beside others ({', '.join(tested)}): {fault}")
+
+
+@cache
+def selected_groups(session: pytest.Session, kind: str) -> list[tuple[Case, ...]]:
+    """Return the cases that are tested together, of those that this run has."""
+    name = test_an_operation_is_made_applied_and_reversed.__name__
+    values = [item.callspec.params for item in session.items if item.name.startswith(f"{name}[")]
+    return groups([value["case"] for value in values if value["kind"] == kind])
 
 
 @pytest.mark.parametrize(
