@@ -41,12 +41,11 @@ if left:
 '''
 
 SQUASH = ("squashmigrations", "--from", "0008_motto", "--to", "0005_row")
-ROW = "op.execute(\"INSERT INTO department (name) VALUES ('{}')\")"
 
 
 @pytest.fixture
 def history(company: Path) -> Path:
-    """Return a project whose revisions bring rows, and whose `inv` can be killed.
+    """Return a project with several revisions, whose `inv` can be killed.
 
     The files do not sort as the history runs.
     """
@@ -56,9 +55,8 @@ def history(company: Path) -> Path:
         add_revision(
             company,
             revision,
-            ADD.format("department", f"{column}_") + "\n" + ROW.format(column),
-            downgrade=f"op.execute(\"DELETE FROM department WHERE name = '{column}'\")\n"
-            + DROP.format("department", f"{column}_"),
+            ADD.format("department", f"{column}_"),
+            downgrade=DROP.format("department", f"{column}_"),
             after=after,
         )
         after = revision

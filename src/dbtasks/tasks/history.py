@@ -65,25 +65,21 @@ def show_text(output: Output, text: str) -> None:
 
 
 def show_squashed(output: Output, squashed: "Squashed", *, written: bool) -> None:
-    """Write the code of a squash, or which file it is in and which are gone."""
-    if not written:
-        show_text(output, squashed.text)
-        return
-    output.line(f"Wrote {squashed.path}")
-    for one in squashed.replaced:
-        if one.path != squashed.path:
-            output.line(f"Removed {one.path}")
+    """Write the code of squashes, or which files they are in and which are gone."""
+    for file in squashed.files:
+        if not written:
+            show_text(output, file.text)
+            continue
+        output.line(f"Wrote {file.path}")
+        for revision in file.replaced:
+            if revision.path != file.path:
+                output.line(f"Removed {revision.path}")
+    for id_, why in squashed.kept.items():
+        output.note(f"{id_} stays as it is: {why}")
+    for alias, why in squashed.unverified.items():
+        output.note(f"not run on a scratch database of {alias}: {why}")
     for alias, why in squashed.unseen.items():
         output.note(f"not seen: whether {alias} stands inside the range, as it must not; {why}")
-
-
-def show_folded(output: Output, squashed: "Squashed") -> None:
-    """Tell what was folded into what, or that nothing was, and what stood in the way."""
-    for one in squashed.folded:
-        output.note(f"  {one}")
-    if not squashed.folded:
-        behind = ", ".join(squashed.barriers)
-        output.note("Nothing folds." + (f" Nothing is moved past {behind}." if behind else ""))
 
 
 def _beside(entry: "Entry") -> str:

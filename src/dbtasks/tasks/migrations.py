@@ -18,7 +18,6 @@ from dbtasks.tasks.applying import (
 from dbtasks.tasks.edge import command
 from dbtasks.tasks.history import (
     read_form,
-    show_folded,
     show_graph,
     show_list,
     show_squashed,
@@ -256,9 +255,8 @@ def squashmigrations(
     from_: str | None = None,
     to: str | None = None,
     name: str | None = None,
-    optimize: bool = False,
 ) -> None:
-    """Put one revision in the place of several, after both histories have come out the same."""
+    """Replace several revisions with one, after verifying that both leave the same."""
     from dbtasks import migrations
 
     if from_ is None or to is None:
@@ -268,10 +266,8 @@ def squashmigrations(
         )
     with _taking_turns(run):
         squashed = migrations.squashmigrations(
-            run.project, first=from_, last=to, name=name, optimize=optimize, dry_run=run.dry_run
+            run.project, first=from_, last=to, name=name, dry_run=run.dry_run
         )
-    if optimize:
-        show_folded(run.output, squashed)
     show_squashed(run.output, squashed, written=not run.dry_run)
 
 

@@ -57,7 +57,6 @@ HELP = {
     "offset": "Leave out so many records first.",
     "only": "One of several seed functions, by its name.",
     "own-tables-sql": "Show the SQL that makes dbtasks' own tables, for a role that may.",
-    "optimize": "Make at once what is made and then changed, and leave out what is dropped again.",
     "order-by": "A field to sort by; -FIELD turns the order round.",
     "output": "A file to write to.",
     "param": "NAME=VALUE for :NAME in the statement, bound as text.",

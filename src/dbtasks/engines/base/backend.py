@@ -292,6 +292,10 @@ class Backend(
     def set_sequences(self, connection: Connection, tables: Sequence[Table]) -> None:
         """Move the sequences of the tables past the keys that are there."""
 
+    def count_on(self, table: Table) -> str | None:
+        """Return the SQL that moves the sequence of a table past its rows; None without one."""
+        return None
+
     def has_ended(self, connection: Connection) -> bool:
         """Whether the database has ended the transaction by itself, after an error."""
         return False

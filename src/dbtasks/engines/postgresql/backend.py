@@ -18,6 +18,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import Sequence as NamedSequence
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -175,6 +176,17 @@ class PostgreSQL(PostgreSQLComparison, PostgreSQLIndexing, PostgreSQLRetelling, 
             for column in table.columns:
                 if _is_generated(column):
                     _set_sequence(connection, column)
+
+    def count_on(self, table: Table) -> str | None:
+        """Return it for a column that a sequence or an identity numbers."""
+        counter = table.autoincrement_column
+        if counter is None:
+            return None
+        preparer = PGDialect().identifier_preparer  # type: ignore[no-untyped-call]  # SQLAlchemy's
+        name, column = preparer.format_table(table), preparer.format_column(counter)
+        place, own = (text.replace("'", "''") for text in (name, counter.name))
+        sequence = f"pg_get_serial_sequence('{place}', '{own}')"
+        return f"SELECT setval({sequence}, max({column})) FROM {name}"
 
     def numeric_size(self, kind: Numeric[Any]) -> tuple[int | None, int | None]:
         """Return 131072 digits before and 16383 behind the point, for a Numeric without sizes."""

@@ -59,7 +59,7 @@ def compared(
                 return _read(project, reading, error, on_note)
             with _not_in_the_way():
                 return in_environment(
-                    scratch, lambda context: on_scratch(scratch, Trial(context, *wanted))
+                    scratch, lambda context: on_scratch(scratch, Trial(context, wanted[0]))
                 )
 
     try:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.sql.elements import conv
-from sqlalchemy.types import ARRAY
+from sqlalchemy.types import ARRAY, TypeEngine
 
 from dbtasks.engines.postgresql.types import named_of
 from dbtasks.engines.sql.expressions import canonical, is_constant, is_list
@@ -63,17 +63,27 @@ KINDS: Mapping[type[Constraint], str] = {
 
 def render(context: MigrationContext, operations: Sequence[Operation], *, batch: bool) -> Code:
     """Return the code of operations; with `batch` tables are made anew where they have to be."""
-    codes = [*_each(context, operations, batch=batch)]
+    return together([*_each(context, operations, batch=batch)])
+
+
+def together(codes: Sequence[Code]) -> Code:
+    """Return codes as that of one function."""
     imports, notes = (
         frozenset().union(*(getattr(code, name) for code in codes)) for name in ("imports", "notes")
     )
     return Code("\n    ".join(one.text for one in codes if one.text), imports, notes)
 
 
-def run(context: MigrationContext, operations: Sequence[Operation], *, batch: bool) -> None:
-    """Run operations by their code, each by what the database has when its turn comes."""
-    for one in _each(context, operations, batch=batch):
-        execute(context, one)
+def run(context: MigrationContext, operations: Sequence[Operation], *, batch: bool) -> Code:
+    """Run operations by their code, each by what the database has when its turn comes.
+
+    Returns the code.
+    """
+    codes = []
+    for code in _each(context, operations, batch=batch):
+        execute(context, code)
+        codes.append(code)
+    return together(codes)
 
 
 def _each(
@@ -278,6 +288,11 @@ def _rendering(context: MigrationContext, needs: Needs, *, batch: bool) -> Autog
     rendering = AutogenContext(context, opts=opts)
     rendering.imports = needs.imports
     return rendering
+
+
+def render_type(context: MigrationContext, type_: TypeEngine[Any], needs: Needs) -> str:
+    """Return the code of a type."""
+    return _repr_type(type_, _rendering(context, needs, batch=False))
 
 
 def _know_postgresql(context: MigrationContext) -> None:

@@ -54,12 +54,17 @@ class Trial:
     The connection of the context is in a transaction on a database that has the history.
     """
 
-    def __init__(self, context: MigrationContext, wanted: Snapshot | None = None) -> None:
+    def __init__(
+        self,
+        context: MigrationContext,
+        wanted: Snapshot | None = None,
+        metadatas: list[MetaData] | None = None,
+    ) -> None:
         assert context.connection is not None
         self.context, self.connection = context, context.connection
         self.backend = backend_of(context)
         self.without = (context.version_table,)
-        self.metadatas = metadatas_of(context)
+        self.metadatas = metadatas_of(context) if metadatas is None else metadatas
         self._now: Snapshot | None = None
         self.changes: list[Change] = []
         with quiet():
@@ -86,8 +91,6 @@ class Trial:
             builder = self._builder(source, self.models)
             self.changes = [*self._ours(source, builder.changes())]
             made = [change for change in self.changes if self._is_made(change)]
-            dropped = (one for one in self.changes if one.key.kind == TABLE and one.after is None)
-            check_filled(self.metadatas, [one.key.table for one in dropped])
             return builder.operations(made)
 
     def _is_made(self, change: Change) -> bool:
@@ -116,7 +119,7 @@ class Trial:
             done += operations
         return done
 
-    def back_to(self, before: Stored) -> list[Operation]:
+    def back_to(self, before: State) -> list[Operation]:
         """Return what brings the database back to what it was."""
         with quiet():
             builder = self._builder(self.stored(), before)
@@ -139,6 +142,8 @@ class Trial:
                 continue  # a part of a table, which is the history's own
             if wanted.includes(change) and (rest := wanted.without_ignored(change)):
                 ours.append(rest)
+        dropped = (change for change in ours if change.key.kind == TABLE and change.after is None)
+        check_filled(self.metadatas, [change.key.table for change in dropped])
         changed = {change.old for change in ours}
         for change in ours:
             is_shared = change.after is None and change.key.kind in SHARED
@@ -158,16 +163,16 @@ class Trial:
         """Return the code of operations."""
         return render(self.context, operations, batch=self.backend.batch_migrations)
 
-    def run(self, operations: Sequence[Operation]) -> None:
-        """Run operations, by the code that would stand in the revision."""
+    def run(self, operations: Sequence[Operation]) -> Code:
+        """Run operations, by the code that would stand in the revision, which is returned."""
         self._now = None
-        run(self.context, operations, batch=self.backend.batch_migrations)
+        return run(self.context, operations, batch=self.backend.batch_migrations)
 
     def _execute(self, code: Code) -> None:
         self._now = None
         execute(self.context, code)
 
-    def rehearse(self, code: Code, before: Stored) -> tuple[Code, str]:
+    def rehearse(self, code: Code, before: State) -> tuple[Code, str]:
         """Run the code of a way back where no table has a row.
 
         Returns it with what else it takes, and what is said against it, if anything.
@@ -176,7 +181,7 @@ class Trial:
         try:
             rows.delete(self.context)
             self._execute(code)
-            while words := self._left(before):
+            while words := [*map(str, self.left(before.snapshot))]:
                 if words == left:
                     return code, "; ".join(words)
                 left = words
@@ -190,10 +195,10 @@ class Trial:
             return code, " ".join(f"{type(error).__name__}: {error}".split())
         return code, ""
 
-    def _left(self, before: Stored) -> list[str]:
+    def left(self, wanted: Snapshot) -> list[Change]:
+        """Return in what the database is not what is wanted, names of constraints included."""
         serve = self.backend.keys_need_indexes
-        changes = difference(self.now, before.snapshot, indexes_serve=serve)
-        return [*map(str, _but(changes, {SCHEMA}))]
+        return [*_but(difference(self.now, wanted, indexes_serve=serve), {SCHEMA})]
 
 
 def _uses(column: Definition, change: Change) -> bool:

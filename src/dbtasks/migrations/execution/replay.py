@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from shutil import copyfile
 
-from alembic.runtime.migration import RevisionStep
+from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -26,6 +26,7 @@ from dbtasks.schema.snapshot import take
 EVERYTHING = "heads"
 
 OnScratch = Callable[[Project], object]
+Watch = Callable[[Connection, RevisionStep | None], object]
 
 
 @contextmanager
@@ -165,8 +166,19 @@ def replay(scratch: Project, to: str = EVERYTHING, amend: Amend | None = None) -
     play(scratch, lambda scripts, heads: scripts._upgrade_revs(to, heads), amend)  # type: ignore[arg-type]  # as Alembic calls it itself
 
 
-def play(scratch: Project, steps_of: StepsOf, amend: Amend | None = None) -> None:
-    """Run steps of the history on a database that is there to be tried on."""
+def play(
+    scratch: Project,
+    steps_of: StepsOf,
+    amend: Amend | None = None,
+    *,
+    watch: Watch = lambda connection, step: None,
+    on_configured: Callable[[MigrationContext], None] = lambda context: None,
+) -> None:
+    """Run steps of the history on a scratch database.
+
+    `watch` is called before the first step, with None, and after each; `on_configured` with the
+    context that env.py configures.
+    """
     begun = [("the history", "replayed")]
 
     def followed(scripts: ScriptDirectory, heads: tuple[str, ...]) -> Iterator[RevisionStep]:
@@ -179,11 +191,14 @@ def play(scratch: Project, steps_of: StepsOf, amend: Amend | None = None) -> Non
                     f"{begun[-1][0]} makes the tables of {revision}: what the revisions up to it "
                     "made is not known"
                 )
+        watch(connection, None)
         for step in steps_of(scripts, heads):
             begun.append((step.revision.revision, "reverted" if step.is_downgrade else "replayed"))
             yield step
+            watch(connection, step)
 
     with open_environment(scratch, writes=True, amend=amend) as environment:
+        environment.handover.on_configured = on_configured
         try:
             environment.execute(followed)
         except DbtasksError:

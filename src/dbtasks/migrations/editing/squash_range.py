@@ -79,7 +79,7 @@ def find_range(scripts: ScriptDirectory, first: str, last: str) -> Range:
         )
     _check_outside(inside, oldest)
     _check_hanging(inside, known.values(), newest)
-    return Range(tuple(inside.values()), _depends_on(scripts, inside))
+    return Range(tuple(inside.values()), depends_on(scripts, inside))
 
 
 def _end(
@@ -128,7 +128,7 @@ def _check_hanging(inside: Mapping[str, Script], known: Iterable[Script], last: 
                 )
 
 
-def _depends_on(scripts: ScriptDirectory, inside: Mapping[str, Script]) -> tuple[str, ...]:
+def depends_on(scripts: ScriptDirectory, inside: Mapping[str, Script]) -> tuple[str, ...]:
     """Return what the revisions depend on outside, by the names that they use."""
     found: list[str] = []
     for one in inside.values():

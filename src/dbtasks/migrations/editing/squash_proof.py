@@ -1,0 +1,195 @@
+"""Both histories on scratch databases: whether squashes leave what the revisions left."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from types import ModuleType
+
+from alembic.runtime.migration import RevisionStep
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection
+
+from dbtasks.errors import (
+    DbtasksError,
+    NoScratch,
+    ProjectFailed,
+    Refused,
+    Unreachable,
+    UsageError,
+)
+from dbtasks.migrations.editing.squash_contents import Contents, take
+from dbtasks.migrations.editing.squash_plan import Segment
+from dbtasks.migrations.execution.replay import play
+from dbtasks.migrations.history.directory import Amend
+from dbtasks.project import Project
+
+
+@dataclass(frozen=True)
+class Squash:
+    """Hold the text of one squash and the file that it is to have."""
+
+    segment: Segment
+    text: str
+    path: str
+    reversible: bool
+
+    def script(self) -> Script:
+        """Return the revision as Alembic would load it; anew each time, as it loads files."""
+        module = ModuleType("squashed")
+        module.__file__ = self.path
+        exec(compile(self.text, self.path, "exec"), module.__dict__)
+        return Script(module, module.revision, self.path)
+
+
+def amend_with(squashes: Sequence[Squash]) -> Amend:
+    """Return what puts squashes in the place of their revisions as a history is loaded."""
+    gone = {revision for squash in squashes for revision in squash.segment.ids}
+
+    def amend(scripts: Iterator[Script]) -> Iterator[Script]:
+        yield from (script for script in scripts if script.revision not in gone)
+        yield from (squash.script() for squash in squashes)
+
+    return amend
+
+
+def prove(
+    project: Project, squashes: Sequence[Squash], volatile: Collection[str]
+) -> Mapping[str, str]:
+    """Run both histories on each kind of database that the project declares, and compare.
+
+    `volatile` are the tables whose rows no two replays leave alike. Returns why which databases
+    could not be reached. Raises Refused for any difference.
+    """
+    unseen = {}
+    for other in kinds_of(project):
+        with closing(other):
+            try:
+                _prove(other, squashes, volatile)
+            except (NoScratch, Unreachable) as error:
+                alias = other.settings.database
+                if alias == project.settings.database:
+                    raise
+                unseen[alias] = error.message
+    return unseen
+
+
+def kinds_of(project: Project) -> Iterator[Project]:
+    """Yield the project on its own database, and on one of each other kind that it declares."""
+    own = project.settings.database
+    known: set[str] = set()
+    for alias in dict.fromkeys([own, *project.settings.databases]):
+        other = project.on(alias)
+        try:
+            kind = other.backend.url.get_backend_name()
+        except DbtasksError:  # it has no URL here
+            if alias == own:
+                raise
+            continue
+        if kind not in known:
+            known.add(kind)
+            yield other
+
+
+def _prove(project: Project, squashes: Sequence[Squash], volatile: Collection[str]) -> None:
+    ends = [squash.segment.ids[-1] for squash in squashes]
+    old = _observe(project, _upgrades, ends)
+    try:
+        new = _observe(project, _there_and_back(squashes), ends, amend_with(squashes))
+    except DbtasksError as error:
+        if isinstance(error, UsageError) and not isinstance(error, ProjectFailed):
+            raise
+        raise Refused(
+            f"the squashed history fails on {project.backend.title} where the present one runs: "
+            f"{error.message}",
+            hint="see its code with --dry-run",
+        ) from error
+    serve = project.backend.keys_need_indexes
+    for place, before in old.items():
+        told = before.difference(new[place], indexes_serve=serve, without=volatile)
+        if told is not None:
+            raise _different(project, place, told)
+    for squash in squashes if squashes else ():
+        if squash.reversible:
+            first, back = new[_before(squash)], new[_reverted(squash)]
+            schema = Contents(first.schema)
+            told = schema.difference(back, indexes_serve=serve)
+            if told is not None:
+                raise _different(project, _reverted(squash), told)
+
+
+def _different(project: Project, place: str, told: str) -> Refused:
+    return Refused(
+        f"the squashed history is not the same on {project.backend.title}, {place}: {told}",
+        hint="end the range before the revision that makes it, or see the code with --dry-run",
+    )
+
+
+def _before(squash: Squash) -> str:
+    return f"before {squash.segment.ids[-1]}"
+
+
+def _reverted(squash: Squash) -> str:
+    return f"with {squash.segment.ids[-1]} reverted"
+
+
+Steps = Callable[[ScriptDirectory, tuple[str, ...]], Iterator[tuple[RevisionStep, str]]]
+"""Yield the steps of a replay, each with the place that it leads to."""
+
+
+def _upgrades(
+    scripts: ScriptDirectory, heads: tuple[str, ...]
+) -> Iterator[tuple[RevisionStep, str]]:
+    for step in scripts._upgrade_revs("heads", heads):  # type: ignore[arg-type]  # as Alembic does
+        yield step, f"at {step.revision.revision}"
+
+
+def _there_and_back(squashes: Sequence[Squash]) -> Steps:
+    """Return the upgrade to the heads, with each squash reverted once and applied again."""
+    reversible = {squash.segment.ids[-1]: squash for squash in squashes if squash.reversible}
+
+    def steps(
+        scripts: ScriptDirectory, heads: tuple[str, ...]
+    ) -> Iterator[tuple[RevisionStep, str]]:
+        for step, place in _upgrades(scripts, heads):
+            squash = reversible.get(step.revision.revision)
+            if squash is not None:
+                yield step, ""
+                script = scripts.get_revision(step.revision.revision)
+                yield (
+                    RevisionStep(scripts.revision_map, script, is_upgrade=False),
+                    _reverted(squash),
+                )
+                step = RevisionStep(scripts.revision_map, script, is_upgrade=True)
+            yield step, place
+
+    return steps
+
+
+def _observe(
+    project: Project, steps: Steps, ends: Collection[str], amend: Amend | None = None
+) -> dict[str, Contents]:
+    """Return what a history leaves at the ends of squashes, around them, and at its heads."""
+    contents: dict[str, Contents] = {}
+    places: list[str] = []
+    wanted = {f"at {revision}" for revision in ends}
+
+    def followed(scripts: ScriptDirectory, heads: tuple[str, ...]) -> Iterator[RevisionStep]:
+        for step, place in steps(scripts, heads):
+            if amend is not None and place == "":  # a squash comes next
+                contents[f"before {step.revision.revision}"] = take(
+                    scratch.backend, connections[-1]
+                )
+            places.append(place)
+            yield step
+
+    def watch(connection: Connection, step: RevisionStep | None) -> None:
+        connections.append(connection)
+        if step is not None and (places[-1] in wanted or places[-1].startswith("with ")):
+            contents[places[-1]] = take(scratch.backend, connection)
+
+    connections: list[Connection] = []
+    with project.scratch() as scratch:
+        play(scratch, followed, amend, watch=watch)
+        with scratch.connect() as connection:
+            contents["at its heads"] = take(scratch.backend, connection)
+    return contents

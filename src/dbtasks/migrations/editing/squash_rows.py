@@ -1,0 +1,135 @@
+"""The rows that a range leaves in an empty database, as the code of bulk inserts."""
+
+import datetime
+import enum
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import JSON, Connection, Enum, MetaData, Table, column, select, table
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from dbtasks.migrations.autogenerate.code import Needs, laid_out
+from dbtasks.migrations.autogenerate.rendering import render_type
+from dbtasks.migrations.editing.folded_schema import Unfoldable
+from dbtasks.migrations.history.source_edit import Code
+
+Row = Mapping[str, Any]
+
+MODULES = ("datetime", "decimal", "uuid")
+"""Those whose values are written by their repr."""
+
+
+def read_rows(connection: Connection, metadata: MetaData) -> Sequence[tuple[Table, list[Row]]]:
+    """Return the rows of tables, those that others refer to first."""
+    found = []
+    for known in metadata.sorted_tables:
+        columns = [item for item in known.columns if item.computed is None]
+        plain = table(
+            known.name,
+            *(column(item.name, plain_type(item.type)) for item in columns),
+            schema=known.schema,
+        )
+        keys = [plain.c[item.name] for item in known.primary_key if item.name in plain.c]
+        if columns:
+            rows = connection.execute(select(plain).order_by(*keys)).mappings()
+            found.append((known, _parents_first(known, [dict(row) for row in rows])))
+    return [(known, rows) for known, rows in found if rows]
+
+
+def plain_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type of what a driver gives, without the project's own conversion."""
+    if isinstance(type_, TypeDecorator):
+        return plain_type(type_.impl_instance)
+    if isinstance(type_, Enum) and type_.enum_class is not None:
+        return Enum(*type_.enums, name=type_.name)
+    return type_
+
+
+def _parents_first(known: Table, rows: list[Row]) -> list[Row]:
+    """Return rows after those of the same table that they refer to."""
+    pairs = [
+        (element.parent.name, element.column.name)
+        for key in known.foreign_key_constraints
+        if key.referred_table is known
+        for element in key.elements
+    ]
+    if not pairs:
+        return rows
+    ordered: list[Row] = []
+    left = rows
+    while left:
+        waiting = {(new, row[new]) for row in left for _, new in pairs}
+        ready = [
+            row
+            for row in left
+            if all((new, row[old]) not in waiting or row[old] == row[new] for old, new in pairs)
+        ]
+        if not ready:
+            raise Unfoldable(f"rows of {known.name} refer to one another in a circle")
+        ordered += ready
+        left = [row for row in left if row not in ready]
+    return ordered
+
+
+def render_rows(context: MigrationContext, rows: Sequence[tuple[Table, list[Row]]]) -> Code:
+    """Return the code that inserts rows. Raises Unfoldable for a value that no literal is."""
+    needs = Needs()
+    lines = []
+    for known, values in rows:
+        for names, group in groupby(values, partial(_given, known)):
+            columns = ", ".join(
+                f"sa.column({name!r}, "
+                f"{render_type(context, plain_type(known.c[name].type), needs)})"
+                for name in names
+            )
+            schema = f", schema={known.schema!r}" if known.schema else ""
+            written = ", ".join(_dictionary(known, row, names, needs) for row in group)
+            lines.append(
+                f"op.bulk_insert(sa.table({known.name!r}, {columns}{schema}), [{written}])"
+            )
+    return Code(laid_out("\n".join(lines)), frozenset(needs.imports), frozenset(needs.notes))
+
+
+def _given(known: Table, row: Row) -> tuple[str, ...]:
+    """Return the columns that get a value: None would be the null of JSON, and not that of SQL."""
+    return tuple(
+        name
+        for name, value in row.items()
+        if value is not None or not isinstance(plain_type(known.c[name].type), JSON)
+    )
+
+
+def _dictionary(known: Table, row: Row, names: Sequence[str], needs: Needs) -> str:
+    pairs = (f"{name!r}: {_literal(row[name], known, needs)}" for name in names)
+    return f"{{{', '.join(pairs)}}}"
+
+
+def _literal(value: Any, known: Table, needs: Needs) -> str:
+    match value:
+        case enum.Enum():
+            return repr(value.name)
+        case float() if value - value != 0:
+            return f"float({str(value)!r})"
+        case None | bool() | int() | float() | str() | bytes():
+            return repr(value)
+        case list() | tuple():
+            return f"[{', '.join(_literal(item, known, needs) for item in value)}]"
+        case dict():
+            return _dictionary(known, value, [*value], needs)
+    return _imported(value, known, needs)
+
+
+def _imported(value: Any, known: Table, needs: Needs) -> str:
+    """Return the code of a value whose class is imported."""
+    module = type(value).__module__
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        value = value.astimezone(datetime.UTC)
+    if module not in MODULES:
+        name = type(value).__name__
+        raise Unfoldable(f"{known.name} has a {name}, which cannot be written as code")
+    needs.imports.add(f"import {module}")
+    code = repr(value)
+    return code if module == "datetime" else f"{module}.{code}"

@@ -1,0 +1,238 @@
+"""squashmigrations: what histories of all sorts leave is the same after it, or is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from dbtasks import Project, migrations
+from dbtasks.errors import Refused
+from dbtasks.migrations.editing.squash_contents import Contents, take
+from dbtasks.migrations.execution.replay import replay
+from trees import FIRST, add_revision, revisions
+
+KEY = 'sa.Column("id", sa.Integer(), primary_key=True)'
+
+
+def contents(project: Project) -> Contents:
+    """Return what a new database has after the whole history."""
+    migrations.migrate(project)
+    with project.connect() as connection:
+        return take(project.backend, connection)
+
+
+HISTORIES = {
+    "renames and rows": (
+        'op.alter_column("employee", "name", new_column_name="full_name", '
+        "existing_type=sa.String(100), existing_nullable=False)\n"
+        "op.execute(\"INSERT INTO department (name) VALUES ('Legal')\")",
+        'op.rename_table("employee", "staff")\n'
+        "op.execute(\"INSERT INTO staff (id, full_name, dept_id) SELECT 7, 'Zoe', min(id) \"\n"
+        '    "FROM department")',
+    ),
+    "types, defaults and checks": (
+        f'op.create_table("item", {KEY}, sa.Column("price", sa.Numeric(10, 2), server_default="0"),'
+        ' sa.Column("data", sa.JSON()), sa.Column("at", sa.DateTime()), '
+        'sa.CheckConstraint("at IS NOT NULL OR data IS NULL", name="ck_item_at"))\n'
+        'op.create_index("ix_item_price", "item", ["price"])',
+        'with op.batch_alter_table("item") as batch_op:\n'
+        '    batch_op.alter_column("price", new_column_name="amount", '
+        'existing_type=sa.Numeric(10, 2), existing_server_default="0")\n'
+        '    batch_op.add_column(sa.Column("code", sa.String(20), nullable=False))\n'
+        '    batch_op.create_unique_constraint("uq_item_code", ["code"])',
+        "from datetime import datetime\nfrom decimal import Decimal\n"
+        'item = sa.table("item", sa.column("amount", sa.Numeric(10, 2)), '
+        'sa.column("data", sa.JSON()), sa.column("at", sa.DateTime()), '
+        'sa.column("code", sa.String(20)))\n'
+        'op.bulk_insert(item, [{"amount": Decimal("1.50"), "data": {"a": [1, None]}, '
+        '"at": datetime(2026, 1, 2, 3, 4, 5), "code": "it\'s: 50% \\\\ ä"}])',
+    ),
+    "an enum that grows": (
+        f'op.create_table("item", {KEY}, '
+        'sa.Column("state", sa.Enum("new", "old", name="state"), nullable=False))',
+        'op.add_column("item", sa.Column("note", sa.Text()))',
+        "op.execute(\"INSERT INTO item (state, note) VALUES ('old', 'n')\")",
+    ),
+    "tables that refer to themselves and to one another": (
+        f'op.create_table("node", {KEY}, sa.Column("parent_id", sa.Integer(), '
+        'sa.ForeignKey("node.id")))\n'
+        'op.execute("INSERT INTO node (id, parent_id) VALUES (2, NULL), (1, 2)")',
+        f'op.create_table("leaf", {KEY}, sa.Column("node_id", sa.Integer(), '
+        'sa.ForeignKey("node.id"), '
+        'nullable=False), sa.Column("name", sa.String(9), unique=True, index=True))',
+        f'op.drop_table("leaf")\nop.create_table("leaf", {KEY}, sa.Column("name", sa.String(9)))',
+    ),
+}
+
+
+def write(company: Path, upgrades: tuple[str, ...]) -> str:
+    """Write a history of such revisions, which is squashed from base; return the last."""
+    after = FIRST
+    for number, upgrade in enumerate(upgrades, 2):
+        revision = f"{number:04}_step"
+        add_revision(company, revision, upgrade, after=after)
+        after = revision
+    return after
+
+
+@pytest.mark.parametrize("upgrades", HISTORIES.values(), ids=HISTORIES)
+def test_from_base(upgrades: tuple[str, ...], company: Path, project: Project) -> None:
+    last = write(company, upgrades)
+    before = contents(project)
+    squashed = migrations.squashmigrations(project, first="base", last=last)
+    assert squashed.kept == {}
+    assert revisions(company) == [f"{last}.py"]
+    assert migrations.migrate(project).steps == ()
+    migrations.migrate(project, to="base")
+    with project.connect() as connection:
+        assert {key.kind for key in take(project.backend, connection).schema} <= {"schema"}
+    serve = project.backend.keys_need_indexes
+    assert before.difference(contents(project), indexes_serve=serve) is None
+
+
+AFTER = {
+    "renames of a table and a column": (
+        'op.rename_table("employee", "staff")\n'
+        'with op.batch_alter_table("staff") as batch_op:\n'
+        '    batch_op.alter_column("name", new_column_name="full_name", '
+        "existing_type=sa.String(100), existing_nullable=False)",
+        'op.add_column("staff", sa.Column("nick", sa.String(20)))\n'
+        'op.create_index("ix_staff_nick", "staff", ["nick"])',
+    ),
+    "a default that existing rows get, and no others": (
+        'op.add_column("department", sa.Column("code", sa.String(9), server_default="x", '
+        "nullable=False))",
+        'with op.batch_alter_table("department") as batch_op:\n'
+        '    batch_op.alter_column("code", server_default=None, existing_type=sa.String(9), '
+        "existing_nullable=False)",
+    ),
+    "a default that existing rows do not get": (
+        'op.add_column("department", sa.Column("code", sa.String(9)))',
+        'with op.batch_alter_table("department") as batch_op:\n'
+        '    batch_op.alter_column("code", server_default="x", existing_type=sa.String(9))',
+    ),
+    "tables, keys and what is dropped again": (
+        f'op.create_table("team", {KEY}, sa.Column("name", sa.String(20)))\n'
+        'op.add_column("employee", sa.Column("gone", sa.Integer()))',
+        'with op.batch_alter_table("employee") as batch_op:\n'
+        '    batch_op.drop_column("gone")\n'
+        '    batch_op.add_column(sa.Column("team_id", sa.Integer()))\n'
+        '    batch_op.create_foreign_key("fk_employee_team", "team", ["team_id"], ["id"])',
+        f'op.create_table("brief", {KEY})',
+        'op.drop_table("brief")',
+    ),
+}
+
+ROWS = (
+    "INSERT INTO department (id, name) VALUES (1, 'A'), (2, 'B')",
+    "INSERT INTO employee (id, name, dept_id) VALUES (1, 'Zoe', 2)",
+)
+
+
+@pytest.mark.parametrize("upgrades", AFTER.values(), ids=AFTER)
+def test_after_the_first(upgrades: tuple[str, ...], company: Path, project: Project) -> None:
+    """Rows of a database from before the range become what the range makes of them."""
+    last = write(company, upgrades)
+    migrations.migrate(project, to=FIRST)
+    with project.connect(writes=True) as connection:
+        for row in ROWS:
+            connection.exec_driver_sql(row)
+    with project.connect() as connection:
+        first = take(project.backend, connection)
+    path = company / "migrations" / "versions"
+    old = {file: file.read_text() for file in path.glob("*.py")}
+    squashed = migrations.squashmigrations(project, first="0002", last=last)
+    assert squashed.kept == {}
+    assert revisions(company) == [f"{FIRST}.py", f"{last}.py"]
+    after = contents(project)
+    serve = project.backend.keys_need_indexes
+    migrations.migrate(project, to=FIRST)
+    with project.connect() as connection:
+        assert first.difference(take(project.backend, connection), indexes_serve=serve) is None
+    for file, text in old.items():
+        file.write_text(text)
+    assert contents(project).difference(after, indexes_serve=serve) is None
+
+
+ROW = "op.execute(\"INSERT INTO department (name) VALUES ('A')\")"
+ADD = 'op.add_column("department", sa.Column("{}", sa.String(9)))'
+
+STAYS = {
+    "rows that are changed": ('op.execute("UPDATE department SET name = 1")', "reads or changes"),
+    "rows that are read": (
+        'for row in op.get_bind().execute(sa.text("SELECT id FROM department")): pass',
+        "reads or changes rows",
+    ),
+    "the dialect": ('if op.get_bind().dialect.name == "x": pass', "branches on the dialect"),
+    "a view": ('op.execute("CREATE VIEW v AS SELECT 1 AS one")', "does not hold: CREATE VIEW v"),
+    "a type for the second time": (
+        'with op.batch_alter_table("department") as batch_op:\n'
+        '    batch_op.alter_column("name", existing_type=sa.String(50), type_=sa.Text())\n'
+        'with op.batch_alter_table("department") as batch_op:\n'
+        '    batch_op.alter_column("name", existing_type=sa.Text(), type_=sa.String(60))',
+        "changes the type of department.name a second time",
+    ),
+}
+
+
+ON_POSTGRESQL = {
+    "a schema": ('op.execute("CREATE SCHEMA s")', "does not hold: CREATE SCHEMA s"),
+    "a function": (
+        "op.execute(\"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'\")",
+        "does not hold: CREATE FUNCTION f",
+    ),
+    "a trigger": (
+        'op.execute("CREATE TRIGGER t BEFORE UPDATE ON department FOR EACH ROW "\n'
+        '    "EXECUTE FUNCTION suppress_redundant_updates_trigger()")',
+        "does not hold: CREATE TRIGGER t",
+    ),
+    "a policy": (
+        'op.execute("ALTER TABLE department ENABLE ROW LEVEL SECURITY")',
+        "does not hold: ALTER TABLE department ENABLE",
+    ),
+    "a grant": ('op.execute("GRANT SELECT ON department TO PUBLIC")', "does not hold: GRANT"),
+    "a function that is called": ("op.execute(\"SELECT set_config('a.b', '1', false)\")", "SELECT"),
+    "a cast": (
+        'op.alter_column("department", "name", type_=sa.Text(), postgresql_using="lower(name)")',
+        "converts the values of department.name",
+    ),
+}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("upgrade", "reason"), ON_POSTGRESQL.values(), ids=ON_POSTGRESQL)
+def test_stays_on_postgresql(upgrade: str, reason: str, company: Path, project: Project) -> None:
+    test_stays_as_it_is(upgrade, reason, company, project)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("upgrade", "reason"), STAYS.values(), ids=STAYS)
+def test_stays_as_it_is(upgrade: str, reason: str, company: Path, project: Project) -> None:
+    parts = (ADD.format("a"), ADD.format("b"), upgrade, ADD.format("c"), ADD.format("d"))
+    last = write(company, parts)
+    before = contents(project)
+    squashed = migrations.squashmigrations(project, first="0002", last=last)
+    assert [*squashed.kept] == ["0004_step"]
+    assert reason in squashed.kept["0004_step"]
+    assert revisions(company) == [f"{FIRST}.py", *(f"000{n}_step.py" for n in (3, 4, 6))]
+    assert migrations.migrate(project).steps == ()
+    with project.scratch() as scratch:
+        replay(scratch)
+        with scratch.connect() as connection:
+            after = take(scratch.backend, connection)
+    assert before.difference(after, indexes_serve=False) is None
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_rows_by_chance(company: Path, project: Project) -> None:
+    chance = "import uuid\nop.execute(f\"INSERT INTO department (name) VALUES ('{uuid.uuid4()}')\")"
+    last = write(company, (ROW, chance, ADD.format("a"), ADD.format("b")))
+    squashed = migrations.squashmigrations(project, first="base", last=last)
+    assert "differ between two replays" in squashed.kept["0003_step"]
+    assert revisions(company) == [*(f"000{n}_step.py" for n in (2, 3, 5))]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_nothing_to_squash(company: Path, project: Project) -> None:
+    last = write(company, (ROW, ROW))
+    with pytest.raises(Refused, match="nothing of the range can be squashed: 0002_step: it reads"):
+        migrations.squashmigrations(project, first="0002", last=last)
