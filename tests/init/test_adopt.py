@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -177,13 +178,13 @@ def test_what_is_reported_of_revisions_and_versions(adopted: Path) -> None:
             f"down_revision = {parent!r}\n\ndef upgrade():\n    {body}\n\n"
             "def downgrade():\n    pass\n"
         )
-    (adopted / "requirements.txt").write_text("fastapi\nSQLAlchemy==1.4.50\nalembic<1.16  # old\n")
+    (adopted / "requirements.txt").write_text("fastapi\nSQLAlchemy==1.4.50\nalembic<1.13  # old\n")
     shown = dbtasks(adopted, "init").out
     assert "revisions that have no downgrade: b1, c1" in shown
     assert "revisions that commit by themselves: b1" in shown
     assert "revisions that read the database: c1" in shown
     assert "requirements.txt: SQLAlchemy==1.4.50, and dbtasks needs 2.0.31 or newer" in shown
-    assert "requirements.txt: alembic<1.16, and dbtasks needs 1.16 or newer" in shown
+    assert "requirements.txt: alembic<1.13, and dbtasks needs 1.13 or newer" in shown
 
 
 @pytest.mark.parametrize("adopted", ["flat"], indirect=True)
@@ -470,7 +471,9 @@ def test_flask_migrate_with_the_environment_that_init_writes(tmp_path: Path) -> 
 @pytest.mark.parametrize("adopted", ["src_layout", "pooled"], indirect=True)
 def test_what_alembic_check_needs(adopted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From 1.18 on Alembic has plugins, and ours leaves our tables out."""
-    assert not any("no filter in env.py" in note.text for note in adopt(adopted).notes)
+    has_plugins = find_spec("alembic.runtime.plugins") is not None
+    told = any("no filter in env.py" in note.text for note in adopt(adopted).notes)
+    assert told is not has_plugins
     older = adopted / "older" / "alembic-1.17.2.dist-info"
     older.mkdir(parents=True)
     (older / "METADATA").write_text("Metadata-Version: 2.1\nName: alembic\nVersion: 1.17.2\n")

@@ -98,6 +98,7 @@ def test_autogenerate_sees_neither_views_nor_our_tables(
     assert "No new upgrade operations" in alembic("check")
 
 
+@pytest.mark.pyproject
 def test_pyproject_toml(company: Path, alembic: Callable[..., str]) -> None:
     (company / "alembic.ini").unlink()
     (company / "pyproject.toml").write_text(

@@ -85,6 +85,7 @@ def test_env_keeps_its_asynchronous_driver(
     assert "keepalives" in wrong.err
 
 
+@pytest.mark.pyproject
 def test_labelled_branches_and_a_folder_for_each_kind(
     copy: Callable[[str], Path], run: Inv, database: Database
 ) -> None:
@@ -206,6 +207,7 @@ def test_logging_of_env_leaves_our_output_alone(
     assert "alembic.runtime" not in done.err
 
 
+@pytest.mark.pyproject
 @sqlite_only
 def test_ini_for_logging_beside_pyproject(
     copy: Callable[[str], Path], run: Inv, database: Database

@@ -51,6 +51,7 @@ def test_heads_by_the_configuration(lines: str, company: Path) -> None:
     assert found == asked_heads(company)
 
 
+@pytest.mark.pyproject
 def test_heads_by_pyproject(company: Path) -> None:
     (company / "alembic.ini").unlink()
     path = company / "pyproject.toml"
@@ -64,6 +65,7 @@ def test_heads_by_pyproject(company: Path) -> None:
     assert heads_of(settings_of(company, path.name)) is None
 
 
+@pytest.mark.pyproject
 @pytest.mark.parametrize("named", ["alembic.ini", "pyproject.toml"])
 @pytest.mark.parametrize("ini", ["", "version_locations =\n", "version_locations = none\n"])
 def test_heads_by_both_files(named: str, ini: str, company: Path) -> None:

@@ -171,6 +171,7 @@ def test_application_factory_is_called_first(inv: Inv, company: Path) -> None:
     assert inv("query").out.startswith("made\npushed\n")
 
 
+@pytest.mark.pyproject
 def test_alembic_elsewhere_and_in_pyproject(inv: Inv, company: Path) -> None:
     (company / "alembic.ini").unlink()
     (company / "pyproject.toml").write_text(

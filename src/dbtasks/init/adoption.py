@@ -16,7 +16,7 @@ from dbtasks.init.source import Module, read_module, read_modules, read_stars
 from dbtasks.init.starting import template
 from dbtasks.init.urls import sqlite_urls, url_variables
 
-FLOORS = {"sqlalchemy": (2, 0, 31), "alembic": (1, 16), "invoke": (3,)}
+FLOORS = {"sqlalchemy": (2, 0, 31), "alembic": (1, 13), "invoke": (3,)}
 """The oldest versions that dbtasks runs on."""
 
 PIN = re.compile(r"\b(sqlalchemy|alembic|invoke)\b[^\n,;]*?(==|~=|<=|<)\s*([\d.]+)", re.IGNORECASE)

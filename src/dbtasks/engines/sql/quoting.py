@@ -32,7 +32,8 @@ def identifier(dialect: Dialect, name: str) -> str:
 
 def undoubled(dialect: Dialect, sql: str) -> str:
     """Return SQL of SQLAlchemy's with each % once: for some drivers' parameters it has two."""
-    return sql.replace("%%", "%") if dialect.identifier_preparer._double_percents else sql
+    doubles = "%%" in dialect.identifier_preparer.quote_identifier("%")
+    return sql.replace("%%", "%") if doubles else sql
 
 
 def escape(sql: str) -> str:

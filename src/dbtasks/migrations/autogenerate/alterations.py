@@ -8,7 +8,7 @@ from alembic.operations import Operations, ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Identity
 
-from dbtasks.engines.sql.quoting import escape
+from dbtasks.engines.sql.quoting import escape, undoubled
 from dbtasks.migrations.autogenerate.reflection import Reflection, backend_of
 
 
@@ -59,6 +59,5 @@ def _statements(context: MigrationContext, operation: ops.MigrateOperation) -> l
     opts = {"as_sql": True, "output_buffer": written}
     offline = MigrationContext.configure(dialect=context.dialect, opts=opts)
     Operations(offline).invoke(operation)
-    doubled = context.dialect.identifier_preparer._double_percents  # for a driver's parameters
-    sql = written.getvalue().replace("%%", "%") if doubled else written.getvalue()
+    sql = undoubled(context.dialect, written.getvalue())
     return sql.strip().removesuffix(";").split(";\n\n")

@@ -7,7 +7,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import sqla_compat
 from sqlalchemy import CheckConstraint, Column, Table
 
-from dbtasks.engines.sql.quoting import escape
+from dbtasks.engines.sql.quoting import escape, undoubled
 from dbtasks.migrations.autogenerate.reflection import sql_of
 
 
@@ -31,13 +31,12 @@ def as_meant(context: MigrationContext, line: str) -> str:
     a colon is a parameter within `text`.
     """
     code = ast.parse(line, mode="eval").body
-    doubled = context.dialect.identifier_preparer._double_percents
     for node in ast.walk(code):
         match node:
             case ast.Call(
                 func=ast.Attribute(attr="text" | "literal_column" as kind),
                 args=[ast.Constant(value=str(sql)) as told],
             ):
-                sql = sql.replace("%%", "%") if doubled else sql
+                sql = undoubled(context.dialect, sql)
                 told.value = escape(sql) if kind == "text" else sql
     return ast.unparse(code)

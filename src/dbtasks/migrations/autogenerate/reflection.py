@@ -10,6 +10,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from dbtasks.engines import Backend
 from dbtasks.engines.sql.expressions import alike, mentions
+from dbtasks.engines.sql.quoting import undoubled
 from dbtasks.migrations.environment.body import HANDOVER
 
 Place = tuple[str | None, str]
@@ -80,5 +81,4 @@ def sql_of(context: MigrationContext, element: ClauseElement | str) -> str:
         return element
     keywords = {"literal_binds": True, "include_table": False}
     sql = str(element.compile(dialect=context.dialect, compile_kwargs=keywords))
-    doubled = context.dialect.identifier_preparer._double_percents  # for a driver's parameters
-    return sql.replace("%%", "%") if doubled else sql
+    return undoubled(context.dialect, sql)

@@ -19,7 +19,7 @@ from dbtasks.migrations.execution.env_session import read_history
 from dbtasks.migrations.execution.migration_run import OnStep
 from dbtasks.migrations.execution.showmigrations import showmigrations
 from dbtasks.migrations.history import revision_ids, source_edit
-from dbtasks.migrations.history.directory import folder_of, read_config
+from dbtasks.migrations.history.directory import dependencies, folder_of, read_config
 from dbtasks.migrations.history.file_transaction import (
     Change,
     begun,
@@ -203,7 +203,7 @@ def _check_needed(scripts: ScriptDirectory, side: Sequence[Script], onto: str) -
     """Refuse where any other revision depends on mine: it cannot, or knows it by its old name."""
     mine = {one.revision for one in side}
     for one in scripts.walk_revisions():
-        for needed in sorted(mine & {*one._resolved_dependencies} if one not in side else ()):
+        for needed in sorted(mine & {*dependencies(scripts, one)} if one not in side else ()):
             raise Refused(
                 f"{one.revision} depends on {needed}, which would come after {onto}, "
                 "by another name",

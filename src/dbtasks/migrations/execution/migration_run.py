@@ -130,7 +130,6 @@ class MigrationRun:
         # The connection may live on in a pool.
         unsign = partial(self.backend.sign, connection, "")
         stack.enter_context(ending(unsign, ignoring=(SQLAlchemyError,)))
-        context.autocommit_block = self._around(context.autocommit_block)  # type: ignore[method-assign]  # a revision calls it there
 
     def prepare(self) -> None:
         """Say to the server what this connection is for, before the first step."""
@@ -305,11 +304,13 @@ class MigrationRun:
     def _before(self, operation: Operation) -> bool:
         assert self.progress is not None
         self._end_commit()
-        if self.backend.has_ended(self.connection):  # by a COMMIT of the revision's own
-            self.progress.live = True
-        if self.progress.live:
+        progress = self.progress
+        if not operation.alone and self.backend.has_ended(self.connection):
+            progress.ended = True  # by a COMMIT of the revision's own
+        progress.live = progress.ended or operation.alone or not self.transactional
+        if progress.live:
             self.lock.check()
-        return self.progress.before(operation)
+        return progress.before(operation)
 
     def _after(self, operation: Operation) -> None:
         assert self.progress is not None
@@ -357,24 +358,6 @@ class MigrationRun:
         if self.transactional and not is_autocommit(connection):
             with self.recorder.silence():
                 self.backend.limit_lock_wait(connection, self.manner.lock_timeout)
-
-    def _around(self, autocommit_block: Callable[[], Any]) -> Callable[[], Any]:
-        """Journal the operations of an autocommit block: they stay, whatever comes after it."""
-
-        @contextmanager
-        def block() -> Iterator[None]:
-            progress = self.progress
-            with autocommit_block():
-                if progress is None:
-                    yield
-                    return
-                before, progress.live = progress.live, True
-                try:
-                    yield
-                finally:
-                    progress.live = before
-
-        return block
 
     def _make_journal(self) -> None:
         """Make the journal's table; where that is not allowed, go on without one if we can."""

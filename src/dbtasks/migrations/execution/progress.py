@@ -39,6 +39,7 @@ class Progress:
     refused: bool = False
     digest: str = ""
     unchecked: bool = False
+    ended: bool = False
 
     def __post_init__(self) -> None:
         if self.resumed is not None:

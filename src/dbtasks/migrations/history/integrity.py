@@ -19,7 +19,7 @@ NOTE = ".unfinished.json"
 
 def check_whole(scripts: Sequence[Script], folders: Callable[[], Collection[Path]]) -> None:
     """Raise Refused where a revision comes after one that has no file; Alembic only stumbles."""
-    known = {name for one in scripts for name in (one.revision, *one._orig_branch_labels)}
+    known = {name for one in scripts for name in (one.revision, *one.branch_labels)}
     for script in scripts:
         for parent in to_tuple(script.down_revision, default=()):
             if parent not in known:

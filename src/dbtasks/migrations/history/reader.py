@@ -335,8 +335,11 @@ def _read_toml(path: Path, here: Mapping[str, str]) -> Mapping[str, object]:
     if "alembic" not in text:
         return {}
     import tomllib  # most projects have nothing there for Alembic
+    from importlib.metadata import version
 
     section = tomllib.loads(text).get("tool", {}).get("alembic", {})
+    if section and not re.match(r"[2-9]|1\.(?:1[6-9]|[2-9]\d)\b", version("alembic")):
+        raise Unusual  # it does not read this file
     if "version_table" in str(section):
         raise Unusual
     found = dict(section)

@@ -90,6 +90,7 @@ def _generate(
     for text in _spellings(message):
         content = _rendered(render, src, message=text, **values)
         if _is_equal(content, plain, text, message):
+            dest.parent.mkdir(parents=True, exist_ok=True)  # not by Alembic before 1.16
             files.write(dest, amend(content.decode()).encode(), new=True)
             return
     raise UsageError(
