@@ -69,8 +69,8 @@ class Score:
 
 def main() -> None:
     """Run all rounds, and print a table and the errors."""
-    options = _options()
-    print(_describe(), end="\n\n")
+    options = parser(__doc__).parse_args()
+    print(describe(), end="\n\n")
     print("| | `alembic upgrade head`: failed | right | `inv migrate`: failed | right |")
     print("|---|---|---|---|---|", flush=True)
     errors = []
@@ -92,22 +92,22 @@ def main() -> None:
 def _compete(kind: str, projects: Mapping[Sequence[str], Path], rounds: int) -> dict[str, Score]:
     """Run the rounds on one kind of database, the commands in turns."""
     scores = {" ".join(command[1:]): Score() for command in projects}
-    with _server(kind) as urls:
+    with server(kind) as urls:
         for _ in range(rounds):
             for (command, root), score in zip(projects.items(), scores.values(), strict=True):
-                with _database(kind, urls, root) as nodes:
+                with database(kind, urls, root) as nodes:
                     _play(root, command, nodes, score)
     return scores
 
 
-def _options() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+def parser(title: str | None) -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    parser = argparse.ArgumentParser(description=(title or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=10, help="rounds on each of them (10)")
     parser.add_argument(
         "--only", type=_kinds, default=tuple(TITLES), help=f"some of {','.join(TITLES)}"
     )
-    return parser.parse_args()
+    return parser
 
 
 def _kinds(value: str) -> tuple[str, ...]:
@@ -130,19 +130,19 @@ def _make_project(folder: Path, *, plain: bool) -> None:
 
 
 @contextmanager
-def _server(kind: str) -> Iterator[Sequence[str]]:
+def server(kind: str) -> Iterator[Sequence[str]]:
     """Start a server, and return its URLs: one a node, or the pooler's and that behind it."""
     with ExitStack() as stack:
         urls: list[str] = []
         for part in PARTS[kind]:
-            server = servers.start(part, behind=urls[0] if urls else None)
-            stack.callback(server.stop)
-            urls = [*server.urls, *urls]
+            started = servers.start(part, behind=urls[0] if urls else None)
+            stack.callback(started.stop)
+            urls = [*started.urls, *urls]
         yield urls
 
 
 @contextmanager
-def _database(kind: str, urls: Sequence[str], folder: Path) -> Iterator[Sequence[str]]:
+def database(kind: str, urls: Sequence[str], folder: Path) -> Iterator[Sequence[str]]:
     """Make an empty database, and return its URLs, one a node."""
     if kind == "sqlite":
         with TemporaryDirectory(dir=folder) as name:
@@ -177,7 +177,7 @@ def _line(kind: str, scores: Mapping[str, Score]) -> str:
     return f"| {' | '.join([TITLES[kind], *cells])} |"
 
 
-def _describe() -> str:
+def describe() -> str:
     """Return one line on what was measured."""
     names = ("dbtasks", "sqlalchemy", "alembic")
     found = ", ".join(f"{name} {version(name)}" for name in names)

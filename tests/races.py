@@ -1,5 +1,6 @@
 """Processes that migrate one database at the same moment, and what they left of it."""
 
+import compileall
 import fcntl
 import shutil
 import subprocess
@@ -10,9 +11,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import NullPool, create_engine, inspect, make_url, text
+from sqlalchemy import MetaData, NullPool, Table, create_engine, inspect, make_url, select, text
 
+import dbtasks
+from dbtasks.own_tables import FORMAT
 from trees import FIRST, add_revision
+
+PACKAGE = Path(dbtasks.__file__).parent
 
 RUNNERS = 8
 PATIENCE = 120.0
@@ -123,18 +128,48 @@ def patient(url: str) -> str:
     return there.render_as_string(hide_password=False)
 
 
+def make_newer(folder: Path, package: Path = PACKAGE) -> Path:
+    """Copy dbtasks into a folder with the next format of our tables; return it for PYTHONPATH."""
+    copy = Path(shutil.copytree(package, folder / "dbtasks"))
+    path = copy / "own_tables.py"
+    source, column = path.read_text(), 'Column("checksum", String(64)),'
+    number = f"\nFORMAT = {FORMAT}\n"
+    assert (source.count(number), source.count(column)) == (1, 1)
+    source = source.replace(number, f"\nFORMAT = {FORMAT + 1}\n")
+    path.write_text(source.replace(column, f'{column} Column("note", String(10)),'))
+    compileall.compile_dir(folder, quiet=1)
+    return folder
+
+
 def race(
-    root: Path, command: Sequence[str], urls: Sequence[str], environment: Mapping[str, str]
+    root: Path,
+    command: Sequence[str],
+    urls: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    packages: Sequence[Path] = (),
 ) -> list[Finish]:
-    """Start the runners at once, on the nodes in turn, and return how each ended."""
+    """Start the runners at once, on the nodes in turn, and return how each ended.
+
+    They take dbtasks from the folders `packages` in turn, if there are any.
+    """
     urls = [*map(patient, urls)]
+    folders = [{"PYTHONPATH": str(folder)} for folder in packages] or [{}]
     shutil.rmtree(root / "ready", ignore_errors=True)
     (root / "ready").mkdir()
     with ExitStack() as stack:
         with _closed(root / "gate"):
             runners = [
                 stack.enter_context(
-                    _running(root, command, {**environment, "DATABASE_URL": urls[i % len(urls)]})
+                    _running(
+                        root,
+                        command,
+                        {
+                            **environment,
+                            **folders[i % len(folders)],
+                            "DATABASE_URL": urls[i % len(urls)],
+                        },
+                    )
                 )
                 for i in range(RUNNERS)
             ]
@@ -161,6 +196,33 @@ def faults(url: str) -> list[str]:
         f"applied: {applied}": sorted(applied) == list(CHANGES),
     }
     return [fault for fault, well in checks.items() if not well]
+
+
+def faults_of_versions(finished: Sequence[Finish], url: str) -> list[str]:
+    """Return what is wrong after a race of this version, and the next as every second process.
+
+    All of the next succeed. Those of this one may have come too late, and are refused.
+    """
+    told = f"have format {FORMAT + 1}, and this version of dbtasks knows formats up to {FORMAT}"
+    wrong = [
+        f"process {number} of two versions: {one.code}, {one.err}"
+        for number, one in enumerate(finished)
+        if one.code and (number % 2 or one.code != 3 or told not in one.err)
+    ]
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        schema = "dbtasks" if engine.dialect.name == "postgresql" else None
+        columns = inspect(connection).get_columns("dbtasks_format", schema=schema)
+        table = Table("dbtasks_migration", MetaData(schema=schema), autoload_with=connection)
+        rows = connection.execute(select(table.c.revision, table.c.state).order_by(table.c.id))
+        journal = [tuple(row) for row in rows]
+    if f"format_{FORMAT + 1}" not in {column["name"] for column in columns}:
+        wrong.append(f"format: {columns}")
+    if "note" not in table.columns:
+        wrong.append(f"journal: {table.columns.keys()}")
+    if journal != [(revision, "applied") for revision in CHANGES]:
+        wrong.append(f"journal: {journal}")
+    return wrong + faults(url)
 
 
 @contextmanager

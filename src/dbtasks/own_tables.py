@@ -191,7 +191,7 @@ def upgrade(backend: Backend, connection: Connection) -> None:
     """
     schema = backend.own_schema
     with _permitted(backend):
-        _make(connection, *_existing(connection, schema), format_number(schema))
+        _make(connection, *dict.fromkeys([*_existing(connection, schema), format_number(schema)]))
 
 
 def make(backend: Backend, connection: Connection, *tables: Table) -> None:

@@ -1,12 +1,26 @@
 """migrate from several processes at once: each revision is applied once, and nobody fails."""
 
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from conftest import KINDS, clean_environment, fresh_database
-from races import MIGRATE, RUNNERS, UPGRADE, add_barrier, faults, make_plain, plant, race
+from races import (
+    MIGRATE,
+    PACKAGE,
+    RUNNERS,
+    UPGRADE,
+    add_barrier,
+    faults,
+    faults_of_versions,
+    make_newer,
+    make_plain,
+    plant,
+    race,
+)
 
 
 @pytest.fixture
@@ -35,6 +49,19 @@ def test_all_succeed_and_each_revision_is_applied_once(five: Path, nodes: Sequen
     assert [(one.code, one.err) for one in finished if one.code] == []
     assert len(finished) == RUNNERS
     assert [faults(node) for node in nodes] == [[]] * len(nodes)
+
+
+def test_two_versions_do_no_harm_to_each_other(
+    five: Path, nodes: Sequence[str], tmp_path: Path
+) -> None:
+    """Half of the processes have the next format of our tables, and find those of this one."""
+    environment = clean_environment() | {"DATABASE_URL": nodes[0]}
+    line = [sys.executable, *MIGRATE, "--to", "0001_applied"]
+    subprocess.run(line, cwd=five, env=environment, check=True, capture_output=True)
+    newer = make_newer(tmp_path / "newer")
+    add_barrier(five)
+    finished = race(five, MIGRATE, nodes, clean_environment(), packages=[PACKAGE.parent, newer])
+    assert [faults_of_versions(finished, node) for node in nodes] == [[]] * len(nodes)
 
 
 @pytest.mark.parametrize("nodes", ["postgresql"], indirect=True)

@@ -17,6 +17,9 @@ from dbtasks.engines.base.connection import is_autocommit
 from dbtasks.migrations.history.revision import Applied, Revision
 from dbtasks.own_tables import NAME_LENGTH
 
+UNFINISHED = ["id", "revision", "backwards", "done", "what", "digest", "state", "started", "holder"]
+"""Columns that every format has: who only reads may meet an older one."""
+
 RUNNING = "running"
 FAILED = "failed"
 APPLIED = "applied"
@@ -83,7 +86,7 @@ class Journal:
             return None
         c = self.table.c
         begun = or_(c.done > 0, c.what.is_not(None))
-        columns = (column for column in c if column is not c.checksum)  # which format 1 lacks
+        columns = (c[name] for name in UNFINISHED)
         found = select(*columns).where(c.state.in_([RUNNING, FAILED]), begun)
         found = found.order_by(c.id.desc())
         row = self.connection.execute(found).mappings().first()
