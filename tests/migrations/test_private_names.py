@@ -152,6 +152,18 @@ NAMES: dict[str, tuple[Callable[[], object], str]] = {
     # SQLAlchemy
     "_copy": (copies_a_column, f"Alembic takes it as well: {SQLALCHEMY}5953"),
     "_variant_mapping": (variants, f"with_variant() has no reader; Alembic too: {ALEMBIC}1167"),
+    "_user_defined_nullable": (
+        lambda: sa.Column("a", nullable=True)._user_defined_nullable is True,
+        "what a column was given, with its nullable",
+    ),
+    "_as_for_update": (
+        lambda: parameters(sa.DefaultClause._as_for_update) == ["for_update"],
+        "a default of a column that has none yet",
+    ),
+    "_prefixes": (
+        lambda: sa.Table("t", sa.MetaData(), prefixes=["TEMPORARY"])._prefixes == ["TEMPORARY"],
+        "prefixes= of a table has no reader",
+    ),
     "_type_affinity": (
         lambda: sa.Text()._type_affinity is sa.String,
         "which types are one kind, as DefaultImpl.compare_type asks",
