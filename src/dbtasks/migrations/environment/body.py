@@ -116,11 +116,15 @@ def _run_plain(metadata: MetaData | None, options: dict[str, Any]) -> None:
     if given is not None:
         _run_given(given, metadata, options)
         return
-    project = _find_project(metadata)
-    settings = _settings(project.backend, target_of(metadata, project), options)
-    if context.is_offline_mode():
-        _run_offline(project, settings)
-        return
+    with _find_project(metadata) as project:
+        settings = _settings(project.backend, target_of(metadata, project), options)
+        if context.is_offline_mode():
+            _run_offline(project, settings)
+        else:
+            _run_online(project, settings)
+
+
+def _run_online(project: Project, settings: dict[str, Any]) -> None:
     with project.migrating(writes=True) as connection:
         context.configure(connection=connection, **settings)
         steps_of = context.get_context().opts["fn"]  # the work of Alembic's command
