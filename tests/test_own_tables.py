@@ -312,6 +312,25 @@ def test_a_file_that_changed_after_it_was_applied_is_named(
     assert changed() == []
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_squash_of_what_was_applied_is_no_change(
+    project: Project, run: Inv, company: Path, database: Database
+) -> None:
+    add_revision(company, "0002_place", STREET.format("department"))
+    run("migrate")
+    done = run("squashmigrations", "--from", "base", "--to", "0002_place")
+    assert done.code == 0, done
+    assert migrations.changed(project) == []
+    path = company / "migrations" / "versions" / "0002_place.py"
+    text = path.read_text()
+    run("migrate", "--to", "base", "--no-input")
+    ask(database, "DELETE FROM dbtasks_migration")  # as on a database that is new
+    run("migrate")
+    assert migrations.changed(project) == []
+    path.write_text(text.replace("String(length=50)", "String(length=60)"))
+    assert [entry.revision.id for entry in migrations.changed(project)] == ["0002_place"]
+
+
 def test_no_checksum_is_no_change(project: Project, run: Inv, dumped: Path, company: Path) -> None:
     """Neither in an older format, nor of what was applied in it."""
     first = company / "migrations" / "versions" / "0001_department_employee.py"

@@ -1,6 +1,7 @@
 """The list of revisions: what each is, and whether, when and by whom a database got it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from alembic.script import Script, ScriptDirectory
@@ -14,7 +15,12 @@ from dbtasks.migrations.history.directory import (
     exists,
     our_errors,
 )
-from dbtasks.migrations.history.resolve_target import Parents, ancestors, check_squashed
+from dbtasks.migrations.history.resolve_target import (
+    Parents,
+    ancestors,
+    check_squashed,
+    replaced_by,
+)
 from dbtasks.migrations.history.revision import Applied, Entry, Revision
 from dbtasks.project import Project
 
@@ -58,7 +64,8 @@ def _read(project: Project) -> tuple[ScriptDirectory, Heads, dict[str, Applied],
 def changed(project: Project) -> list[Entry]:
     """Return the applied revisions whose file has changed since.
 
-    Left out are those that were applied before checksums were kept, and those without a file.
+    Left out are those that were applied before checksums were kept, those without a file, and
+    squashes of which the database has the revisions that they replace.
     """
     return [entry for entry in showmigrations(project) if entry.changed]
 
@@ -73,13 +80,16 @@ def _entry(
     scripts: ScriptDirectory, script: Script, applied: set[str], times: Mapping[str, Applied]
 ) -> Entry:
     revision = describe(script)
+    ran = times.get(revision.id)
+    if ran and times.keys() & {*replaced_by(script)} - {revision.id}:  # by the files before
+        ran = replace(ran, checksum=None)
     return Entry(
         revision,
         applied=revision.id in applied,
         head=script.is_head,
         labels=tuple(sorted(script.branch_labels)),
         depends_on=dependencies(scripts, script),
-        ran=times.get(revision.id) if revision.id in applied else None,
+        ran=ran if revision.id in applied else None,
     )
 
 
