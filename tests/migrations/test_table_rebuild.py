@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from cases import ROWS, parent
 from dbtasks import Project, migrations
+from dbtasks.engines.sqlite.introspection import TABLE_OPTIONS
 from dbtasks.errors import DbtasksError
 from dbtasks.migrations.autogenerate.answers import Answers
 from trees import FIRST, add_revision
@@ -470,6 +471,8 @@ WITH = [
     ],
 )
 def test_a_table_gets_other_options_and_its_own_back(world: World, old: str, new: str) -> None:
+    if "strict" in old + new and "strict" not in TABLE_OPTIONS:
+        pytest.skip("SQLAlchemy before 2.0.37 has no STRICT")
     states(world, old, new, "INSERT INTO t (id, c) VALUES (3, 'x')")
 
 
