@@ -2,8 +2,9 @@
 
 import pytest
 
-from cases import ALL, ROWS, parent
+from cases import ALL, ROWS, on_parent, parent
 from changing import there_and_back
+from groups import numbered
 from worlds import World
 
 LOWER = (
@@ -21,22 +22,35 @@ BESIDE = {
 WRITTEN = [ROWS[0], "UPDATE parent SET n = 'AbC' || id", ROWS[1]]
 
 
+TYPES = (("String(9)", "String(20)"), ("String(9)", "Text"), ("Text", "String(9)"))
+
+
 @pytest.mark.parametrize("beside", BESIDE.values(), ids=BESIDE)
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [("String(9)", "String(20)"), ("String(9)", "Text"), ("Text", "String(9)")],
-)
 @pytest.mark.parametrize("database", ALL, indirect=True)
 def test_what_is_computed_stays_as_what_it_is_computed_from_gets_another_type(
-    world: World, old: str, new: str, beside: str
+    world: World, beside: str
 ) -> None:
-    states = [f"{LOWER.format(one)}, {beside}".rstrip(", ") for one in (old, new)]
     rows = [one.replace("'AbC' || id", "concat('AbC', id)") for one in WRITTEN]
     if world.database.kind == "sqlite":
         rows = WRITTEN
-    before, after = there_and_back(world, parent(states[0]), parent(states[1]), rows)
+    cases = [
+        numbered(on_parent(f"{old} to {new}", *states, rows=rows), number)
+        for number, (old, new) in enumerate(TYPES)
+        for states in [[f"{LOWER.format(one)}, {beside}".rstrip(", ") for one in (old, new)]]
+    ]
+    before, after = there_and_back(
+        world,
+        "".join(case.before for case in cases),
+        "".join(case.after for case in cases),
+        [statement for case in cases for statement in case.rows],
+    )
     assert after == before
-    assert [one["size"] for one in after["parent"]] == [4, 4]
+    assert world.missing() == []
+    revisions = [path.read_text() for path in (world.root / "migrations/versions").glob("*.py")]
+    assert len(revisions) == 2
+    for number, case in enumerate(cases):
+        assert all(f'"parent_{number}"' in revision for revision in revisions), case.name
+        assert [one["size"] for one in after[f"parent_{number}"]] == [4, 4], case.name
 
 
 @pytest.mark.parametrize("beside", BESIDE.values(), ids=BESIDE)
