@@ -198,10 +198,13 @@ def faults(url: str) -> list[str]:
     return [fault for fault, well in checks.items() if not well]
 
 
-def faults_of_versions(finished: Sequence[Finish], url: str) -> list[str]:
+def faults_of_versions(finished: Sequence[Finish], url: str, *, began: bool) -> list[str]:
     """Return what is wrong after a race of this version, and the next as every second process.
 
-    All of the next succeed. Those of this one may have come too late, and are refused.
+    All of the next succeed. Those of this one may have come too late, and are refused. `began`
+    says that the database had tables of this version before: in an empty one this version may
+    migrate while the next waits, which then has nothing to do, and leaves the format to its
+    next command.
     """
     told = f"have format {FORMAT + 1}, and this version of dbtasks knows formats up to {FORMAT}"
     wrong = [
@@ -216,10 +219,9 @@ def faults_of_versions(finished: Sequence[Finish], url: str) -> list[str]:
         table = Table("dbtasks_migration", MetaData(schema=schema), autoload_with=connection)
         rows = connection.execute(select(table.c.revision, table.c.state).order_by(table.c.id))
         journal = [tuple(row) for row in rows]
-    if f"format_{FORMAT + 1}" not in {column["name"] for column in columns}:
-        wrong.append(f"format: {columns}")
-    if "note" not in table.columns:
-        wrong.append(f"journal: {table.columns.keys()}")
+    upgraded = f"format_{FORMAT + 1}" in {column["name"] for column in columns}
+    if upgraded != ("note" in table.columns) or upgraded < began:
+        wrong.append(f"format: {columns}, {table.columns.keys()}")
     if journal != [(revision, "applied") for revision in CHANGES]:
         wrong.append(f"journal: {journal}")
     return wrong + faults(url)
