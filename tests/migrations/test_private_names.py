@@ -231,7 +231,7 @@ REPLACED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "scripts._generate_template": (file_of_a_revision, f"{ALEMBIC}581"),
     "BatchOperationsImpl.flush": (
-        lambda: parameters(BatchOperationsImpl.flush) == [],
+        lambda: "def flush(self) -> None:" in _source("alembic.operations.batch"),
         "with recreate='always' no DefaultImpl is asked before the table is reflected",
     ),
     "ParseMachine.complete_flag": (
