@@ -19,7 +19,6 @@ from dbtasks.engines import backend_for
 from dbtasks.engines.base.definitions import COLUMN, INDEX, PRIMARY_KEY, TABLE, UNNAMED
 from dbtasks.engines.sqlite import schema  # noqa: F401  # it takes its place where it is imported
 from dbtasks.errors import Refused
-from dbtasks.schema.snapshot import take
 from sqlite_tables import TABLE as PARENT
 from sqlite_tables import Draw
 
@@ -107,6 +106,7 @@ class Rebuilds:
             keyed = self.connection.exec_driver_sql('SELECT _rowid_, * FROM "t x" ORDER BY 1')
             kept = [*map(tuple, keyed)]
         orphans = self._orphans()
+        # What a snapshot is made of: it keeps one of two constraints that share a name.
         definitions: Definitions = Counter(
             (
                 key.kind,
@@ -114,7 +114,7 @@ class Rebuilds:
                 None if key.name.startswith(UNNAMED) else key.name,
                 (*sorted(definition.attributes.items()),),
             )
-            for key, definition in take(self.backend, self.connection).items()
+            for key, definition in self.backend.definitions(self.connection)
         )
         return State(definitions, statements, kept, orphans, columns)
 
