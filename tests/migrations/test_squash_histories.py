@@ -1,14 +1,18 @@
 """squashmigrations: what histories of all sorts leave is the same after it, or is refused."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from conftest import Database, Result
 from dbtasks import Project, migrations
 from dbtasks.errors import Refused
 from dbtasks.migrations.editing.squash_contents import Contents, take
 from dbtasks.migrations.execution.replay import replay
 from trees import FIRST, add_revision, revisions
+
+Inv = Callable[..., Result]
 
 KEY = 'sa.Column("id", sa.Integer(), primary_key=True)'
 
@@ -51,6 +55,18 @@ HISTORIES = {
         'sa.Column("state", sa.Enum("new", "old", name="state"), nullable=False))',
         'op.add_column("item", sa.Column("note", sa.Text()))',
         "op.execute(\"INSERT INTO item (state, note) VALUES ('old', 'n')\")",
+    ),
+    "all tables by their metadata": (
+        "metadata = sa.MetaData()\n"
+        'sa.Table("item", metadata, sa.Column("id", sa.Integer(), primary_key=True), '
+        'sa.Column("name", sa.Text()))\n'
+        "metadata.create_all(op.get_bind())",
+        'op.add_column("item", sa.Column("note", sa.Text()))',
+    ),
+    "a key and constraints that the server names": (
+        f'op.create_table("item", {KEY}, sa.Column("a", sa.Integer(), unique=True), '
+        'sa.Column("dept_id", sa.Integer(), sa.ForeignKey("department.id", ondelete="CASCADE")))',
+        'op.alter_column("item", "a", new_column_name="b", existing_type=sa.Integer())',
     ),
     "tables that refer to themselves and to one another": (
         f'op.create_table("node", {KEY}, sa.Column("parent_id", sa.Integer(), '
@@ -174,6 +190,24 @@ STAYS = {
 }
 
 
+LABELS = (
+    "op.execute(\"CREATE TYPE state AS ENUM ('new', 'old')\")\n"
+    "from sqlalchemy.dialects import postgresql\n"
+    f'op.create_table("item", {KEY}, sa.Column("state", postgresql.ENUM("new", "old", '
+    'name="state", create_type=False), server_default="new"), sa.Column("tags", '
+    'postgresql.ARRAY(sa.Text())), sa.Column("key", sa.Uuid()))',
+    "with op.get_context().autocommit_block():\n"
+    "    op.execute(\"ALTER TYPE state ADD VALUE 'gone'\")",
+    "op.execute(\"INSERT INTO item (state, tags, key) VALUES ('gone', ARRAY['a', NULL], "
+    "'5b1d6a5e-0000-4000-8000-000000000001')\")",
+)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_labels_of_postgresql(company: Path, project: Project) -> None:
+    test_from_base(LABELS, company, project)
+
+
 ON_POSTGRESQL = {
     "a schema": ('op.execute("CREATE SCHEMA s")', "does not hold: CREATE SCHEMA s"),
     "a function": (
@@ -236,3 +270,30 @@ def test_nothing_to_squash(company: Path, project: Project) -> None:
     last = write(company, (ROW, ROW))
     with pytest.raises(Refused, match="nothing of the range can be squashed: 0002_step: it reads"):
         migrations.squashmigrations(project, first="0002", last=last)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_every_kind_of_database(company: Path, database: Database, inv: Inv) -> None:
+    """Code of one kind runs on all that the project declares; one that is not reached is named."""
+    write(company, HISTORIES["an enum that grows"])
+    tasks = company / "tasks.py"
+    aliases = (
+        'databases={"local": {"url_variable": "LOCAL_URL"}, "far": {"url_variable": "FAR_URL"}},'
+    )
+    tasks.write_text(tasks.read_text().replace("collection(", f"collection({aliases}", 1))
+    env = {
+        "DATABASE_URL": database.url,
+        "LOCAL_URL": f"sqlite:///{company}/local.db",
+        "FAR_URL": "mysql+pymysql://nobody@127.0.0.1:1/none",
+    }
+    done = inv("squashmigrations", "--from", "base", "--to", "heads", env=env)
+    assert done.code == 0, done
+    assert "not run on a scratch database of far: " in done.err
+    text = (company / "migrations" / "versions" / "0004_step.py").read_text()
+    assert 'sa.Enum("new", "old", name="state")' in text
+    assert "create_type" not in text
+    for alias in ("default", "local"):
+        migrated = inv("migrate", "--database", alias, env=env)
+        assert migrated.code == 0, migrated
+        reverted = inv("rollback", "--no-input", "--database", alias, env=env)
+        assert reverted.code == 0, reverted

@@ -1,13 +1,12 @@
 """The tables that operations leave, folded from what revisions did, with the types they named."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Column, DefaultClause, FetchedValue, MetaData, Table
+from sqlalchemy import Column, DefaultClause, Enum, FetchedValue, MetaData, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
@@ -40,6 +39,14 @@ class FoldedColumn:
         column.primary_key = False
         column.unique = column.index = None
         return column
+
+    def take_labels(self, type_: TypeEngine[Any]) -> None:
+        """Take over the labels of an enum, which SQL of its own may have changed."""
+        own = self.column.type
+        if not (isinstance(own, Enum) and isinstance(type_, Enum)):
+            return
+        if own.name == type_.name and own.enums != type_.enums:
+            self.column = with_attributes(self.column, {"type": type_})
 
 
 @dataclass
@@ -250,6 +257,8 @@ class FoldedSchema:
             folded.columns = [
                 known.get(name) or FoldedColumn(name, table.c[name]) for name in names
             ]
+            for column in folded.columns:
+                column.take_labels(table.c[column.name].type)
 
 
 def _changed(operation: ops.AlterColumnOp) -> dict[str, Any]:
@@ -317,78 +326,3 @@ def _is(item: Item, operation: Any) -> bool:
     if operation.constraint_type == "primary" and item.is_key:
         return True
     return item.name is not None and str(item.name) == str(operation.constraint_name)
-
-
-# -- renames ----------------------------------------------------------------------------------
-
-
-def renames(folded: FoldedSchema) -> list[tuple[ops.MigrateOperation, ops.MigrateOperation]]:
-    """Return the operations that rename what existed before the range, each with its reverse.
-
-    Tables come first. Raises Unfoldable for names that are swapped.
-    """
-    tables = {
-        table.origin: table.place
-        for table in folded.tables.values()
-        if table.origin and table.origin != table.place
-    }
-    pairs: list[tuple[ops.MigrateOperation, ops.MigrateOperation]] = [
-        (
-            ops.RenameTableOp(old.table, new.table, schema=old.schema),
-            ops.RenameTableOp(new.table, old.table, schema=old.schema),
-        )
-        for old, new in _free(tables)
-    ]
-    for table in folded.tables.values():
-        columns = {
-            column.origin: column.name
-            for column in table.columns
-            if table.origin and column.origin and column.origin != column.name
-        }
-        for old, new in _free(columns):
-            names = (old, new), (new, old)
-            upgrade, reverse = (_rename_column(table, new, *pair) for pair in names)
-            pairs.append((upgrade, reverse))
-    return pairs
-
-
-def _free(names: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
-    """Yield renames in an order in which each new name is free."""
-    left = dict(names)
-    while left:
-        ready = [old for old, new in left.items() if new not in left]
-        if not ready:
-            raise Unfoldable("it swaps names")
-        for old in ready:
-            yield old, left.pop(old)
-
-
-def _rename_column(table: FoldedTable, known: str, old: str, new: str) -> ops.MigrateOperation:
-    column = table.column(known)
-    assert column is not None
-    alter = partial(ops.AlterColumnOp, table.place.table, schema=table.place.schema)
-    kept: Any = {
-        "existing_type": column.column.type,
-        "existing_nullable": column.column.nullable,
-        "existing_server_default": column.column.server_default or False,
-        "existing_comment": column.column.comment,
-    }
-    return ops.ModifyTableOps(
-        table.place.table, [alter(old, modify_name=new, **kept)], schema=table.place.schema
-    )
-
-
-def added_first(folded: FoldedSchema) -> Sequence[ops.MigrateOperation]:
-    """Return what adds columns as the range did, where they were altered afterwards.
-
-    Existing rows get their values by the column as it is added.
-    """
-    operations = []
-    for table in folded.tables.values():
-        for column in table.columns:
-            if column.added is not None:
-                first = FoldedColumn(column.name, column.added).built()
-                place = table.place
-                add = ops.AddColumnOp(place.table, first, schema=place.schema)
-                operations.append(ops.ModifyTableOps(place.table, [add], schema=place.schema))
-    return operations

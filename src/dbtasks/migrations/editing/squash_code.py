@@ -1,18 +1,20 @@
 """The code of one squash, made on scratch databases from what the replay of a range recorded."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Enum
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dbtasks.engines import Backend
 from dbtasks.errors import DbtasksError
+from dbtasks.migrations.autogenerate.code import Needs, laid_out
 from dbtasks.migrations.autogenerate.places import in_environment
-from dbtasks.migrations.autogenerate.rendering import together
+from dbtasks.migrations.autogenerate.rendering import render_type, together
 from dbtasks.migrations.editing.folded_schema import FoldedSchema, Unfoldable
 from dbtasks.migrations.editing.squash_plan import Segment
 from dbtasks.migrations.editing.squash_range import Range
@@ -91,22 +93,34 @@ class Generator:
     def _make(self, context: MigrationContext) -> Both:
         before = None if self.segment.empty else self.before
         both = make(context, self.folded, self.stored[-1], before)
-        if not self.rows or both.left:
+        if both.left or not self.segment.empty:
             return both
-        codes = [both.upgrade, render_rows(context, self.rows), *self._counts()]
-        return replace(both, upgrade=together(codes))
+        rows = [render_rows(context, self.rows), *self._counts()] if self.rows else []
+        drops = self._type_drops(context) if len(self._kinds()) > 1 else []
+        return replace(
+            both,
+            upgrade=together([both.upgrade, *rows]),
+            downgrade=together([both.downgrade, *drops]),
+        )
+
+    def _type_drops(self, context: MigrationContext) -> list[Code]:
+        """Return what drops the enums that `create_table` makes on databases that have types."""
+        types = {
+            str(column.type.name): column.type
+            for table in self.folded.metadata().tables.values()
+            for column in table.columns
+            if isinstance(column.type, Enum) and column.type.native_enum and column.type.name
+        }
+        needs = Needs()
+        lines = [
+            f"{render_type(context, types[name], needs)}.drop(op.get_bind(), checkfirst=True)"
+            for name in sorted(types)
+        ]
+        return [Code(laid_out("\n".join(lines)), frozenset(needs.imports))] if lines else []
 
     def _counts(self) -> list[Code]:
         """Return what moves sequences past the rows, on the databases that have them."""
-        backends: dict[str, Backend] = {}
-        for alias in self.project.settings.databases:
-            try:
-                backend = self.project.on(alias).backend
-                backends.setdefault(backend.url.get_backend_name(), backend)
-            except DbtasksError:  # it has no URL here
-                continue
-        own = self.project.backend
-        backends.setdefault(own.url.get_backend_name(), own)
+        backends = self._kinds()
         codes = []
         for name, backend in backends.items():
             sqls = [sql for table, _ in self.rows if (sql := backend.count_on(table))]
@@ -116,3 +130,12 @@ class Generator:
                 lines = [f'if op.get_context().dialect.name == "{name}":\n        {inner}']
             codes += [Code("\n    ".join(lines))] if lines else []
         return codes
+
+    def _kinds(self) -> dict[str, Backend]:
+        """Return a backend for each kind of database that the project declares."""
+        backends = {self.project.backend.url.get_backend_name(): self.project.backend}
+        for alias in self.project.settings.databases:
+            with suppress(DbtasksError):  # it has no URL here
+                backend = self.project.on(alias).backend
+                backends.setdefault(backend.url.get_backend_name(), backend)
+        return backends

@@ -92,9 +92,14 @@ def kinds_of(project: Project) -> Iterator[Project]:
 
 def _prove(project: Project, squashes: Sequence[Squash], volatile: Collection[str]) -> None:
     ends = [squash.segment.ids[-1] for squash in squashes]
-    old = _observe(project, _upgrades, ends)
+    # A bootstrap function makes its tables wherever no revision is applied, after a revert too.
+    reverted = [
+        squash for squash in squashes if squash.reversible and not project.settings.bootstrap
+    ]
+    old = _observe(project, [_upgrades], ends)
     try:
-        new = _observe(project, _there_and_back(squashes), ends, amend_with(squashes))
+        runs = [_to_and_fro(squash) for squash in reverted]
+        new = _observe(project, [*runs, _upgrades], ends, amend_with(squashes))
     except DbtasksError as error:
         if isinstance(error, UsageError) and not isinstance(error, ProjectFailed):
             raise
@@ -108,13 +113,11 @@ def _prove(project: Project, squashes: Sequence[Squash], volatile: Collection[st
         told = before.difference(new[place], indexes_serve=serve, without=volatile)
         if told is not None:
             raise _different(project, place, told)
-    for squash in squashes if squashes else ():
-        if squash.reversible:
-            first, back = new[_before(squash)], new[_reverted(squash)]
-            schema = Contents(first.schema)
-            told = schema.difference(back, indexes_serve=serve)
-            if told is not None:
-                raise _different(project, _reverted(squash), told)
+    for squash in reverted:
+        schema = Contents(new[_before(squash)].schema)
+        told = schema.difference(new[_reverted(squash)], indexes_serve=serve)
+        if told is not None:
+            raise _different(project, _reverted(squash), told)
 
 
 def _different(project: Project, place: str, told: str) -> Refused:
@@ -143,42 +146,37 @@ def _upgrades(
         yield step, f"at {step.revision.revision}"
 
 
-def _there_and_back(squashes: Sequence[Squash]) -> Steps:
-    """Return the upgrade to the heads, with each squash reverted once and applied again."""
-    reversible = {squash.segment.ids[-1]: squash for squash in squashes if squash.reversible}
+def _to_and_fro(squash: Squash) -> Steps:
+    """Return the upgrade to a squash, and its revert."""
+    last = squash.segment.ids[-1]
 
     def steps(
         scripts: ScriptDirectory, heads: tuple[str, ...]
     ) -> Iterator[tuple[RevisionStep, str]]:
-        for step, place in _upgrades(scripts, heads):
-            squash = reversible.get(step.revision.revision)
-            if squash is not None:
-                yield step, ""
-                script = scripts.get_revision(step.revision.revision)
-                yield (
-                    RevisionStep(scripts.revision_map, script, is_upgrade=False),
-                    _reverted(squash),
-                )
-                step = RevisionStep(scripts.revision_map, script, is_upgrade=True)
-            yield step, place
+        for step in scripts._upgrade_revs(last, heads):  # type: ignore[arg-type]  # as Alembic does
+            revision = step.revision.revision
+            yield step, _before(squash) if revision == last else f"at {revision}"
+        script = scripts.get_revision(last)
+        yield RevisionStep(scripts.revision_map, script, is_upgrade=False), _reverted(squash)
 
     return steps
 
 
 def _observe(
-    project: Project, steps: Steps, ends: Collection[str], amend: Amend | None = None
+    project: Project, runs: Sequence[Steps], ends: Collection[str], amend: Amend | None = None
 ) -> dict[str, Contents]:
-    """Return what a history leaves at the ends of squashes, around them, and at its heads."""
+    """Return what a history leaves at the ends of squashes, around them, and at its heads.
+
+    Each run begins with what Alembic remembers of none, as which enums it has created.
+    """
     contents: dict[str, Contents] = {}
     places: list[str] = []
     wanted = {f"at {revision}" for revision in ends}
 
     def followed(scripts: ScriptDirectory, heads: tuple[str, ...]) -> Iterator[RevisionStep]:
-        for step, place in steps(scripts, heads):
-            if amend is not None and place == "":  # a squash comes next
-                contents[f"before {step.revision.revision}"] = take(
-                    scratch.backend, connections[-1]
-                )
+        for step, place in current[-1](scripts, heads):
+            if place.startswith("before "):
+                contents[place] = take(scratch.backend, connections[-1])
             places.append(place)
             yield step
 
@@ -188,8 +186,11 @@ def _observe(
             contents[places[-1]] = take(scratch.backend, connection)
 
     connections: list[Connection] = []
+    current: list[Steps] = []
     with project.scratch() as scratch:
-        play(scratch, followed, amend, watch=watch)
+        for steps in runs:
+            current.append(steps)
+            play(scratch, followed, amend, watch=watch)
         with scratch.connect() as connection:
             contents["at its heads"] = take(scratch.backend, connection)
     return contents

@@ -15,10 +15,9 @@ from dbtasks.migrations.editing.folded_schema import (
     FoldedSchema,
     FoldedTable,
     Unfoldable,
-    added_first,
-    renames,
     with_attributes,
 )
+from dbtasks.migrations.editing.kept_rows import added_first, renames
 from dbtasks.migrations.history.source_edit import Code
 from dbtasks.schema.difference import RENAMABLE
 from dbtasks.schema.tables import Models, Stored
