@@ -67,7 +67,7 @@ def _play(
                 if options.before:
                     wrong += races.faults(node)
                 else:
-                    wrong += races.faults_of_versions(finished, node, began=bool(number % 2))
+                    wrong += races.faults_of_versions(finished, node)
             if options.before:
                 wrong += [one.err for one in finished if one.code]
     print(f"| {together.TITLES[kind]} | {count} | {refused} | {len(wrong)} |", flush=True)

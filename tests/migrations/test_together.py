@@ -61,7 +61,7 @@ def test_two_versions_do_no_harm_to_each_other(
     newer = make_newer(tmp_path / "newer")
     add_barrier(five)
     finished = race(five, MIGRATE, nodes, clean_environment(), packages=[PACKAGE.parent, newer])
-    faulty = [faults_of_versions(finished, node, began=True) for node in nodes]
+    faulty = [faults_of_versions(finished, node) for node in nodes]
     assert faulty == [[]] * len(nodes)
 
 
