@@ -1,6 +1,7 @@
 """What a table of SQLite has that is made anew, and SQLAlchemy does not reflect."""
 
 import re
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -387,11 +388,12 @@ def test_each_of_two_unique_outlives_a_rebuild(world: World, recreate: str) -> N
 
 QUOTED = """
 table({table!r}, key(), sa.Column("id2", sa.Integer, unique=True))
-table("t", key(), sa.Column("a", sa.String({length})), sa.Column({column!r}, sa.Integer),
+table("t{number}", key(), sa.Column("a", sa.String({length})), sa.Column({column!r}, sa.Integer),
     sa.CheckConstraint("id > 0", name={check!r}),
     sa.UniqueConstraint({column!r}, name={unique!r}),
     sa.ForeignKeyConstraint([{column!r}], [{table!r} + ".id"], name={reference!r}))
 """
+QUOTES = ('"', "'", "`", "]", '""')
 NAMES = {
     "table": "p",
     "column": "b",
@@ -401,19 +403,22 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("changed", [*NAMES, ""])
-@pytest.mark.parametrize("quote", ['"', "'", "`", "]", '""'])
-def test_names_with_quotes_outlive_a_table_made_anew(
-    world: World, changed: str, quote: str
-) -> None:
+def test_names_with_quotes_outlive_a_table_made_anew(world: World) -> None:
     """They are not reflected with the quotes doubled: the next change would not find them."""
-    names = NAMES | ({changed: f"{NAMES[changed]}{quote}x"} if changed else {})
-    names = {name: f"{value}{quote}x" for name, value in NAMES.items()} if not changed else names
-    world.models(QUOTED.format(**names, length=9))
+    cases = [
+        {
+            name: f"{value}{number}{quote}x" if changed in (name, "all") else f"{value}{number}"
+            for name, value in NAMES.items()
+        }
+        | {"number": f"{number}"}
+        for number, (changed, quote) in enumerate(product([*NAMES, "all"], QUOTES))
+    ]
+    models = lambda length: "".join(QUOTED.format(**names, length=length) for names in cases)  # noqa: E731
+    world.models(models(9))
     world.make()
     before = world.snapshot()
     for length in (20, 30):
-        world.models(QUOTED.format(**names, length=length))
+        world.models(models(length))
         world.make()
         assert set(world.snapshot()) == set(before)
     schema = world.schema()

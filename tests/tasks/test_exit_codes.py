@@ -46,9 +46,9 @@ class Scene:
 
 
 @pytest.fixture
-def scene(company: Path, inv_process: Inv, request: pytest.FixtureRequest) -> Scene:
+def scene(company: Path, inv: Inv, inv_process: Inv, request: pytest.FixtureRequest) -> Scene:
     """Return the scene with real processes: their codes are what this is about."""
-    assert inv_process("migrate", "seed").code == 0
+    assert inv("migrate", "seed").code == 0
     return Scene(company, inv_process, request)
 
 
