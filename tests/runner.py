@@ -55,7 +55,7 @@ STAYS = tuple(f"{Path(one).resolve()}{os.sep}" for one in (*FOLDERS, Path(dbtask
 KEEPS = {"sqlmodel"}
 """Installed packages that keep the tables and classes of a project, and go with its modules."""
 
-COLLECTED_EVERY = 50
+COLLECTED_EVERY = 200
 """Commands after which the garbage of all of them is collected: dbtasks freezes what it finds."""
 
 STARTED = warm.settings_of(surroundings.standard(os.environ))
