@@ -19,6 +19,7 @@ from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 
+import once
 import reports
 import runner
 import servers
@@ -83,12 +84,14 @@ class Result:
 def pytest_configure(config: pytest.Config) -> None:
     """Start again where the user's shell has changed how Python itself works."""
     config.addinivalue_line("markers", "pyproject: needs an Alembic that reads pyproject.toml")
+    config.addinivalue_line("markers", f"{once.MARKER}: SQLAlchemy or Alembic handles its values")
     if NEEDS_RESTART:
         surroundings.restart(config)
 
 
+@pytest.hookimpl(trylast=True)  # of what -k has left
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Name each test in the report; leave out what has passed by the report of another run.
+    """Name each test in the report; leave out what another run has shown.
 
     What needs pyproject.toml is left out where Alembic does not read it: before 1.16.
     """
@@ -100,6 +103,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         passed = reports.passed(Path(report))
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in passed])
         items[:] = [item for item in items if item.nodeid not in passed]
+    if os.environ.get(once.ONCE):
+        kept = dict.fromkeys(once.first_values(items, [*KINDS, *DRIVERS]))
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
 
 
 def pytest_collection_finish() -> None:

@@ -1,10 +1,11 @@
-"""What has passed in one run of the tests is left out of the next; nothing else is."""
+"""What a run of the tests leaves out: what has passed in another, or further values of a test."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import once
 import reports
 import surroundings
 
@@ -40,8 +41,8 @@ def test_fails_in_the_end():
 """
 
 
-def run(folder: Path, report: Path, **variables: str) -> str:
-    options = ["-c", os.devnull, "-p", "no:cacheprovider", f"--junitxml={report}"]
+def run(folder: Path, report: Path, *more: str, **variables: str) -> str:
+    options = ["-c", os.devnull, "-p", "no:cacheprovider", f"--junitxml={report}", *more]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("DBTASKS_", "PYTEST_"))}
     return subprocess.run(
         [sys.executable, "-c", surroundings.PYTEST, *options, "test_run.py"],
@@ -61,3 +62,33 @@ def test_only_what_has_not_passed_runs_again(tmp_path: Path) -> None:
     assert "3 passed, 5 deselected" in shown
     names = ("fails", "is_skipped", "fails_in_the_end")
     assert reports.passed(second) == {f"test_run.py::test_{name}" for name in names}
+
+
+VALUES = """
+import pytest
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("value", ["a", "b"])
+def test_plain(database, value):
+    pass
+
+@pytest.mark.parametrize("value", ["a", "b"])
+class TestOther:
+    def test_plain(self, value):
+        pass
+
+    @pytest.mark.every_value
+    def test_marked(self, value):
+        pass
+"""
+
+
+def test_the_first_value_of_a_test_runs_on_each_database(tmp_path: Path) -> None:
+    (tmp_path / "test_run.py").write_text(VALUES, encoding="utf-8")
+    report = tmp_path / "report.xml"
+    assert "8 passed" in run(tmp_path, report)
+    run(tmp_path, report, "-k", "not a-sqlite", **{once.ONCE: "1"})
+    assert {name.partition("::")[2] for name in reports.passed(report)} == {
+        *("test_plain[b-sqlite]", "test_plain[a-postgresql]"),
+        *("TestOther::test_plain[a]", "TestOther::test_marked[a]", "TestOther::test_marked[b]"),
+    }

@@ -23,6 +23,8 @@ from dbtasks.errors import UsageError
 from dbtasks.lookups.conditions import LOOKUPS, TEXT, split_list
 from dbtasks.records import query
 
+pytestmark = pytest.mark.every_value
+
 
 class Base(DeclarativeBase):
     pass

@@ -200,6 +200,7 @@ def test_a_view(pets: Project) -> None:
     assert query(pets, table="named", name="R").count() == 1
 
 
+@pytest.mark.every_value
 @pytest.mark.parametrize("name", ["strays", "nothing.stray", "a.b.c", '"; DROP TABLE pet'])
 def test_a_table_that_is_not_there(pets: Project, name: str) -> None:
     with pytest.raises(UsageError, match="the database has no table") as caught:

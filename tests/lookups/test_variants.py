@@ -26,6 +26,8 @@ from conftest import Database
 from dbtasks import Project, records
 from dbtasks.errors import UsageError
 
+pytestmark = pytest.mark.every_value
+
 HERE = ("sqlite", "postgresql", "mysql", "mariadb")
 
 

@@ -210,6 +210,7 @@ DIRECTIVES = {
 }
 
 
+@pytest.mark.every_value
 @pytest.mark.parametrize("name", DIRECTIVES)
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 def test_the_hook_changes_what_is_written(world: World, name: str) -> None:

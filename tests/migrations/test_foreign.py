@@ -119,6 +119,7 @@ def test_broken_downgrades(copy: Callable[[str], Path], run: Inv, database: Data
     assert marks(run(root, "showmigrations")) == ["[X]1f0c5d", "[X]8a4e9d", "[ ]d5537b"]
 
 
+@pytest.mark.every_value
 @pytest.mark.parametrize("name", ["generic", "nested/service"])
 @asynchronous
 def test_failure_leaves_nothing(

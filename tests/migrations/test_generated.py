@@ -29,6 +29,7 @@ FAULTS: dict[tuple[str, ...], dict[str, str]] = {}
 """What is wrong with the cases of each group that was tested, by the name of the case."""
 
 
+@pytest.mark.every_value
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 @pytest.mark.parametrize(
     ("kind", "case"),

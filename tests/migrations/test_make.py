@@ -214,6 +214,7 @@ def test_an_id_that_is_too_long_is_cut_between_words(
     assert office("migrate").code == 0
 
 
+@pytest.mark.every_value
 @pytest.mark.parametrize(
     ("template", "name"),
     [
@@ -426,6 +427,7 @@ UNMADE = {
 }
 
 
+@pytest.mark.every_value
 @on_sqlite
 @pytest.mark.parametrize("name", UNMADE)
 def test_what_no_operation_makes_is_named(office: Inv, company: Path, name: str) -> None:

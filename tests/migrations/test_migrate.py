@@ -91,6 +91,7 @@ def test_applies_all_and_then_nothing(three: Project) -> None:
     assert migrations.migrate(three).steps == ()
 
 
+@pytest.mark.every_value
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("start", "to", "expected"),

@@ -109,6 +109,7 @@ def test_to_a_file_and_by_other_names(inv: Inv, email: Path) -> None:
     assert inv("sqlmigrate", "--revision", "head").out == done.out
 
 
+@pytest.mark.every_value
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -145,6 +146,7 @@ with op.batch_alter_table("employee") as batch:
 """
 
 
+@pytest.mark.every_value
 @pytest.mark.parametrize(
     ("body", "words"),
     [

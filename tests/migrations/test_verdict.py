@@ -151,6 +151,7 @@ ENVIRONMENTS = {
 }
 
 
+@pytest.mark.every_value
 @on_sqlite
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_what_models_take_from_elsewhere_is_compared(
@@ -223,6 +224,7 @@ NEVER: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.every_value
 @on_sqlite
 @pytest.mark.parametrize("name", NEVER)
 def test_what_may_depend_on_more_is_compared_each_time(

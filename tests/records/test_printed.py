@@ -148,6 +148,7 @@ OF_POSTGRESQL = [
 ]
 
 
+@pytest.mark.every_value
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize(("kind", "written", "cell"), OF_POSTGRESQL)
 def test_types_of_postgresql(
@@ -314,6 +315,7 @@ class Wrapped(sa.TypeDecorator[Any]):
 DOCUMENTS = ["1", 1, "{}", {}, "true", True, "a b", 'say "a"', "null", [1, "1"], "", 1.5]
 
 
+@pytest.mark.every_value
 @pytest.mark.parametrize("kind", [sa.JSON(), Parsed(), Wrapped()])
 def test_strings_of_documents(tmp_path: Path, database: Database, kind: Any) -> None:
     """They are printed in their quotes: without them a number or an object would be read."""

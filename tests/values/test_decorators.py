@@ -28,6 +28,8 @@ from dbtasks.records import add, query, update
 from dbtasks.values import convert, convert_stored
 from dbtasks.values.decorators import RoundTrip
 
+pytestmark = pytest.mark.every_value
+
 
 class Decorator(sa.TypeDecorator[Any]):
     impl = sa.Text

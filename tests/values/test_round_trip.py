@@ -21,6 +21,8 @@ from dbtasks.engines import Backend, backend_for
 from dbtasks.errors import UsageError
 from dbtasks.values import convert_stored
 
+pytestmark = pytest.mark.every_value
+
 Kind = sa.types.TypeEngine[Any]
 Column = tuple[Kind, st.SearchStrategy[Any]]
 

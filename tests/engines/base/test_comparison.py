@@ -316,6 +316,7 @@ def check_all_lookups(project: Project, field: str, model: str = "Thing") -> Non
         assert found(project, order=[field], model=model) == up
 
 
+@pytest.mark.every_value
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("field", SPELLED)
 def test_what_is_printed_is_found_and_sorted_by_value(things: Project, field: str) -> None:
@@ -428,6 +429,7 @@ def test_infinity_is_found(things: Project) -> None:
         assert [row[0] for row in rows] == wanted, where
 
 
+@pytest.mark.every_value
 @only_sqlite
 @pytest.mark.parametrize(("at", "shade"), [("20210101", None), ("2021-01-01", "PINK")])
 def test_a_stored_value_that_its_type_cannot_read(
@@ -566,6 +568,7 @@ MANY = {
 }
 
 
+@pytest.mark.every_value
 @only_sqlite
 @pytest.mark.parametrize("field", MANY)
 def test_any_number_of_values(visits: Project, field: str) -> None:

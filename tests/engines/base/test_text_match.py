@@ -301,6 +301,7 @@ def test_a_citext_column_is_compared_as_text(tmp_path: Any) -> None:
     assert "CAST(name AS TEXT) = " in sql
 
 
+@pytest.mark.every_value
 @pytest.mark.parametrize(
     ("lookup", "kind", "sql"),
     [
