@@ -72,6 +72,8 @@ def run(kind: str, examples: int, number: int) -> int:
         def each(pair: tuple[str, str]) -> None:
             nonlocal checked
             checked += 1
+            if checked % 100 == 0:
+                print(f"{kind}: {checked} checked", file=sys.stderr, flush=True)
             try:
                 check(fresh(), *pair)
             except Exception as error:  # each is counted
