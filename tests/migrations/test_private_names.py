@@ -19,6 +19,7 @@ from alembic.autogenerate import render
 from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.impl import DefaultImpl
 from alembic.ddl.postgresql import PostgresqlImpl
+from alembic.operations.base import AbstractOperations
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
@@ -233,6 +234,13 @@ REPLACED: dict[str, tuple[Callable[[], object], str]] = {
         "types of PostgreSQL as variants, rendered for another database",
     ),
     "scripts._generate_template": (file_of_a_revision, f"{ALEMBIC}581"),
+    "AbstractOperations.invoke": (
+        lambda: (
+            parameters(AbstractOperations.invoke) == ["operation"]
+            and "operations.invoke(" in _source("alembic.operations.ops")
+        ),
+        f"operations have no event; {ALEMBIC}1750",
+    ),
     "BatchOperationsImpl.flush": (
         lambda: "def flush(self) -> None:" in _source("alembic.operations.batch"),
         "with recreate='always' no DefaultImpl is asked before the table is reflected",
@@ -246,7 +254,7 @@ REPLACED: dict[str, tuple[Callable[[], object], str]] = {
 """Functions of other packages that are replaced, on an object or on their class."""
 
 OBJECTS = ("dialect", "impl", "environment", "context", "scripts", "ParseMachine", "Thread")
-OBJECTS += ("BatchOperationsImpl", "Operations", "comparators")
+OBJECTS += ("AbstractOperations", "BatchOperationsImpl", "Operations", "comparators")
 
 
 def _autogen() -> AutogenContext:

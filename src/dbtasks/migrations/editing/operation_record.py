@@ -57,8 +57,9 @@ class Recorder:
     def _listening(self) -> Iterator[None]:
         """Listen to SQLAlchemy's events, and to Alembic, which has no event for operations.
 
-        https://github.com/sqlalchemy/alembic/discussions/1112: `invoke` is the one way by which
-        each operation is run, those of a batch too; what a batch sends is sent by `flush`.
+        `invoke` is the one way by which each operation is run, those of a batch too; what a batch
+        sends is sent by `flush`. From Alembic 1.17.2 on an implementation can be replaced, each
+        alone and for ever (https://github.com/sqlalchemy/alembic/issues/1750).
         """
         invoke, flush = AbstractOperations.invoke, BatchOperationsImpl.flush
 
