@@ -1,6 +1,7 @@
 """An env.py with an event loop: its own, one in a thread, or that of the application."""
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -250,6 +251,9 @@ def test_program_with_a_loop(shop: Callable[[str], Path], database: Database, co
         with pytest.raises(DbtasksError) as caught:
             asyncio.run(at_once())
         assert "await asyncio.to_thread(migrations.migrate, project)" in (caught.value.hint or "")
+        del caught
+        with pytest.warns(RuntimeWarning, match="was never awaited"):  # what env.py gave to run
+            gc.collect()
         assert tables(database) == set()
         asyncio.run(in_a_thread())
     assert tables(database) == {"alembic_version", "author", "book"}

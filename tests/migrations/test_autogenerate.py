@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_alembic_sees_none_of_our_tables(inv: Inv, generic: Path, database: Data
     env = {"DATABASE_URL": database.url}
     assert inv("migrate", cwd=generic, env=env).code == 0
     assert "dbtasks_migration" in own_tables(database)
-    if database.kind != "postgresql":
+    if find_spec("alembic.runtime.plugins") is None and database.kind != "postgresql":
         # What the documented line is for: they have no schema of their own here.
         assert "dbtasks_migration" in alembic(generic, "check").stderr
         leave_out(generic)

@@ -33,8 +33,7 @@ from dbtasks import files
 from dbtasks.engines import mask
 from dbtasks.errors import DbtasksError, NoScratch
 from dbtasks.migrations.execution import replay_cache
-from dbtasks.migrations.history.integrity import NOTE
-from dbtasks.migrations.history.reader import Places, list_files, places_of
+from dbtasks.migrations.history.reader import NOTE, Places, list_files, places_of
 from dbtasks.project import Project
 from dbtasks.schema.models import create
 

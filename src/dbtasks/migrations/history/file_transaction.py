@@ -20,7 +20,8 @@ from typing import Any
 from dbtasks import files
 from dbtasks.errors import DbtasksError, LocalFailure, Refused
 from dbtasks.interrupts import clean_up
-from dbtasks.migrations.history.integrity import NOTE, read_note
+from dbtasks.migrations.history.integrity import read_note
+from dbtasks.migrations.history.reader import NOTE
 
 PART_CHANGED = "some of the files are changed"
 AGAIN = "fix that, and run the same command again"

@@ -9,12 +9,10 @@ from alembic.script import Script
 from alembic.util import to_tuple
 
 from dbtasks.errors import Refused
+from dbtasks.migrations.history.reader import NOTE
 
 ASIDE = ".squashed"
 """The ending of files that a squash of an earlier dbtasks put aside while it was killed."""
-
-NOTE = ".unfinished.json"
-"""The file, beside env.py, that says how a change of files ends: it outlives a kill."""
 
 
 def check_whole(scripts: Sequence[Script], folders: Callable[[], Collection[Path]]) -> None:

@@ -23,6 +23,9 @@ ILLEGAL = frozenset("@-+")
 SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
 
 # Alembic's own pattern for the names of revision files.
+NOTE = ".unfinished.json"
+"""The file, beside env.py, that says how a change of files ends: it outlives a kill."""
+
 FILE = re.compile(r"(?!\.\#|__init__)(.*\.py)$")
 
 # A file's beginning, where every line is a whole statement: comments, texts, imports, and the
