@@ -1,10 +1,17 @@
 """Start-up: a command imports only what it needs."""
 
+import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from traceback import walk_stack
+from types import FrameType
 
 import pytest
+
+import dbtasks
+from conftest import Result
 
 LISTER = """
 import sys
@@ -55,3 +62,36 @@ def test_text_output_imports_no_rich(company: Path) -> None:
 def test_a_check_whose_verdict_is_kept_imports_no_alembic(company: Path) -> None:
     assert "alembic" in modules_after(company, "makemigrations", "--check")
     assert "alembic" not in modules_after(company, "makemigrations", "--check")
+
+
+def test_a_migration_goes_through_few_files_and_not_deep(
+    inv: Callable[..., Result], company: Path
+) -> None:
+    """Of dbtasks' own functions, on a new database; Python 3.12 inlines comprehensions."""
+    source = str(Path(dbtasks.__file__).parent)
+    files: set[str] = set()
+    deepest: list[str] = []
+
+    def follow(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal deepest
+        code = frame.f_code
+        if event != "call" or not code.co_filename.startswith(source):
+            return
+        if code.co_flags & inspect.CO_OPTIMIZED:  # neither a module nor the body of a class
+            files.add(code.co_filename)
+        calls = (around.f_code for around, _ in walk_stack(frame))
+        ours = [
+            f"{Path(code.co_filename).name}:{code.co_name}"
+            for code in calls
+            if code.co_filename.startswith(source) and code.co_name != "<module>"
+        ]
+        deepest = max(deepest, ours, key=len)
+
+    sys.setprofile(follow)
+    try:
+        done = inv("migrate")
+    finally:
+        sys.setprofile(None)
+    assert done.code == 0, done
+    assert len(deepest) <= 18, deepest
+    assert 20 < len(files) <= 70, sorted(files)

@@ -21,7 +21,7 @@ _folders: set[str] = set()
 
 def watch(folder: str) -> None:
     """Let `current` check the modules in a folder and in its packages."""
-    _folders.add(folder)
+    _folders.add(folder + os.sep)
 
 
 @contextmanager
@@ -31,16 +31,16 @@ def current(files: Iterable[str | os.PathLike[str]] = ()) -> Iterator[None]:
     Nor does any bytecode of these files remain that a change within the same second would leave
     in use, by dbtasks or by plain Alembic.
     """
-    sources = [os.fspath(one) for one in files]
-    for one in sources:
-        discard_doubtful(one)
+    sources = [*map(str, files)]
+    for source in sources:
+        discard_doubtful(source)
     sys.meta_path.insert(0, _Doubtful)
     try:
         yield
     finally:
         sys.meta_path.remove(_Doubtful)
-        for one in sources:
-            discard_doubtful(one)
+        for source in sources:
+            discard_doubtful(source)
 
 
 def discard_doubtful(source: str) -> None:
@@ -60,7 +60,7 @@ class _Doubtful:
     def find_spec(
         name: str, path: Iterable[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        entries = [one for one in (sys.path if path is None else path) if _is_watched(one)]
+        entries = [*filter(_is_watched, sys.path if path is None else path)]
         spec = PathFinder.find_spec(name, entries) if entries else None
         if spec is not None and spec.has_location and spec.origin is not None:
             discard_doubtful(spec.origin)
@@ -68,5 +68,5 @@ class _Doubtful:
 
 
 def _is_watched(entry: str) -> bool:
-    inside = any(entry == one or entry.startswith(one + os.sep) for one in _folders)
+    inside = (entry + os.sep).startswith(tuple(_folders))
     return inside and "site-packages" not in entry

@@ -5,7 +5,7 @@ Nothing that only reads makes them. `migrate` and `protect` make them where a da
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -184,22 +184,19 @@ def is_older(connection: Connection, schema: str | None) -> bool:
     return check_format(connection, schema) < FORMAT and bool(_existing(connection, schema))
 
 
-def upgrade(backend: Backend, connection: Connection) -> None:
-    """Bring our tables to this version's format; only for who holds the lock.
+def make(backend: Backend, connection: Connection, *tables: Table) -> None:
+    """Make those of our tables that are missing, and bring the others to this version's format.
 
-    The number is written last: where DDL commits, an upgrade that is killed is done again.
+    Only for who holds the lock. The number is written last: where DDL commits, an upgrade that is
+    killed is done again.
     """
     schema = backend.own_schema
     with _permitted(backend):
-        _make(connection, *dict.fromkeys([*_existing(connection, schema), format_number(schema)]))
-
-
-def make(backend: Backend, connection: Connection, *tables: Table) -> None:
-    """Make those of our tables that are missing; only for who holds the lock."""
-    with _permitted(backend):
-        _make(connection, *tables)
-        if check_format(connection, backend.own_schema) < FORMAT:
-            upgrade(backend, connection)
+        if check_format(connection, schema) < FORMAT:
+            standing = _existing(connection, schema)
+            tables = (*dict.fromkeys([*standing, *tables]), format_number(schema))
+        if tables:
+            _make(connection, *tables)
 
 
 def make_alone(backend: Backend, connection: Connection, table: Table) -> None:
@@ -246,7 +243,7 @@ def _permitted(backend: Backend) -> Iterator[None]:
 
 
 def _existing(connection: Connection, schema: str | None) -> list[Table]:
-    return [table for table in all_tables(schema) if stands(connection, table)]
+    return [*filter(partial(stands, connection), all_tables(schema))]
 
 
 def _make(connection: Connection, *tables: Table) -> None:

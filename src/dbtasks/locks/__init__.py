@@ -96,7 +96,7 @@ def _upgrade(project: Project, lock: Lock) -> None:
         project.backend.limit_lock_wait(connection, UPGRADE_SECONDS)
         lock.check()
         lock.fence(connection)
-        own_tables.upgrade(project.backend, connection)
+        own_tables.make(project.backend, connection)
 
 
 def _choose(project: Project, connection: Connection, purpose: str) -> Rung:

@@ -138,7 +138,6 @@ class MigrationRun:
         self.backend.sign(self.connection, f"applies {person.process()}")
         if not self.transactional:
             self.backend.limit_lock_wait(self.connection, self.manner.lock_timeout)
-        self._make_journal()
 
     def bootstrap(self, scripts: ScriptDirectory) -> list[StampStep]:
         """Let the project make what an empty database needs before the first revision.
@@ -182,6 +181,7 @@ class MigrationRun:
             if note := self.note(len(steps)):
                 self.manner.on_note(note)
             self.prepare()
+            self._make_journal()
         for step in steps:
             self.current = Step(describe(step.revision), step.is_downgrade)
             self.progress = None

@@ -125,7 +125,7 @@ def _unique(scripts: ScriptDirectory) -> Iterator[Script]:
 
 def load_files(scripts: ScriptDirectory) -> list[Script]:
     """Return the revisions as their files have them, whether they make a history or not."""
-    with _bytecode(), bytecode.current(_sources(scripts)):
+    with _bytecode(), bytecode.current([*_sources(scripts)]):
         try:
             return list(scripts._load_revisions())
         except CommandError as error:
@@ -141,8 +141,8 @@ def folders_of(scripts: ScriptDirectory, loaded: Iterable[Script]) -> set[Path]:
 
 def version_folders(scripts: ScriptDirectory) -> list[Path]:
     """Return the folders that the configuration or env.py names, as they are at this moment."""
-    named = [coerce_resource_to_filename(str(one)) for one in scripts.version_locations or ()]
-    return [Path(one).absolute() for one in named or [Path(scripts.dir, "versions")]]
+    named = [*map(coerce_resource_to_filename, map(str, scripts.version_locations or ()))]
+    return [*map(Path.absolute, map(Path, named or [Path(scripts.dir, "versions")]))]
 
 
 def _sources(scripts: ScriptDirectory) -> Iterator[Path]:
