@@ -112,6 +112,18 @@ def _render_server_named(context: AutogenContext, operation: AddServerNamed) -> 
     return render_op(context, plain)
 
 
+class RenameColumn(ops.AlterColumnOp):
+    """Rename a column; Alembic before 1.15 has no code for the new name."""
+
+
+@renderers.dispatch_for(RenameColumn)
+def _render_renamed(context: AutogenContext, operation: RenameColumn) -> str:
+    line: str = renderers.dispatch(ops.AlterColumnOp)(context, operation)
+    if "new_column_name=" in line:
+        return line
+    return f"{line[:-1]}, new_column_name={str(operation.modify_name)!r})"
+
+
 @renderers.dispatch_for(ops.RenameTableOp)
 def _render_rename(context: AutogenContext, operation: ops.RenameTableOp) -> str:
     schema = f", schema={operation.schema!r}" if operation.schema else ""

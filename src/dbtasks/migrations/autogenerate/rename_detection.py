@@ -12,6 +12,7 @@ from dbtasks.errors import UsageError
 from dbtasks.hints import command_line
 from dbtasks.migrations.autogenerate.answers import Answers, Kind, Question, rename_flags
 from dbtasks.migrations.autogenerate.comparing import Operation, full_name
+from dbtasks.schema.operations import RenameColumn
 
 Rename = ops.RenameTableOp | ops.ModifyTableOps
 
@@ -175,7 +176,7 @@ def _renamed(
     kept: dict[str, Any] = {"autoincrement": True} if old.autoincrement is True else {}
 
     def rename(before: str, after: str) -> Operation:
-        alter = ops.AlterColumnOp(
+        alter = RenameColumn(
             table.table_name,
             before,
             schema=table.schema,

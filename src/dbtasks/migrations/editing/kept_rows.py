@@ -12,6 +12,7 @@ from dbtasks.migrations.editing.folded_schema import (
     FoldedTable,
     Unfoldable,
 )
+from dbtasks.schema.operations import RenameColumn
 
 
 def renames(folded: FoldedSchema) -> list[tuple[ops.MigrateOperation, ops.MigrateOperation]]:
@@ -58,7 +59,7 @@ def _free(names: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
 def _rename_column(table: FoldedTable, known: str, old: str, new: str) -> ops.MigrateOperation:
     column = table.column(known)
     assert column is not None
-    alter = partial(ops.AlterColumnOp, table.place.table, schema=table.place.schema)
+    alter = partial(RenameColumn, table.place.table, schema=table.place.schema)
     kept: Any = {
         "existing_type": column.column.type,
         "existing_nullable": column.column.nullable,
