@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Constraint,
     DefaultClause,
+    FetchedValue,
     ForeignKeyConstraint,
     PrimaryKeyConstraint,
     UniqueConstraint,
@@ -279,6 +280,8 @@ def _rendering(context: MigrationContext, needs: Needs, *, batch: bool) -> Autog
             return types.render(item, rendering)
         if found is False and kind == "check":
             return _render_check(context, item)
+        if found is False and type(item) is FetchedValue:  # Alembic 1.13 renders no module
+            return "sa.FetchedValue()"
         if found is False and kind == "column":
             found = _render_checked(context, item, rendering)
         return found
