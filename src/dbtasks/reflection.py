@@ -36,16 +36,16 @@ def hidden(connection: Connection) -> Iterator[None]:
     No event of SQLAlchemy filters names. A dialect may name an Inspector of its own, though, which
     `inspect()` and `MetaData.reflect()` take (the docstring of `Inspector`).
     """
-    dialect = connection.dialect
+    dialect: Any = connection.dialect  # its class does not declare the attribute
     before = vars(dialect).get("inspector")
-    dialect.inspector = _hiding(getattr(dialect, "inspector", Inspector))  # type: ignore[attr-defined]
+    dialect.inspector = _hiding(getattr(dialect, "inspector", Inspector))
     try:
         yield
     finally:
         if before is None:
-            del dialect.inspector  # type: ignore[attr-defined]
+            del dialect.inspector
         else:
-            dialect.inspector = before  # type: ignore[attr-defined]
+            dialect.inspector = before
 
 
 @cache
@@ -53,10 +53,10 @@ def _hiding(base: type[Inspector]) -> type[Inspector]:
     """Return a dialect's Inspector without what is ours."""
     methods: dict[str, Any] = {}
     for name in SCHEMAS:
-        methods[name] = _without(getattr(base, name), lambda found, schema: found != SCHEMA)
+        methods[name] = _without(getattr(base, name), lambda listed, schema: listed != SCHEMA)
     for name in NAMES:
         methods[name] = _without(
-            getattr(base, name), lambda found, schema: not is_ours(found, schema)
+            getattr(base, name), lambda listed, schema: not is_ours(listed, schema)
         )
     for name in MULTIPLE:
         methods[name] = _without_keys(getattr(base, name))
@@ -75,10 +75,10 @@ def _without(
 
 def _without_keys(method: Callable[..., dict[Any, Any]]) -> Callable[..., dict[Any, Any]]:
     def items(inspector: Inspector, *arguments: Any, **options: Any) -> dict[Any, Any]:
-        found = method(inspector, *arguments, **options)
+        listed = method(inspector, *arguments, **options)
         return {
             (schema, name): item
-            for (schema, name), item in found.items()
+            for (schema, name), item in listed.items()
             if not is_ours(name, schema)
         }
 

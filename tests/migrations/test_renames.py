@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Database
+from dbtasks.migrations.autogenerate.trial import Trial
+from dbtasks.migrations.history.source_edit import Code
 from office import (
     NAME,
     Inv,
@@ -35,6 +37,24 @@ def test_a_renamed_column_keeps_its_rows(office: Inv, company: Path, database: D
     assert is_clean(office)
     assert office("rollback", "--no-input").code == 0
     assert rows(database, "SELECT name FROM employee ORDER BY id") == [("Alice",), ("Bob",)]
+
+
+@on_sqlite
+def test_a_rename_without_effect_is_refused_once(
+    office: Inv, company: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a code that lacks the new name; it would be found again and again."""
+    monkeypatch.setattr(Trial, "run", lambda trial, operations: Code(""))
+    change(
+        company,
+        "    name: Mapped[str] = mapped_column(S",
+        "    full_name: Mapped[str] = mapped_column(S",
+    )
+    made = office("makemigrations", "--no-input", "--rename", "employee.name:employee.full_name")
+    assert made.code == 3, made
+    told = "rename column employee.name to full_name: its code changes nothing in a scratch"
+    assert told in made.err
+    assert "hint: write the revision by hand: inv makemigrations --empty\n" in made.err
 
 
 def test_a_renamed_table_keeps_its_rows(office: Inv, company: Path, database: Database) -> None:

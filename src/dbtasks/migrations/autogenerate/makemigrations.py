@@ -261,6 +261,12 @@ def _rename(trial: Trial, answers: Answers) -> tuple[list[Operation], list[Opera
     back: list[Operation] = []
     operations = trial.compare()
     while pair := find_rename(trial.context, operations, answers):
+        words = naming.tell_all([pair[0]])
+        if words == naming.tell_all(forth[-1:]):
+            raise Refused(
+                f"{words[0]}: its code changes nothing in a scratch database",
+                hint="write the revision by hand: " + command_line("makemigrations", empty=True),
+            )
         trial.run([pair[0]])
         forth.append(pair[0])
         back.insert(0, pair[1])

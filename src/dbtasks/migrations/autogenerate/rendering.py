@@ -172,7 +172,8 @@ def _render_anew(
         keywords["naming_convention"] = repr(CONVENTION | (PRIMARY_KEY if primary else {}))
     if options:
         keywords |= {} if "recreate" in head else {"recreate": "'always'"}
-        keywords["table_kwargs"] = repr({name: on for some in options for name, on in some.items()})
+        pairs = (pair for stated in options for pair in stated.items())
+        keywords["table_kwargs"] = repr(dict(pairs))
     given = "".join(f", {name}={value}" for name, value in keywords.items())
     head = head.replace(", schema=None", "").replace(") as batch_op:", f"{given}) as batch_op:")
     own = {*made, *(getattr(one, "index_name", None) for one in drops)}

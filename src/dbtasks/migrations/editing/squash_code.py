@@ -1,7 +1,7 @@
 """The code of one squash, made on scratch databases from what the replay of a range recorded."""
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from dbtasks.migrations.autogenerate.places import in_environment
 from dbtasks.migrations.autogenerate.rendering import render_type, together
 from dbtasks.migrations.editing.folded_schema import FoldedSchema, Unfoldable
 from dbtasks.migrations.editing.squash_plan import Segment
+from dbtasks.migrations.editing.squash_proof import kinds_of
 from dbtasks.migrations.editing.squash_range import Range
 from dbtasks.migrations.editing.squash_reasons import changes_rows
 from dbtasks.migrations.editing.squash_replay import Replay, steps_of
@@ -133,9 +134,8 @@ class Generator:
 
     def _kinds(self) -> dict[str, Backend]:
         """Return a backend for each kind of database that the project declares."""
-        backends = {self.project.backend.url.get_backend_name(): self.project.backend}
-        for alias in self.project.settings.databases:
-            with suppress(DbtasksError):  # it has no URL here
-                backend = self.project.on(alias).backend
-                backends.setdefault(backend.url.get_backend_name(), backend)
+        backends = {}
+        for other in kinds_of(self.project):
+            with closing(other):
+                backends[other.backend.url.get_backend_name()] = other.backend
         return backends

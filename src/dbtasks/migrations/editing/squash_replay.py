@@ -45,17 +45,18 @@ def replay_range(project: Project, inside: Range, at: Mapping[str, AtEnd] | None
     empty_before: dict[str, bool] = {}
     rows: dict[str, Rows] = {}
     with project.scratch() as scratch:
-        state = {"empty": True}
+        empty = True
 
         def steps(scripts: ScriptDirectory, heads: tuple[str, ...]) -> Iterator[RevisionStep]:
             for step in steps_of(scripts, heads, inside.scripts):
-                empty_before[step.revision.revision] = state["empty"]
+                empty_before[step.revision.revision] = empty
                 yield recorder.step(step)
 
         def watch(connection: Connection, step: RevisionStep | None) -> None:
+            nonlocal empty
             revision = step.revision.revision if step else ""
-            if state["empty"]:
-                state["empty"] = not snapshot.take(scratch.backend, connection).tables
+            if empty:
+                empty = not snapshot.take(scratch.backend, connection).tables
             if step and changes_rows(recorder.records[revision], scratch.backend.syntax):
                 rows[revision] = take(scratch.backend, connection).rows
             if at and revision in at:

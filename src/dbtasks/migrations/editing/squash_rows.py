@@ -24,7 +24,7 @@ MODULES = ("datetime", "decimal", "uuid")
 
 def read_rows(connection: Connection, metadata: MetaData) -> Sequence[tuple[Table, list[Row]]]:
     """Return the rows of tables, those that others refer to first."""
-    found = []
+    stored = []
     for known in metadata.sorted_tables:
         columns = [item for item in known.columns if item.computed is None]
         plain = table(
@@ -35,8 +35,8 @@ def read_rows(connection: Connection, metadata: MetaData) -> Sequence[tuple[Tabl
         keys = [plain.c[item.name] for item in known.primary_key if item.name in plain.c]
         if columns:
             rows = connection.execute(select(plain).order_by(*keys)).mappings()
-            found.append((known, _parents_first(known, [dict(row) for row in rows])))
-    return [(known, rows) for known, rows in found if rows]
+            stored.append((known, _parents_first(known, [dict(row) for row in rows])))
+    return [(known, rows) for known, rows in stored if rows]
 
 
 def plain_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:

@@ -12,7 +12,7 @@ from dbtasks.errors import Refused
 from dbtasks.migrations.history.reader import NOTE
 
 ASIDE = ".squashed"
-"""The ending of files that a squash of an earlier dbtasks put aside while it was killed."""
+"""The ending of files that an earlier dbtasks moved, when its squash was killed."""
 
 
 def check_whole(scripts: Sequence[Script], folders: Callable[[], Collection[Path]]) -> None:
@@ -33,8 +33,8 @@ def _cut_short(folders: Collection[Path]) -> Refused | None:
     if not asides:
         return None
     return Refused(
-        f"a squashmigrations has put revisions aside in {asides[0].parent}, and not come to its "
-        f"end: {', '.join(path.name for path in asides)}",
+        f"a squashmigrations of an earlier dbtasks was killed, and has left renamed revisions in "
+        f"{asides[0].parent}: {', '.join(path.name for path in asides)}",
         hint=f"rename them back, without {ASIDE} at the end",
     )
 

@@ -100,14 +100,6 @@ def read_files(
         return None
 
 
-def read_file(path: Path) -> RevisionFile | None:
-    """Return the revision in a file, or None where it is not so plain."""
-    try:
-        return _read(str(path))
-    except (Unusual, OSError):
-        return None
-
-
 def find_heads(files: Sequence[RevisionFile]) -> frozenset[str] | None:
     """Return what a database has in its version table when all is applied.
 
