@@ -193,8 +193,10 @@ def make(backend: Backend, connection: Connection, *tables: Table) -> None:
     schema = backend.own_schema
     with _permitted(backend):
         if check_format(connection, schema) < FORMAT:
-            standing = _existing(connection, schema)
-            tables = (*dict.fromkeys([*standing, *tables]), format_number(schema))
+            number = format_number(schema)
+            known = dict.fromkeys([*_existing(connection, schema), *tables])
+            others = [table for table in known if table is not number]
+            tables = (*others, number)
         if tables:
             _make(connection, *tables)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import KINDS, clean_environment, fresh_database
+from conftest import KINDS, Database, clean_environment, fresh_database
 from races import (
     MIGRATE,
     PACKAGE,
@@ -49,6 +49,19 @@ def test_all_succeed_and_each_revision_is_applied_once(five: Path, nodes: Sequen
     assert [(one.code, one.err) for one in finished if one.code] == []
     assert len(finished) == RUNNERS
     assert [faults(node) for node in nodes] == [[]] * len(nodes)
+
+
+def test_the_next_version_upgrades_a_format_with_a_number(
+    five: Path, database: Database, tmp_path: Path
+) -> None:
+    environment = clean_environment() | {"DATABASE_URL": database.url}
+    line = [sys.executable, *MIGRATE]
+    first = [*line, "--to", "0001_applied"]
+    subprocess.run(first, cwd=five, env=environment, check=True, capture_output=True)
+    environment["PYTHONPATH"] = str(make_newer(tmp_path / "newer"))
+    done = subprocess.run(line, cwd=five, env=environment, capture_output=True, text=True)
+    assert (done.returncode, "format" in done.stderr) == (0, False), done.stderr
+    assert faults_of_versions([], database.url) == []
 
 
 def test_two_versions_do_no_harm_to_each_other(
