@@ -4,8 +4,9 @@ Run by hand: `python benchmarks/interrupted.py [sqlite] [postgresql] [mariadb] [
 --points and --only for less. Each command runs on throw-away servers of the tests, once for each
 point: SIGINT and SIGTERM at a call after tasks.py is imported, SIGKILL, and a connection to the
 server that is gone at a call. The exit code must be one of those that docs/errors.md has for it,
-the state what an independent connection sees, and no traceback may be shown. After SIGKILL the database must be as before or after, or the same
-command, or `migrate --resume`, finish it. `--again N` sends a second signal N calls later.
+the state what an independent connection sees, and no traceback may be shown. After SIGKILL the
+database must be as before or after, or the same command, or `migrate --resume`, finish it.
+`--again N` sends a second signal N calls later.
 """
 
 import argparse
