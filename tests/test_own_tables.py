@@ -1,5 +1,6 @@
 """Our own tables: a format that is upgraded in place, refused where it is newer, made by others."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -305,6 +306,8 @@ def test_a_file_that_changed_after_it_was_applied_is_named(
     assert changed() == ["0003_pin"]
     lines = run("showmigrations").out.splitlines()
     assert ["(its file has changed since)" in line for line in lines] == [False, False, True]
+    records = json.loads(run("showmigrations", "--format", "json").out)
+    assert [record["changed"] for record in records] == [False, False, True]
     run("redo", "--no-input")
     assert changed() == []
     run("rollback", "--no-input")

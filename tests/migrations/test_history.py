@@ -21,7 +21,7 @@ TIME = re.compile(r"  \d{4}-\d\d-\d\d \d\d:\d\d by \S+ \(\d+\.\d\ds\)$")
 
 FIELDS = [
     *("revision", "message", "parents", "labels", "depends_on"),
-    *("applied", "known", "path", "applied_at", "seconds", "applied_by"),
+    *("applied", "known", "changed", "path", "applied_at", "seconds", "applied_by"),
 ]
 
 
@@ -136,9 +136,9 @@ def test_json_has_every_field(inv: Inv, branches: Path) -> None:
     records = json.loads(inv("showmigrations", "--format", "json").out)
     assert all(list(one) == FIELDS for one in records)
     found = {one["revision"]: one for one in records}
-    assert [found[FIRST][name] for name in FIELDS[:8]] == [
+    assert [found[FIRST][name] for name in FIELDS[:9]] == [
         *(FIRST, "department and employee", [], [], []),
-        *(True, True, f"migrations/versions/{FIRST}.py"),
+        *(True, True, False, f"migrations/versions/{FIRST}.py"),
     ]
     assert found["0003_merge"]["parents"] == ["0002_left", "0002_right"]
     assert found["0005_log"]["depends_on"] == ["0002_left"]

@@ -17,7 +17,7 @@ LISTED = ("text", "table", "json", "jsonl", "csv")
 DRAWN = ("text", "mermaid", "dot")
 FIELDS = (
     *("revision", "message", "parents", "labels", "depends_on"),
-    *("applied", "known", "path", "applied_at", "seconds", "applied_by"),
+    *("applied", "known", "changed", "path", "applied_at", "seconds", "applied_by"),
 )
 IN_A_TABLE = ("revision", "message", "labels", "applied", "known", "applied_at", "applied_by")
 
@@ -105,6 +105,7 @@ def _fields(entry: "Entry", root: Path) -> dict[str, Any]:
         "depends_on": list(entry.depends_on),
         "applied": entry.applied,
         "known": entry.known,
+        "changed": entry.changed,
         "path": Path(relpath(revision.path, root)).as_posix() if entry.known else None,
         "applied_at": ran and ran.at,
         "seconds": ran and ran.seconds,
