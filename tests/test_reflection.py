@@ -133,13 +133,14 @@ DROPS = {
     "quoted": "op.execute('drop table -- all\\n {quoted}')",
     "rename": 'op.rename_table("dbtasks_migration", "old", schema={schema!r})',
     "second": 'op.execute("CREATE TABLE a (id INTEGER); DROP TABLE {own}")',
+    "after": 'op.execute("SELECT 1; DROP TABLE {own}")',
     "column": 'op.drop_column("dbtasks_migration", "what", schema={schema!r})',
     "schema": 'op.execute("DROP SCHEMA IF EXISTS dbtasks CASCADE")',
 }
 KNOWN = [
     *(("sqlite", drop) for drop in ("drop_table", "quoted", "rename", "column")),
     *(("postgresql", drop) for drop in DROPS),
-    *(("mariadb", drop) for drop in DROPS if drop not in ("second", "schema")),
+    *(("mariadb", drop) for drop in DROPS if drop not in ("second", "after", "schema")),
 ]
 """The statements that each database knows."""
 

@@ -101,10 +101,18 @@ class Operation:
 
 
 def first_word(sql: str, syntax: Syntax) -> str:
-    """Return the first word of a statement, in capitals, that tells what it does."""
+    """Return the first word, in capitals, that tells what SQL does.
+
+    Of several statements it is that of the first which changes anything.
+    """
     word = sql[:20].lstrip()[:6].upper()  # SQLAlchemy begins CREATE TABLE with a line break
     if word in KNOWN:
         return word
+    words = [_first_word(statement, syntax) for statement in syntax.split(sql)]
+    return next((word for word in words if word not in HARMLESS), words[0] if words else "")
+
+
+def _first_word(sql: str, syntax: Syntax) -> str:
     words = syntax.words(sql)
     if words[:1] == ["WITH"] and WITHIN.isdisjoint(words):
         return "SELECT"
