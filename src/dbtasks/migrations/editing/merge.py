@@ -16,7 +16,7 @@ from dbtasks.migrations.autogenerate.makemigrations import note_models
 from dbtasks.migrations.execution.env_session import read_history
 from dbtasks.migrations.execution.replay import replay, replayed
 from dbtasks.migrations.history import revision_ids, source_edit
-from dbtasks.migrations.history.directory import describe, our_errors
+from dbtasks.migrations.history.directory import describe, our_errors, put_in_place
 from dbtasks.migrations.history.heads import heads_to_join, joins, sides_of
 from dbtasks.migrations.history.revision import Revision
 from dbtasks.migrations.history.template import check_message, name_once
@@ -119,11 +119,7 @@ def _rehearse(
     sides: Mapping[str, Sequence[Work]],
 ) -> None:
     """Run the history with what is to be written. Raises Refused where a side hinders another."""
-
-    def amend(scripts: Iterator[Script]) -> Iterator[Script]:
-        yield from scripts
-        yield from (_empty(revision, heads) for revision, heads in parents.items())
-
+    amend = put_in_place((), lambda: (_empty(*joined) for joined in parents.items()))
     try:
         with replayed(project, amend=amend):
             pass

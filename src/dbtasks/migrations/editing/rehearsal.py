@@ -1,16 +1,15 @@
 """A new order of revisions, tried on a scratch database before any other is touched."""
 
-from collections.abc import Iterator, Sequence
-from types import ModuleType
+from collections.abc import Sequence
 
 from alembic.runtime.migration import RevisionStep
-from alembic.script import Script, ScriptDirectory
+from alembic.script import ScriptDirectory
 
 from dbtasks.errors import DbtasksError, Locked, Refused, Unreachable, UsageError
 from dbtasks.migrations.execution.replay import play, replayed
+from dbtasks.migrations.history.directory import load, put_in_place
 from dbtasks.migrations.history.file_transaction import Change
 from dbtasks.project import Project
-from dbtasks.references import project_raised
 
 
 def rehearse(project: Project, moves: Sequence[Change], *, reversible: bool) -> None:
@@ -18,11 +17,10 @@ def rehearse(project: Project, moves: Sequence[Change], *, reversible: bool) -> 
 
     Raises Refused where that fails, UsageError where no scratch database can be made.
     """
-    gone = {one.old for one in moves}
-
-    def amend(scripts: Iterator[Script]) -> Iterator[Script]:
-        yield from (one for one in scripts if one.revision not in gone)
-        yield from map(_load, moves)  # anew each time: a module may use up what it has
+    amend = put_in_place(
+        {move.old for move in moves},
+        lambda: (load(move.new, move.path, move.content or b"") for move in moves),
+    )
 
     def back(scripts: ScriptDirectory, heads: tuple[str, ...]) -> list[RevisionStep]:
         moved = [scripts.get_revision(one.new) for one in moves]
@@ -41,14 +39,3 @@ def rehearse(project: Project, moves: Sequence[Change], *, reversible: bool) -> 
             f"the new order does not run: {error.message}",
             hint="fix the revision, or join the heads with --merge",
         ) from error
-
-
-def _load(move: Change) -> Script:
-    """Return a revision as Alembic would load it from the file that is not there yet."""
-    module = ModuleType(move.path.stem)
-    module.__file__ = str(move.path)
-    try:
-        exec(compile(move.content or b"", str(move.path), "exec"), module.__dict__)
-    except Exception as error:
-        raise project_raised(move.old, error) from error
-    return Script(module, move.new, str(move.path))

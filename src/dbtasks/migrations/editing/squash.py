@@ -90,9 +90,7 @@ def squashmigrations(
         unseen = {} if dry_run else check_squashable(project, inside.ids, inside.last.revision)
         work, squashes, unverified = _verified(project, scripts, inside, name, dry_run=dry_run)
         files = tuple(
-            SquashedFile(
-                squash.text, Path(squash.path), tuple(map(describe, squash.segment.scripts))
-            )
+            SquashedFile(squash.text, squash.path, tuple(map(describe, squash.segment.scripts)))
             for squash in squashes
         )
         if dry_run:
@@ -130,7 +128,7 @@ def _changes(squash: Squash) -> Iterator[Change]:
     for script in others:
         gone = Path(script.path)
         yield Change(script.revision, new, gone, gone, gone.read_bytes(), None)
-    yield Change(new, new, path, Path(squash.path), path.read_bytes(), squash.text.encode())
+    yield Change(new, new, path, squash.path, path.read_bytes(), squash.text.encode())
 
 
 def _verified(
@@ -246,7 +244,7 @@ class _Work:
         if line := fingerprint.found_in(source_edit.read(Path(part.last.path))):
             text = source_edit.note(text, line)
         path = _path(self.scripts, part, message) if name else Path(part.last.path)
-        return Squash(segment, text, str(path), reversible=not fixed)
+        return Squash(segment, text, path, reversible=not fixed)
 
     def _nothing(self) -> Refused:
         kept = self.plan.kept

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from alembic.script import Script
-from alembic.util import to_tuple
 
 from dbtasks.migrations.editing.folded_schema import FoldedSchema, Unfoldable
 from dbtasks.migrations.editing.operation_record import Record
+from dbtasks.migrations.history.directory import parents_of
 
 ReasonOf = Callable[[Script, bool], str | None]
 """Return why a revision stays one of its own, in a database that is empty before, or not."""
@@ -53,7 +53,7 @@ class Planner:
         self.kept: dict[str, str] = {}
         self.children: dict[str, set[str]] = {}
         for script in scripts:
-            for parent in _parents(script):
+            for parent in parents_of(script):
                 self.children.setdefault(parent, set()).add(script.revision)
 
     def plan(self) -> Plan:
@@ -85,7 +85,7 @@ class Planner:
         length, members = 0, set[str]()
         for number, script in enumerate(self.scripts[at:], 1):
             reason = self.reason_of(script, empty) or self._unfoldable(script, folded)
-            follows = not members or members.issuperset(_parents(script))
+            follows = not members or members.issuperset(parents_of(script))
             if reason and (number == 1 or follows):
                 self.kept[script.revision] = reason
             if reason or not follows:
@@ -106,10 +106,6 @@ class Planner:
         """Whether nothing but what follows the last hangs on the revisions."""
         inner = members - {last.revision}
         return all(self.children.get(revision, set()) <= members for revision in inner)
-
-
-def _parents(script: Script) -> tuple[str, ...]:
-    return to_tuple(script.down_revision, default=())
 
 
 def _has(segments: Sequence[Segment], revision: str) -> bool:

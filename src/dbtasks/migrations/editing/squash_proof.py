@@ -3,10 +3,10 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from types import ModuleType
+from pathlib import Path
 
 from alembic.runtime.migration import RevisionStep
-from alembic.script import Script, ScriptDirectory
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from dbtasks.errors import (
@@ -20,7 +20,7 @@ from dbtasks.errors import (
 from dbtasks.migrations.editing.squash_contents import Contents, take
 from dbtasks.migrations.editing.squash_plan import Segment
 from dbtasks.migrations.execution.replay import play
-from dbtasks.migrations.history.directory import Amend
+from dbtasks.migrations.history.directory import Amend, load, put_in_place
 from dbtasks.project import Project
 
 
@@ -30,26 +30,13 @@ class Squash:
 
     segment: Segment
     text: str
-    path: str
+    path: Path
     reversible: bool
 
-    def script(self) -> Script:
-        """Return the revision as Alembic would load it; anew each time, as it loads files."""
-        module = ModuleType("squashed")
-        module.__file__ = self.path
-        exec(compile(self.text, self.path, "exec"), module.__dict__)
-        return Script(module, module.revision, self.path)
-
-
-def amend_with(squashes: Sequence[Squash]) -> Amend:
-    """Return what puts squashes in the place of their revisions as a history is loaded."""
-    gone = {revision for squash in squashes for revision in squash.segment.ids}
-
-    def amend(scripts: Iterator[Script]) -> Iterator[Script]:
-        yield from (script for script in scripts if script.revision not in gone)
-        yield from (squash.script() for squash in squashes)
-
-    return amend
+    @property
+    def revision(self) -> str:
+        """Return its id, which is that of the last it replaces."""
+        return self.segment.ids[-1]
 
 
 def prove(
@@ -91,15 +78,19 @@ def kinds_of(project: Project) -> Iterator[Project]:
 
 
 def _prove(project: Project, squashes: Sequence[Squash], volatile: Collection[str]) -> None:
-    ends = [squash.segment.ids[-1] for squash in squashes]
+    ends = [squash.revision for squash in squashes]
     # A bootstrap function makes its tables wherever no revision is applied, after a revert too.
     reverted = [
         squash for squash in squashes if squash.reversible and not project.settings.bootstrap
     ]
+    amend = put_in_place(
+        {revision for squash in squashes for revision in squash.segment.ids},
+        lambda: (load(squash.revision, squash.path, squash.text) for squash in squashes),
+    )
     old = _observe(project, [_upgrades], ends)
     try:
         runs = [_to_and_fro(squash) for squash in reverted]
-        new = _observe(project, [*runs, _upgrades], ends, amend_with(squashes))
+        new = _observe(project, [*runs, _upgrades], ends, amend)
     except DbtasksError as error:
         if isinstance(error, UsageError) and not isinstance(error, ProjectFailed):
             raise
@@ -128,11 +119,11 @@ def _different(project: Project, place: str, told: str) -> Refused:
 
 
 def _before(squash: Squash) -> str:
-    return f"before {squash.segment.ids[-1]}"
+    return f"before {squash.revision}"
 
 
 def _reverted(squash: Squash) -> str:
-    return f"with {squash.segment.ids[-1]} reverted"
+    return f"with {squash.revision} reverted"
 
 
 Steps = Callable[[ScriptDirectory, tuple[str, ...]], Iterator[tuple[RevisionStep, str]]]
@@ -148,7 +139,7 @@ def _upgrades(
 
 def _to_and_fro(squash: Squash) -> Steps:
     """Return the upgrade to a squash, and its revert."""
-    last = squash.segment.ids[-1]
+    last = squash.revision
 
     def steps(
         scripts: ScriptDirectory, heads: tuple[str, ...]

@@ -8,7 +8,7 @@ from alembic.util import to_tuple
 
 from dbtasks.errors import Refused, UsageError
 from dbtasks.hints import command_line
-from dbtasks.migrations.history.directory import our_errors
+from dbtasks.migrations.history.directory import our_errors, parents_of
 from dbtasks.migrations.history.resolve_target import BASE, HEADS, find_revision, replaced_by
 
 
@@ -32,7 +32,7 @@ class Range:
     @property
     def parents(self) -> tuple[str, ...]:
         """Return what the squash comes after."""
-        return _parents(self.first)
+        return parents_of(self.first)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def find_range(scripts: ScriptDirectory, first: str, last: str) -> Range:
         order = [*walk][::-1]
     inside = {oldest.revision: oldest}
     for one in order:
-        if not inside.keys().isdisjoint(_parents(one)):
+        if not inside.keys().isdisjoint(parents_of(one)):
             inside[one.revision] = one
     if oldest is newest:
         raise UsageError(
@@ -98,14 +98,10 @@ def _end(
     return find_revision(scripts, ends[0])
 
 
-def _parents(script: Script) -> tuple[str, ...]:
-    return to_tuple(script.down_revision, default=())
-
-
 def _check_outside(inside: Mapping[str, Script], first: Script) -> None:
     """Refuse a merge of what is inside with what is not."""
     for one in inside.values():
-        outside = [parent for parent in _parents(one) if parent not in inside]
+        outside = [parent for parent in parents_of(one) if parent not in inside]
         if one is not first and outside:
             raise Refused(
                 f"{one.revision} also comes after {', '.join(outside)}, which "
@@ -121,7 +117,7 @@ def _check_hanging(inside: Mapping[str, Script], known: Iterable[Script], last: 
         needed = [need for need in one._all_down_revisions if need in inside]
         for need in needed if one.revision not in inside else ():
             if need != last.revision:
-                how = "comes after" if need in _parents(one) else "depends on"
+                how = "comes after" if need in parents_of(one) else "depends on"
                 raise Refused(
                     f"{one.revision} {how} {need}, which is inside of the range",
                     hint=f"end the range there: --to {need}; or squash what lies behind it",

@@ -5,10 +5,11 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import alembic
@@ -38,9 +39,12 @@ Amend = Callable[[Iterator[Script]], Iterator[Script]]
 
 def describe(script: Script) -> Revision:
     """Return what is worth knowing of one of Alembic's scripts."""
-    down = script.down_revision or ()
-    parents = (down,) if isinstance(down, str) else tuple(down)
-    return Revision(script.revision, script.doc, parents, Path(script.path))
+    return Revision(script.revision, script.doc, parents_of(script), Path(script.path))
+
+
+def parents_of(script: Script) -> tuple[str, ...]:
+    """Return the names of the revisions that a script comes after."""
+    return to_tuple(script.down_revision, default=())
 
 
 def read_config(project: Project) -> Config:
@@ -88,6 +92,33 @@ def read_scripts(
     if not env.is_file():
         raise UsageError(f"there is no {env}", hint="docs/migrations.md has its three lines")
     return scripts
+
+
+def put_in_place(gone: Collection[str], scripts: Callable[[], Iterable[Script]]) -> Amend:
+    """Return what puts scripts in the place of others whenever a history is loaded.
+
+    They are made anew each time, as Alembic loads files: a module may use up what it has.
+    """
+
+    def amend(loaded: Iterator[Script]) -> Iterator[Script]:
+        yield from (script for script in loaded if script.revision not in gone)
+        yield from scripts()
+
+    return amend
+
+
+def load(revision: str, path: Path, content: str | bytes) -> Script:
+    """Return a revision as Alembic would load it from a file that is not there yet.
+
+    Raises ProjectFailed for what its code raises.
+    """
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    try:
+        exec(compile(content, str(path), "exec"), module.__dict__)
+    except Exception as error:
+        raise project_raised(revision, error) from error
+    return Script(module, revision, str(path))
 
 
 def folder_of(config: Config) -> Path:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from alembic.script import Script, ScriptDirectory
 
-from dbtasks.migrations.history.directory import applied_of, describe
+from dbtasks.migrations.history.directory import applied_of, parents_of
 from dbtasks.migrations.history.resolve_target import Parents, ancestors, branches_of
 
 
@@ -56,4 +56,4 @@ def joins(scripts: ScriptDirectory, heads: Sequence[str]) -> Iterator[list[str]]
 
 
 def _parents(scripts: ScriptDirectory) -> Parents:
-    return {one.revision: describe(one).parents for one in scripts.walk_revisions()}
+    return {one.revision: parents_of(one) for one in scripts.walk_revisions()}
