@@ -120,6 +120,7 @@ def project_raised(
         _incomplete_module(error)
         or place_in_project(error)
         or _place_of(function)
+        or _caller(error)
         or _frames(error)[-1]
     )
     return ProjectFailed(
@@ -145,6 +146,12 @@ def _of_loop(error: BaseException) -> str | None:
 def _place_of(function: Callable[..., object] | None) -> tuple[str, int] | None:
     code = getattr(function, "__code__", None)
     return (code.co_filename, code.co_firstlineno) if code else None
+
+
+def _caller(error: BaseException) -> tuple[str, int] | None:
+    """Return the innermost line of the project, which called what dbtasks refuses, as a batch."""
+    frames = reversed(_frames(error))
+    return next((place for place in frames if is_project_file(place[0])), None)
 
 
 def _incomplete_module(error: BaseException) -> tuple[str, int] | None:

@@ -67,6 +67,11 @@ def change(old: str, new: str, *, more: str = "", before: str = "class Base") ->
     return edit
 
 
+BATCH = """\
+with op.batch_alter_table("employee") as batch:
+        batch.drop_column("odd")
+"""
+
 CASES: list[tuple[str, Change, list[list[str]], str]] = [
     (
         "models that raise",
@@ -167,6 +172,18 @@ CASES: list[tuple[str, Change, list[list[str]], str]] = [
         lambda root: add_revision(root, "0002_odd", 'raise KeyError("odd")') and None,
         [["migrate"], ["makemigrations"], ["makemigrations", "--check"]],
         "0002_odd raised KeyError: 'odd' (",
+    ),
+    (
+        "a batch of a column that is not there",
+        lambda root: add_revision(root, "0002_odd", BATCH) and None,
+        [["migrate"], ["makemigrations"]],
+        "migrations/versions/0002_odd.py, line ",
+    ),
+    (
+        "a batch of a table that is not there",
+        lambda root: add_revision(root, "0002_odd", BATCH.replace("employee", "nowhere")) and None,
+        [["migrate"], ["makemigrations"]],
+        "migrations/versions/0002_odd.py, line ",
     ),
     (
         "env.py that runs nothing",

@@ -258,3 +258,43 @@ def test_what_there_is_not_is_named(operation: str, message: str) -> None:
             op.batch_alter_table("t", recreate="always") as batch,
         ):
             getattr(batch, operation)("x")
+
+
+def test_an_index_on_an_expression_is_created_in_a_batch() -> None:
+    with batching(T) as (op, connection):
+        with op.batch_alter_table("t", recreate="always") as batch:
+            batch.alter_column("a", new_column_name="z")
+            batch.create_index("ix", [sa.text("lower(z)"), "a"])
+        assert statement(connection, "ix") == "CREATE INDEX ix ON t (lower(z), z)"
+
+
+def test_an_index_is_dropped_by_its_name_in_another_case() -> None:
+    with batching(T, "CREATE INDEX IX ON t (a)") as (op, connection):
+        with op.batch_alter_table("t", recreate="always") as batch:
+            batch.drop_index("ix")
+            batch.create_index("by_b", ["b"])
+            batch.drop_index("BY_B")
+        asked = "SELECT name FROM sqlite_master WHERE type = 'index'"
+        assert connection.exec_driver_sql(asked).all() == []
+
+
+def test_copy_from_may_name_an_index_in_another_case() -> None:
+    column, index = sa.Column("a", sa.Text), sa.Index("ix", "a")
+    stated = sa.Table("t", sa.MetaData(), column, index)
+    with batching("CREATE TABLE t (a TEXT)", "CREATE INDEX IX ON t (a)") as (op, connection):
+        with op.batch_alter_table("t", copy_from=stated) as batch:
+            batch.alter_column("a", nullable=False)
+        assert statement(connection, "IX") == "CREATE INDEX IX ON t (a)"
+
+
+BROKEN = ("SELECT gone FROM t", "SELECT * FROM t WHERE gone", "SELECT * FROM nowhere, t")
+
+
+@pytest.mark.parametrize("query", BROKEN)
+def test_a_view_that_is_broken_before_is_no_hindrance(query: str) -> None:
+    view = f"CREATE VIEW v AS {query}"
+    with batching(T, view) as (op, connection):
+        with op.batch_alter_table("t") as batch:
+            batch.alter_column("b", nullable=False)
+        assert statement(connection, "v") == view
+        assert "CHECK (b > 0) NOT NULL" in statement(connection)

@@ -93,7 +93,7 @@ class RebuildingSQLite(SQLiteImpl):
 
     def _as_stated(self, rebuild: TableRebuild, table: Table) -> TableRebuild:
         """Rebuild a table as `copy_from` has it, with the indexes that it has beside its own."""
-        before, known = rebuild.table, {*rebuild.indexes}
+        before, known = rebuild.table, {*map(str.lower, rebuild.indexes)}
         stated = table.to_metadata(MetaData())
         rebuild.text.sql = statement_of(stated, self.dialect)
         if rebuild.table != before:
@@ -101,7 +101,7 @@ class RebuildingSQLite(SQLiteImpl):
             old = Table(rebuild.name, MetaData(), *map(Column, names), schema=rebuild.schema)
             self._note(rebuild, rebuild.run(before, old, dict(old.c.items())))
         for index in stated.indexes:
-            if index.name not in known:
+            if str(index.name).lower() not in known:
                 self.create_index(index)
         return TableRebuild(rebuild.connection, rebuild.name, rebuild.schema)
 

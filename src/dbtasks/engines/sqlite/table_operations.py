@@ -247,17 +247,21 @@ class TableOperations:
     # -- indexes ----------------------------------------------------------------------------------
 
     def create_index(self, index: Index, **keywords: Any) -> None:
-        """Note an index that is created after the rebuild."""
-        self._follow_names(index.columns)
+        """Note an index that is created after the rebuild; Alembic has expressions as columns."""
+        known = {*map(str.lower, [*self.names, *self._columns()])}
+        self._follow_names(item for item in index.columns if item.name.lower() in known)
         self.created.append((index, keywords))
 
     def drop_index(self, index: Index, *, if_exists: bool | None = None, **keywords: Any) -> None:
         """Note an index that is not created again."""
-        new = [item for item in self.created if item[0].name == index.name]
+        name = str(index.name).lower()
+        new = [item for item in self.created if str(item[0].name).lower() == name]
+        old = [known for known in self.rebuild.indexes if known.lower() == name]
         if new:
             self.created.remove(new[0])
-        elif self.rebuild.indexes.pop(str(index.name), None) is not None:
-            self.dropped.append(str(index.name))
+        elif old:
+            del self.rebuild.indexes[old[0]]
+            self.dropped.append(old[0])
         elif not if_exists:
             raise ValueError(f"No such index: {index.name!r}")
 

@@ -176,9 +176,9 @@ class TableRebuild:
 
     def _fault(self, dependent: Dependent) -> DBAPIError | None:
         """Return what SQLite says against using a view or a trigger."""
-        columns = self._rows(COLUMNS, dependent.on, self.schema)
-        statement = dependent.probe([name for (name,) in columns])
         try:
+            columns = self._rows(COLUMNS, dependent.on, self.schema)  # fails of a broken view
+            statement = dependent.probe([name for (name,) in columns])
             if statement:
                 # The driver keeps what it has prepared, and SQLite explains that as it was.
                 self._run(f"EXPLAIN {statement} -- {next(NUMBERS)}")
