@@ -73,7 +73,9 @@ class Author:
             return None
         self.tables[table][name] = type_
         default = self.chance.choice(("", "", ', server_default="7"'))
-        null = ", nullable=False" if default and self.chance.random() < 0.5 else ""
+        required = bool(default) and self.chance.random() < 0.5
+        # The rows are the department's; its columns may lose their default.
+        null = ", nullable=False" if required and table != "department" else ""
         return f'op.add_column("{table}", sa.Column("{name}", {type_}{default}{null}))'
 
     def alter(self, table: str, column: str, change: str) -> str:
