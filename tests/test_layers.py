@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,24 @@ def test_packages_of_migrations_import_those_before_them() -> None:
         and module.split(".")[2] in later.get(path.parent.name, ())
     ]
     assert_none(up)
+
+
+def test_files_of_migrations_import_one_another_in_no_circle() -> None:
+    names = {
+        ".".join(("dbtasks", *path.relative_to(SOURCE).with_suffix("").parts)): path
+        for path in FILES
+        if path.is_relative_to(SOURCE / "migrations") and path.stem != "__init__"
+    }
+    graph = {
+        name: {
+            known
+            for _, module, _ in imports(trees()[path])
+            for known in names
+            if module == known or module.startswith(f"{known}.")
+        }
+        for name, path in names.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises for a circle, and names it
 
 
 def test_file_says_what_it_is_for() -> None:

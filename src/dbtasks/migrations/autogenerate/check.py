@@ -20,7 +20,7 @@ def missing(
     verdict = None if from_database else Verdict.about(project)
     if verdict is not None and verdict.is_kept():
         return ()
-    from dbtasks.migrations.autogenerate.makemigrations import find_missing  # it imports Alembic
+    from dbtasks.migrations.autogenerate.missing import find_missing  # it imports Alembic
 
     found = find_missing(project, from_database=from_database, on_note=on_note)
     if verdict is not None and found.replayed and not found.changes:

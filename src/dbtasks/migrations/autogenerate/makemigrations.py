@@ -19,7 +19,6 @@ from dbtasks.migrations.autogenerate.backfill import Filling
 from dbtasks.migrations.autogenerate.check import missing
 from dbtasks.migrations.autogenerate.comparing import Operation, single
 from dbtasks.migrations.autogenerate.extensions import (
-    has_comparators_of_others,
     operations_of_others,
 )
 from dbtasks.migrations.autogenerate.places import OnNote, compared
@@ -32,7 +31,7 @@ from dbtasks.migrations.execution.env_session import read_history
 from dbtasks.migrations.execution.showmigrations import showmigrations
 from dbtasks.migrations.history import fingerprint, revision_ids, source_edit
 from dbtasks.migrations.history.directory import describe, our_errors
-from dbtasks.migrations.history.resolve_target import check_heads, head_of, labels_of
+from dbtasks.migrations.history.resolve_target import head_of, labels_of
 from dbtasks.migrations.history.revision import Revision
 from dbtasks.migrations.history.source_edit import Code
 from dbtasks.migrations.history.template import amend_new, check_message, name_once
@@ -121,35 +120,6 @@ def makemigrations(
         if draft.whole:
             line = _line(project, newest) if empty else fingerprint.line_of(project.metadata)
         return Made(draft, (_amend if update else _write)(project, newest, draft, line))
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Hold in words what the models have and the history has not.
-
-    `replayed` is whether nothing else was compared: not the project's own database, and nothing by
-    the comparators of other packages, which may look at anything.
-    """
-
-    changes: tuple[str, ...]
-    replayed: bool
-
-
-def find_missing(project: Project, *, from_database: bool, on_note: OnNote) -> Missing:
-    """Compare the models with the history; see `check.missing`."""
-    check_heads(read_history(project), project.settings.heads)
-
-    def work(scratch: Project, trial: Trial) -> Missing:
-        operations = trial.compare()
-        unmade = [] if operations else map(str, trial.changes)
-        told = naming.tell_all([*operations, *operations_of_others(trial.context)])
-        replayed = not from_database and not has_comparators_of_others(trial.context)
-        return Missing((*told, *unmade), replayed)
-
-    def read(context: MigrationContext) -> Missing:
-        return Missing(naming.tell_all(reading.compare(context)), replayed=False)
-
-    return compared(project, work, read, from_database=from_database, on_note=on_note)
 
 
 def _draft(
