@@ -5,7 +5,7 @@ What a project costs (its imports, scratch databases and connections) is paid on
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -97,7 +97,11 @@ def _models(case: Case) -> str:
 
 
 def faults_of(
-    request: pytest.FixtureRequest, folder: Path, kind: str, group: Sequence[Case]
+    request: pytest.FixtureRequest,
+    folder: Path,
+    kind: str,
+    group: Sequence[Case],
+    check: Callable[[World, Sequence[Case]], None],
 ) -> dict[str, str]:
     """Return what is wrong with cases by their names: with all of them, if with none alone."""
 
