@@ -47,7 +47,7 @@ def test_an_operation_is_made_applied_and_reversed(
     group = next(cases for cases in selected_groups(request.session, kind) if case in cases)
     tested = (kind, *(member.name for member in group))
     if len(group) > 1 and tested not in FAULTS:
-        FAULTS[tested] = faults_of(request, tmp_path, kind, group)
+        FAULTS[tested] = faults_of(request, tmp_path, kind, group, check)
     fault = FAULTS.get(tested, {}).get(case.name, "")
     if len(group) == 1 or fault:
         with new_world(request, tmp_path, kind) as world:
