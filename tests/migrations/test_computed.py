@@ -1,10 +1,14 @@
 """Computed columns: what they are computed from changes, they are made anew, and lose nothing."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
-from cases import ALL, ROWS, on_parent, parent
-from changing import there_and_back
-from groups import numbered
+from cases import ROWS, Case, on_parent
+from changing import Rows, there_and_back
+from conftest import KINDS
+from groups import faults_of, tables
 from worlds import World
 
 LOWER = (
@@ -25,45 +29,64 @@ WRITTEN = [ROWS[0], "UPDATE parent SET n = 'AbC' || id", ROWS[1]]
 TYPES = (("String(9)", "String(20)"), ("String(9)", "Text"), ("Text", "String(9)"))
 
 
-@pytest.mark.parametrize("beside", BESIDE.values(), ids=BESIDE)
-@pytest.mark.parametrize("database", ALL, indirect=True)
-def test_what_is_computed_stays_as_what_it_is_computed_from_gets_another_type(
-    world: World, beside: str
-) -> None:
-    rows = [one.replace("'AbC' || id", "concat('AbC', id)") for one in WRITTEN]
-    if world.database.kind == "sqlite":
-        rows = WRITTEN
-    cases = [
-        numbered(on_parent(f"{old} to {new}", *states, rows=rows), number)
-        for number, (old, new) in enumerate(TYPES)
-        for states in [[f"{LOWER.format(one)}, {beside}".rstrip(", ") for one in (old, new)]]
-    ]
-    before, after = there_and_back(
+def case_of(kind: str, name: str, old: str, new: str, beside: str) -> Case:
+    rows = WRITTEN
+    if kind != "sqlite":
+        rows = [statement.replace("'AbC' || id", "concat('AbC', id)") for statement in WRITTEN]
+    states = [f"{columns}, {beside}".rstrip(", ") for columns in (old, new)]
+    return on_parent(name, *states, rows=rows)
+
+
+def changed(world: World, cases: Sequence[Case]) -> tuple[Rows, Rows]:
+    """Return the rows before and after the changes of all the cases."""
+    return there_and_back(
         world,
         "".join(case.before for case in cases),
         "".join(case.after for case in cases),
         [statement for case in cases for statement in case.rows],
     )
+
+
+def check_types(world: World, cases: Sequence[Case]) -> None:
+    before, after = changed(world, cases)
     assert after == before
     assert world.missing() == []
     revisions = [path.read_text() for path in (world.root / "migrations/versions").glob("*.py")]
     assert len(revisions) == 2
-    for number, case in enumerate(cases):
-        assert all(f'"parent_{number}"' in revision for revision in revisions), case.name
-        assert [one["size"] for one in after[f"parent_{number}"]] == [4, 4], case.name
+    for case in cases:
+        [parents] = [name for name in tables(case) if name.startswith("parent")]
+        assert all(f'"{parents}"' in revision for revision in revisions), case.name
+        assert [row["size"] for row in after[parents]] == [4, 4], case.name
 
 
-@pytest.mark.parametrize("beside", BESIDE.values(), ids=BESIDE)
-@pytest.mark.parametrize("database", ALL, indirect=True)
-def test_what_a_column_has_stays_as_it_is_computed_otherwise(world: World, beside: str) -> None:
-    old = f"{LOWER.format('String(9)')}, {beside}".rstrip(", ")
-    rows = [one.replace("'AbC' || id", "concat('AbC', id)") for one in WRITTEN]
-    if world.database.kind == "sqlite":
-        rows = WRITTEN
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_computed_stays_as_what_it_is_computed_from_gets_another_type(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    cases = [
+        case_of(kind, f"{old} to {new} beside {name}", LOWER.format(old), LOWER.format(new), beside)
+        for name, beside in BESIDE.items()
+        for old, new in TYPES
+    ]
+    assert faults_of(request, tmp_path, kind, cases, check_types) == {}
+
+
+def check_texts(world: World, cases: Sequence[Case]) -> None:
+    before, after = changed(world, cases)
+    for case in cases:
+        [parents] = [name for name in tables(case) if name.startswith("parent")]
+        found = [[(row["low"], row["size"]) for row in rows[parents]] for rows in (before, after)]
+        assert found == [[("abc1", 4), ("abc2", 4)], [("ABC1", 5), ("ABC2", 5)]], case.name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_column_has_stays_as_it_is_computed_otherwise(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    old = LOWER.format("String(9)")
     new = old.replace("lower(n)", "upper(n)").replace("length(n)", "length(n) + 1")
-    before, after = there_and_back(world, parent(old), parent(new), rows)
-    assert [(one["low"], one["size"]) for one in before["parent"]] == [("abc1", 4), ("abc2", 4)]
-    assert [(one["low"], one["size"]) for one in after["parent"]] == [("ABC1", 5), ("ABC2", 5)]
+    cases = [case_of(kind, name, old, new, beside) for name, beside in BESIDE.items()]
+    assert faults_of(request, tmp_path, kind, cases, check_texts) == {}
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

@@ -1,10 +1,13 @@
 """The models compared with the live database, of which a scratch database gets a copy."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from cases import ALL, parent
+from cases import ALL, Case, on_parent, parent
+from conftest import KINDS
 from dbtasks import migrations
 from dbtasks.engines.base.definitions import FUNCTION, TRIGGER, VIEW
 from dbtasks.errors import Rejected
@@ -12,6 +15,7 @@ from dbtasks.migrations.autogenerate.answers import Answers
 from dbtasks.migrations.execution.replay import copied
 from dbtasks.schema.difference import difference
 from dbtasks.schema.snapshot import take
+from groups import faults_of, names
 from worlds import World
 
 
@@ -28,7 +32,7 @@ def test_indexes_on_expressions_are_copied(world: World) -> None:
 
 PET = (
     'table("pet", key(), sa.Column("a", sa.String(20)), sa.Column("parent_id",'
-    ' sa.ForeignKey("parent.id", name="fk_pet")), {})'
+    ' sa.ForeignKey("parent.id", name="fk_pet")), {})\n'
 )
 DESCENDING = [
     (ALL, 'sa.Index("ix_pet", sa.desc("a"), "id", unique=True)'),
@@ -45,16 +49,24 @@ DESCENDING = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("database", "index"),
-    [(kind, index) for kinds, index in DESCENDING for kind in kinds],
-    indirect=["database"],
-)
-def test_the_order_of_indexes_is_copied(world: World, index: str) -> None:
-    world.models(parent() + PET.format(index))
+def check_copies(world: World, cases: Sequence[Case]) -> None:
+    """Expect that a copy of the database has all that the models have, and nothing else."""
+    world.models("".join(case.before for case in cases))
     world.make()
     with world.project() as project:
         assert migrations.missing(project, from_database=True) == ()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_order_of_indexes_is_copied(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    cases = [
+        Case(index, parent() + PET.format(index), "")
+        for kinds, index in DESCENDING
+        if kind in kinds
+    ]
+    assert faults_of(request, tmp_path, kind, cases, check_copies) == {}
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -143,18 +155,27 @@ LISTS = [
 ]
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("columns", LISTS)
-def test_a_list_of_values_is_the_same_however_it_is_told(world: World, columns: str) -> None:
-    world.models(parent(columns))
-    world.make()
-    with world.project() as project:
-        assert migrations.missing(project, from_database=True) == ()
-    world.models(parent(columns.replace("y", "z").replace("2.5", "3.5")))
+def check_changes(world: World, cases: Sequence[Case]) -> None:
+    """Expect the same changes from the history as from a copy of the database, in each case."""
+    check_copies(world, cases)
+    world.models("".join(case.after for case in cases))
     with world.project() as project:
         changes = migrations.missing(project)
         assert migrations.missing(project, from_database=True) == changes
-        assert changes
+    for case in cases:
+        name = re.compile(rf"\b({'|'.join(names(case))})(?!\d)")
+        assert any(map(name.search, changes)), changes
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_a_list_of_values_is_the_same_however_it_is_told(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    cases = [
+        on_parent(columns, columns, columns.replace("y", "z").replace("2.5", "3.5"))
+        for columns in LISTS
+    ]
+    assert faults_of(request, tmp_path, kind, cases, check_changes) == {}
 
 
 @pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
