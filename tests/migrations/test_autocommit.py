@@ -1,5 +1,6 @@
 """autocommit_block(): what it keeps when the rest fails or is killed, and how that is resumed."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -257,3 +258,13 @@ def test_killed_after_a_block_and_its_version(company: Path, project: Project, k
     assert journal(project) == {FIRST: "applied", "0002_more": "applied"}
     migrations.migrate(project)
     assert columns(project) == ["id", "name", "code"]
+
+
+@both
+@pytest.mark.parametrize("block", [True, False])
+def test_the_script_commits_where_a_run_does(company: Path, project: Project, block: bool) -> None:
+    write(company, PLACE, *([ROW] if block else []))
+    add_revision(company, "0003_last", COLUMN, after="0002_more")
+    sent = re.findall(r"COMMIT|BEGIN|(?<=version_num=')\w+|ADD COLUMN", migrations.sql(project))
+    within = ["COMMIT", "BEGIN"] if block else []
+    assert sent == ["BEGIN", *within, "0002_more", *within, "ADD COLUMN", "0003_last", "COMMIT"]

@@ -96,6 +96,7 @@ class _Configuring:
         self.plain = environment.configure
         self.commits = False
         self.uncommitted = False
+        self.written = 0
 
     def configure(
         self, connection: Connection | None = None, url: str | URL | None = None, **options: Any
@@ -154,8 +155,18 @@ class _Configuring:
         self.handover.taken = True
 
     def _note(self, **applied: Any) -> None:
+        if applied["ctx"].as_sql and not self.handover.per_revision:
+            self._commit_script(applied["ctx"])
         self.uncommitted = self.commits
         self.handover.on_applied(frozenset(applied["heads"]))
+
+    def _commit_script(self, running: MigrationContext) -> None:
+        """Commit the version in a script, too, where an autocommit block has committed the rest."""
+        output = self.handover.output
+        if "\nCOMMIT;\n" in output.getvalue()[self.written :]:
+            with running.autocommit_block():
+                pass
+        self.written = len(output.getvalue())
 
     def _note_commit(self, connection: Connection) -> None:
         self.uncommitted = False
