@@ -147,26 +147,111 @@ ROWS = (
 @pytest.mark.parametrize("upgrades", AFTER.values(), ids=AFTER)
 def test_after_the_first(upgrades: tuple[str, ...], company: Path, project: Project) -> None:
     """Rows of a database from before the range become what the range makes of them."""
-    last = write(company, upgrades)
-    migrations.migrate(project, to=FIRST)
+    check_after(company, project, write(company, upgrades))
+
+
+def check_after(company: Path, project: Project, last: str, *before: str) -> None:
+    """Check the same of a range that begins after a revision, FIRST or the last of `before`."""
+    begin = [FIRST, *before][-1]
+    migrations.migrate(project, to=begin)
     with project.connect(writes=True) as connection:
-        for row in ROWS:
+        for row in (*ROWS, *(ROWS_OF_SQL if before else ())):
             connection.exec_driver_sql(row)
     with project.connect() as connection:
         first = take(project.backend, connection)
     path = company / "migrations" / "versions"
     old = {file: file.read_text() for file in path.glob("*.py")}
-    squashed = migrations.squashmigrations(project, first="0002", last=last)
+    squashed = migrations.squashmigrations(project, first=f"000{len(before) + 2}", last=last)
     assert squashed.kept == {}
-    assert revisions(company) == [f"{FIRST}.py", f"{last}.py"]
+    assert revisions(company) == [f"{file}.py" for file in (FIRST, *before, last)]
     after = contents(project)
     serve = project.backend.keys_need_indexes
-    migrations.migrate(project, to=FIRST)
+    migrations.migrate(project, to=begin)
     with project.connect() as connection:
         assert first.difference(take(project.backend, connection), indexes_serve=serve) is None
     for file, text in old.items():
         file.write_text(text)
     assert contents(project).difference(after, indexes_serve=serve) is None
+
+
+BY_SQL = (
+    'op.execute("CREATE TABLE old (id INTEGER NOT NULL PRIMARY KEY, a VARCHAR(9))")\n'
+    'op.execute("ALTER TABLE department ADD place INTEGER")'
+)
+REVERT = 'op.drop_column("department", "place")\nop.drop_table("old")'
+ROWS_OF_SQL = ("INSERT INTO old (id, a) VALUES (1, 'x')", "UPDATE department SET place = 7")
+RENAME = (
+    'with op.batch_alter_table("{0}") as batch_op:\n'
+    '    batch_op.alter_column("{1}", new_column_name="{2}", existing_type=sa.{3}, '
+    "existing_nullable=True)"
+)
+OF_SQL = {
+    "columns are renamed": (
+        RENAME.format("old", "a", "b", "String(9)"),
+        RENAME.format("department", "place", "rank", "Integer()"),
+        RENAME.format("old", "b", "c", "String(9)"),
+    ),
+    "a table and a column are renamed": (
+        'op.rename_table("old", "elder")',
+        RENAME.format("elder", "a", "b", "String(9)"),
+        'op.create_index("ix_elder_b", "elder", ["b"])',
+    ),
+    "a column is added with a default that others do not get": (
+        'op.add_column("old", sa.Column("n", sa.Integer(), server_default="4", nullable=False))',
+        'with op.batch_alter_table("old") as batch_op:\n'
+        '    batch_op.alter_column("n", server_default=None, existing_type=sa.Integer(), '
+        "existing_nullable=False)",
+    ),
+    "another table refers to it, and it has another type": (
+        f'op.create_table("new", {KEY}, sa.Column("old_id", sa.Integer(), '
+        'sa.ForeignKey("old.id")))',
+        'with op.batch_alter_table("old") as batch_op:\n'
+        '    batch_op.alter_column("a", existing_type=sa.String(9), type_=sa.String(20))',
+    ),
+}
+
+
+@pytest.mark.parametrize("upgrades", OF_SQL.values(), ids=OF_SQL)
+def test_what_sql_made(upgrades: tuple[str, ...], company: Path, project: Project) -> None:
+    """No operation tells which columns a table has that SQL of a revision has made."""
+    last = write(company, (BY_SQL, *upgrades))
+    add_revision(company, "0002_step", BY_SQL, downgrade=REVERT)
+    check_after(company, project, last, "0002_step")
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_names_in_another_case(company: Path, project: Project) -> None:
+    upgrades = (
+        RENAME.format("OLD", "A", "b", "String(9)"),
+        RENAME.format("Department", "PLACE", "rank", "Integer()"),
+        RENAME.format("EMPLOYEE", "Name", "title", "String(100)"),
+    )
+    test_what_sql_made(upgrades, company, project)
+
+
+MADE_AGAIN = {
+    "a column": (
+        'op.drop_column("{0}", "{1}")\nop.add_column("old", sa.Column("a", sa.String(9)))',
+        ".a again, which was dropped before",
+    ),
+    "a table": (
+        f'op.drop_table("{{0}}")\nop.create_table("old", {KEY}, sa.Column("a", sa.String(9)))',
+        "it creates old again, which was dropped before",
+    ),
+}
+
+
+@pytest.mark.parametrize("names", [("old", "a"), ("OLD", "A")])
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("upgrade", "reason"), MADE_AGAIN.values(), ids=MADE_AGAIN)
+def test_what_sql_made_is_made_again(
+    upgrade: str, reason: str, names: tuple[str, str], company: Path, project: Project
+) -> None:
+    """Its rows would keep the values that the range takes away."""
+    parts = (BY_SQL, ADD.format("b"), ADD.format("c"), upgrade.format(*names))
+    last = write(company, parts)
+    squashed = migrations.squashmigrations(project, first="0003", last=last)
+    assert reason in squashed.kept[last]
 
 
 ROW = "op.execute(\"INSERT INTO department (name) VALUES ('A')\")"

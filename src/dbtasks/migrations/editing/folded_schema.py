@@ -1,6 +1,6 @@
 """The tables that operations leave, folded from what revisions did, with the types they named."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ class FoldedColumn:
     added: Column[Any] | None = None
     """As it was added to a table that may have rows, where it was altered afterwards."""
     retyped: bool = False
+    made_by_sql: bool = False
 
     def built(self) -> Column[Any]:
         """Return a column for a table; its key comes by the table's constraint."""
@@ -60,19 +61,45 @@ class FoldedTable:
     items: list[Item]
     origin: Place | None = None
     lost: set[str] = field(default_factory=set)
-    """Columns that the range dropped."""
+    """Columns that the range dropped, in small letters."""
+    made_by_sql: bool = False
 
     def column(self, name: str) -> FoldedColumn | None:
         """Return the column of a name."""
         return next((column for column in self.columns if column.name == name), None)
 
+    def existing(self, name: str) -> FoldedColumn | None:
+        """Return the column that an operation names, by a name in another case too.
+
+        One that none has added existed before the range: SQL made it.
+        """
+        same = [column for column in self.columns if column.name.lower() == name.lower()]
+        column = self.column(name) or next(iter(same), None)
+        if column is None and self.origin:
+            column = FoldedColumn(name, Column(name), origin=name, made_by_sql=True)
+            self.columns.append(column)
+        return column
+
     def drop_column(self, name: str) -> None:
         """Drop a column, and what is about it."""
-        dropped = self.column(name)
+        dropped = self.existing(name)
         if dropped is not None:
             self.columns.remove(dropped)
-            self.items = [item for item in self.items if name not in item.columns]
-            self.lost |= {dropped.origin} if dropped.origin else set()
+            self.items = [item for item in self.items if dropped.name not in item.columns]
+            self.lost |= {dropped.origin.lower()} if dropped.origin else set()
+
+    def align(self, names: Sequence[str], table: Table) -> None:
+        """Take over the columns of a table of the database that SQL made, in their order."""
+        if self.made_by_sql:
+            self.source, self.comment, self.items = table, table.comment, [*items_of(table)]
+        known = {column.name: column for column in self.columns}
+        self.columns = []
+        for name in names:
+            column = known.get(name) or FoldedColumn(name, table.c[name], self.origin and name)
+            if column.made_by_sql:
+                column.column = table.c[name]
+            column.take_labels(table.c[name].type)
+            self.columns.append(column)
 
     def build(self, metadata: MetaData, dialect: Dialect, lexer: Lexer) -> Table:
         """Add the table to metadata."""
@@ -99,7 +126,7 @@ class FoldedSchema:
     def __init__(self, context: MigrationContext, lexer: Lexer) -> None:
         self.context, self.dialect, self.lexer = context, context.dialect, lexer
         self.tables: dict[Place, FoldedTable] = {}
-        self.lost: set[Place] = set()
+        self.lost: set[tuple[str | None, str]] = set()
         self.marked = False
 
     def mark(self) -> None:
@@ -160,7 +187,7 @@ class FoldedSchema:
                 table.comment = getattr(operation, "comment", None)
 
     def _tables_of(self, operation: Any) -> list[FoldedTable]:
-        """Return the table of an operation; those made by SQL are taken as the database has them.
+        """Return the table of an operation; after `mark` one that SQL made is one from before.
 
         An index may be dropped without the name of its table.
         """
@@ -169,30 +196,40 @@ class FoldedSchema:
             return [*self.tables.values()] if isinstance(operation, ops.DropIndexOp) else []
         more = getattr(operation, "kw", {})
         schema = getattr(operation, "schema", None) or more.get("source_schema")
-        table = self.tables.get(self.place(schema, str(name)))
+        table = self._table(self.place(schema, str(name)))
         return [] if table is None or isinstance(operation, ops.RenameTableOp) else [table]
+
+    def _table(self, place: Place) -> FoldedTable | None:
+        """Return a table by its name, also in another case."""
+        same = [known for known in self.tables if _folded(known) == _folded(place)]
+        table = self.tables.get(place) or (self.tables[same[0]] if same else None)
+        if table is None and self.marked:
+            source = Table(place.table, MetaData(), schema=place.schema)
+            table = FoldedTable(place, source, None, [], [], origin=place, made_by_sql=True)
+            self.tables[place] = table
+        return table
 
     def _drop_table(self, table: FoldedTable) -> None:
         del self.tables[table.place]
         if table.origin:
-            self.lost.add(table.origin)
+            self.lost.add(_folded(table.origin))
 
     def _create(self, table: Table) -> None:
         place = self.place(table.schema, table.name)
-        if place in self.lost:
+        if _folded(place) in self.lost:
             raise Unfoldable(f"it creates {place.table} again, which was dropped before")
         columns = [FoldedColumn(column.name, column) for column in table.columns]
         self.tables[place] = FoldedTable(place, table, table.comment, columns, [*items_of(table)])
 
     def _rename_table(self, operation: ops.RenameTableOp) -> None:
         place = self.place(operation.schema, operation.table_name)
-        table = self.tables.pop(place, None)
+        table = self._table(place)
         if table is None:
-            if self.marked:
-                raise Unfoldable(f"it renames {place.table}, which SQL of its own created")
             return
+        place = table.place
+        del self.tables[place]
         table.place = new = self.place(operation.schema, operation.new_table_name)
-        if table.origin and new in self.lost:
+        if table.origin and _folded(new) in self.lost:
             raise Unfoldable(f"it gives {place.table} the name of a table that was dropped before")
         self.tables[new] = table
         for other in self.tables.values():
@@ -203,7 +240,7 @@ class FoldedSchema:
         column = operation.column
         if table.column(column.name):  # if_not_exists
             return
-        if column.name in table.lost:
+        if column.name.lower() in table.lost:
             raise Unfoldable(
                 f"it adds {table.place.table}.{column.name} again, which was dropped before"
             )
@@ -211,7 +248,7 @@ class FoldedSchema:
         table.items += [item for item in items_of(column.table) if column.name in item.columns]
 
     def _alter_column(self, table: FoldedTable, operation: ops.AlterColumnOp) -> None:
-        column = table.column(operation.column_name)
+        column = table.existing(operation.column_name)
         if column is None:
             return
         if table.origin:
@@ -226,7 +263,7 @@ class FoldedSchema:
             self._rename_column(table, column, str(name))
 
     def _rename_column(self, table: FoldedTable, column: FoldedColumn, new: str) -> None:
-        if column.origin and new in table.lost:
+        if column.origin and new.lower() in table.lost:
             raise Unfoldable(
                 f"it gives {table.place.table}.{column.name} the name of a column that was "
                 "dropped before"
@@ -242,8 +279,12 @@ class FoldedSchema:
 
     def align(self, stored: Stored) -> None:
         """Take over the tables and columns that SQL made, in the order that they have."""
+        spelled = {_folded(place): place for place in stored.tables}
         for place in self.tables.keys() - stored.tables.keys():
-            del self.tables[place]
+            folded, own = self.tables.pop(place), spelled.get(_folded(place))
+            if own is not None and own not in self.tables:
+                folded.origin = own if folded.origin == place else folded.origin
+                folded.place, self.tables[own] = own, folded
         for place, table in stored.tables.items():
             if place not in self.tables:
                 columns = [FoldedColumn(column.name, column) for column in table.columns]
@@ -251,14 +292,12 @@ class FoldedSchema:
                     place, table, table.comment, columns, [*items_of(table)]
                 )
                 continue
-            folded = self.tables[place]
             names = [key.name for key in stored.snapshot.of_table(place) if key.kind == COLUMN]
-            known = {column.name: column for column in folded.columns}
-            folded.columns = [
-                known.get(name) or FoldedColumn(name, table.c[name]) for name in names
-            ]
-            for column in folded.columns:
-                column.take_labels(table.c[column.name].type)
+            self.tables[place].align(names, table)
+
+
+def _folded(place: Place) -> tuple[str | None, str]:
+    return place.schema, place.table.lower()
 
 
 def _changed(operation: ops.AlterColumnOp) -> dict[str, Any]:
