@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from time import sleep
 from typing import Any
 
@@ -199,7 +200,8 @@ def record(
 
 def count(context: MigrationContext, backend: Backend, upgrade: Callable[[], None]) -> int | None:
     """Return how many operations a revision has, or None where only a live run could tell."""
-    offline = MigrationContext.configure(dialect=context.dialect, opts={"as_sql": True})
+    opts = {"as_sql": True, "output_buffer": StringIO()}
+    offline = MigrationContext.configure(dialect=context.dialect, opts=opts)
     number = 0
 
     def add(construct: Any, *arguments: Any, **options: Any) -> None:
