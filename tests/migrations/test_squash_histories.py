@@ -50,6 +50,17 @@ HISTORIES = {
         'op.bulk_insert(item, [{"amount": Decimal("1.50"), "data": {"a": [1, None]}, '
         '"at": datetime(2026, 1, 2, 3, 4, 5), "code": "it\'s: 50% \\\\ ä"}])',
     ),
+    "values of every kind, and names that need care": (
+        "from datetime import timedelta\n"
+        f'op.create_table("item 50%:x", {KEY}, sa.Column("data", sa.JSON()), '
+        'sa.Column("length", sa.Interval()), sa.Column("b:c%", sa.Float()))\n'
+        'item = sa.table("item 50%:x", sa.column("id"), sa.column("data", sa.JSON()), '
+        'sa.column("length", sa.Interval()))\n'
+        'op.bulk_insert(item, [{"id": 4, "data": None, "length": timedelta(1, 2, 3)}, '
+        '{"id": 5, "data": [None, {"a": None}], "length": None}])\n'
+        'op.bulk_insert(sa.table("item 50%:x", sa.column("id")), [{"id": 6}])',
+        'op.add_column("item 50%:x", sa.Column("note", sa.Text()))',
+    ),
     "an enum that grows": (
         f'op.create_table("item", {KEY}, '
         'sa.Column("state", sa.Enum("new", "old", name="state"), nullable=False))',

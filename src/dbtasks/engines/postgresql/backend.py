@@ -40,7 +40,7 @@ from dbtasks.engines.postgresql.scratch import PostgreSQLScratch
 from dbtasks.engines.postgresql.statements import changes_catalogue, one_statement_a_call
 from dbtasks.engines.postgresql.triggers import PostgreSQLTriggers
 from dbtasks.engines.sql.lexer import POSTGRESQL
-from dbtasks.engines.sql.quoting import quoted
+from dbtasks.engines.sql.quoting import quoted, undoubled
 from dbtasks.engines.sql.syntax import Syntax
 
 MISSING = frozenset({"42P01", "42703", "3F000"})
@@ -182,11 +182,12 @@ class PostgreSQL(PostgreSQLComparison, PostgreSQLIndexing, PostgreSQLRetelling, 
         counter = table.autoincrement_column
         if counter is None:
             return None
-        preparer = PGDialect().identifier_preparer  # type: ignore[no-untyped-call]  # SQLAlchemy's
+        dialect = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
+        preparer = dialect.identifier_preparer
         name, column = preparer.format_table(table), preparer.format_column(counter)
         place, own = (text.replace("'", "''") for text in (name, counter.name))
         sequence = f"pg_get_serial_sequence('{place}', '{own}')"
-        return f"SELECT setval({sequence}, max({column})) FROM {name}"
+        return undoubled(dialect, f"SELECT setval({sequence}, max({column})) FROM {name}")
 
     def numeric_size(self, kind: Numeric[Any]) -> tuple[int | None, int | None]:
         """Return 131072 digits before and 16383 behind the point, for a Numeric without sizes."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Enum
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dbtasks.engines import Backend
+from dbtasks.engines.sql.quoting import escape
 from dbtasks.errors import DbtasksError
 from dbtasks.migrations.autogenerate.code import Needs, laid_out
 from dbtasks.migrations.autogenerate.places import in_environment
@@ -125,7 +126,7 @@ class Generator:
         codes = []
         for name, backend in backends.items():
             sqls = [sql for table, _ in self.rows if (sql := backend.count_on(table))]
-            lines = [f"op.execute({sql!r})" for sql in sqls]
+            lines = [f"op.execute({escape(sql)!r})" for sql in sqls]
             if lines and len(backends) > 1:
                 inner = "\n        ".join(lines)
                 lines = [f'if op.get_context().dialect.name == "{name}":\n        {inner}']

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import JSON, Connection, Enum, MetaData, Table, column, select, table
+from sqlalchemy import JSON, Connection, Enum, Interval, MetaData, Table, column, select, table
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dbtasks.migrations.autogenerate.code import Needs, laid_out
@@ -34,14 +34,28 @@ def read_rows(connection: Connection, metadata: MetaData) -> Sequence[tuple[Tabl
         )
         keys = [plain.c[item.name] for item in known.primary_key if item.name in plain.c]
         if columns:
-            rows = connection.execute(select(plain).order_by(*keys)).mappings()
-            stored.append((known, _parents_first(known, [dict(row) for row in rows])))
+            documents = [item for item in plain.c if isinstance(item.type, JSON)]
+            absent = [item.is_(None).label(f"{item.name} is absent") for item in documents]
+            rows = connection.execute(select(plain, *absent).order_by(*keys)).mappings()
+            values = [_values(dict(row), [item.name for item in documents]) for row in rows]
+            stored.append((known, _parents_first(known, values)))
     return [(known, rows) for known, rows in stored if rows]
 
 
+def _values(row: dict[str, Any], documents: Sequence[str]) -> Row:
+    """Return a row in which the null of JSON, which is None as that of SQL is, is JSON.NULL."""
+    for name in documents:
+        if not row.pop(f"{name} is absent") and row[name] is None:
+            row[name] = JSON.NULL
+    return row
+
+
 def plain_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
-    """Return the type of what a driver gives, without the project's own conversion."""
-    if isinstance(type_, TypeDecorator):
+    """Return the type of what a driver gives, without the project's own conversion.
+
+    Interval is SQLAlchemy's, and has a native type on some databases only.
+    """
+    if isinstance(type_, TypeDecorator) and type(type_) is not Interval:
         return plain_type(type_.impl_instance)
     if isinstance(type_, Enum) and type_.enum_class is not None:
         return Enum(*type_.enums, name=type_.name)
@@ -94,7 +108,7 @@ def render_rows(context: MigrationContext, rows: Sequence[tuple[Table, list[Row]
 
 
 def _given(known: Table, row: Row) -> tuple[str, ...]:
-    """Return the columns that get a value: None would be the null of JSON, and not that of SQL."""
+    """Return the columns that get a value: None would be the null of JSON, not that of SQL."""
     return tuple(
         name
         for name, value in row.items()
@@ -108,6 +122,8 @@ def _dictionary(known: Table, row: Row, names: Sequence[str], needs: Needs) -> s
 
 
 def _literal(value: Any, known: Table, needs: Needs) -> str:
+    if value is JSON.NULL:  # an int, too
+        return "sa.JSON.NULL"
     match value:
         case enum.Enum():
             return repr(value.name)
