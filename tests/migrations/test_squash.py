@@ -229,7 +229,25 @@ def test_what_hangs_inside(how: str, history: Path, project: Project) -> None:
     with pytest.raises(Refused, match=f"0006_other {how} 0003_left") as refused:
         migrations.squashmigrations(project, first="0002", last="0005")
     assert refused.value.exit_code == 3
+    assert str(refused.value.hint).startswith("end the range there: --to 0003_left; or begin")
     assert revisions(history) == before
+
+
+@ONE
+def test_what_hangs_at_the_beginning(history: Path, project: Project) -> None:
+    """The range cannot end where it begins."""
+    add_revision(history, "0006_other", after="0002_full_name")
+    with pytest.raises(Refused, match="0006_other comes after 0002_full_name") as refused:
+        migrations.squashmigrations(project, first="0002", last="0005")
+    assert str(refused.value.hint).startswith("begin behind it: --from 0003_")
+
+
+@ONE
+def test_a_history_without_revisions(company: Path, project: Project) -> None:
+    (company / "migrations" / "versions" / f"{FIRST}.py").unlink()
+    with pytest.raises(UsageError, match="the history has no revisions") as raised:
+        migrations.squashmigrations(project, first="base", last="heads")
+    assert str(raised.value.hint) == "write the first: inv makemigrations"
 
 
 @ONE

@@ -88,12 +88,15 @@ def _end(
     """Return a revision by its name, or the one that a word for this end of the history means."""
     if name not in words:
         return find_revision(scripts, name)
+    if not ends:
+        raise UsageError(
+            "the history has no revisions, and nothing to squash",
+            hint=f"write the first: {command_line('makemigrations')}",
+        )
     if len(ends) != 1:
         raise UsageError(
-            f"{option} {name} is one of {len(ends)} revisions: {', '.join(sorted(ends)) or 'none'}",
-            hint=f"name it, as in {option} {ends[0]}"
-            if ends
-            else f"see: {command_line('showmigrations')}",
+            f"{option} {name} is one of {len(ends)} revisions: {', '.join(sorted(ends))}",
+            hint=f"name it, as in {option} {ends[0]}",
         )
     return find_revision(scripts, ends[0])
 
@@ -118,9 +121,11 @@ def _check_hanging(inside: Mapping[str, Script], known: Iterable[Script], last: 
         for need in needed if one.revision not in inside else ():
             if need != last.revision:
                 how = "comes after" if need in parents_of(one) else "depends on"
+                begin = next(other for other in inside.values() if need in parents_of(other))
+                end = "" if need == next(iter(inside)) else f"end the range there: --to {need}; or "
                 raise Refused(
                     f"{one.revision} {how} {need}, which is inside of the range",
-                    hint=f"end the range there: --to {need}; or squash what lies behind it",
+                    hint=f"{end}begin behind it: --from {begin.revision}",
                 )
 
 
