@@ -176,6 +176,16 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         yield fresh
 
 
+@pytest.fixture(scope="module", params=KINDS)
+def kept(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """Return an empty database of each kind that a module's tests share, which then only read."""
+    folder = tmp_path_factory.mktemp("kept")
+    with fresh_database(request, folder, request.param, KINDS[request.param]) as fresh:
+        yield fresh
+
+
 @pytest.fixture(params=DRIVERS)
 def drivers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Return a fresh, empty database with a URL on each driver."""

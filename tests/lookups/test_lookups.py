@@ -4,6 +4,7 @@ import datetime as dt
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, ForeignKey, Interval, Numeric, String, Table, TypeDecorator, event
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from conftest import Database
 from dbtasks import Project
@@ -173,33 +174,46 @@ def quoted(value: Any) -> str:
     return f'"{text}"'
 
 
-@pytest.fixture
-def things(database: Database, tmp_path: Path) -> Iterator[Project]:
-    with Project.configure(tmp_path, url=database.url, metadata=f"{__name__}:Base") as project:
+@contextmanager
+def filled(url: str) -> Iterator[Project]:
+    with Project.configure(Path(), url=url, metadata=f"{__name__}:Base") as project:
         with project.migrating(writes=True) as connection, connection.begin():
             Base.metadata.create_all(connection)
         with project.session(writes=True) as session:
             session.add_all(Thing(**values) for values in THINGS)
+            add_people(session)
         yield project
 
 
+def add_people(session: Session) -> None:
+    """Add three teams, one empty, one without a name; Cid has neither team nor boss."""
+    session.add_all(
+        [Team(id=1, name="Red", odd__in=1, id__gt=9), Team(id=2), Team(id=3, name="Blue")]
+    )
+    old, new = Tag(id=1, name="old"), Tag(id=2, name="new")
+    session.add_all([old, new])
+    session.flush()
+    cid = Person(id=1, name="Cid", tags=[old, new])
+    session.add(cid)
+    ann = Person(id=2, name="Ann", team_id=1, boss=cid, tags=[old])
+    session.add(ann)
+    session.add(Person(id=3, name="Bob", team_id=1, boss=ann, tags=[new]))
+    session.add(Person(id=4, name="Eve", team_id=2, boss=ann))
+
+
+@pytest.fixture(scope="module")
+def things(kept: Database) -> Iterator[Project]:
+    """Return things and people that all tests look for, and none changes."""
+    with filled(kept.url) as project:
+        yield project
+        assert found(project) == [row["id"] for row in THINGS]
+
+
 @pytest.fixture
-def people(things: Project) -> Project:
-    """Return three teams, one without people, one without a name; Cid has neither team nor boss."""
-    with things.session(writes=True) as session:
-        session.add_all(
-            [Team(id=1, name="Red", odd__in=1, id__gt=9), Team(id=2), Team(id=3, name="Blue")]
-        )
-        old, new = Tag(id=1, name="old"), Tag(id=2, name="new")
-        session.add_all([old, new])
-        session.flush()
-        cid = Person(id=1, name="Cid", tags=[old, new])
-        session.add(cid)
-        ann = Person(id=2, name="Ann", team_id=1, boss=cid, tags=[old])
-        session.add(ann)
-        session.add(Person(id=3, name="Bob", team_id=1, boss=ann, tags=[new]))
-        session.add(Person(id=4, name="Eve", team_id=2, boss=ann))
-    return things
+def more_things(database: Database) -> Iterator[Project]:
+    """Return the same, to add others to."""
+    with filled(database.url) as project:
+        yield project
 
 
 def found(project: Project, *where: str, model: str = "Thing") -> list[int]:
@@ -261,7 +275,7 @@ def test_every_lookup_is_tested_here() -> None:
     assert {*COMPARED, *MATCHED, "in", "range", "isnull"} == set(LOOKUPS)
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("kept", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("column", ["size", "day", "price", "flag", "shade"])
 @pytest.mark.parametrize("lookup", TEXT)
 def test_text_lookups_are_for_text(things: Project, column: str, lookup: str) -> None:
@@ -323,50 +337,54 @@ def test_any_texts_make_a_list(texts: Sequence[str]) -> None:
     assert split_list(",".join(plain)) == plain
 
 
-def test_an_interval_is_compared(things: Project) -> None:
-    with things.session(writes=True) as session:
+def test_an_interval_is_compared(more_things: Project) -> None:
+    with more_things.session(writes=True) as session:
         for number, hours in ((101, 1), (102, 30)):
             session.add(Thing(id=number, span=dt.timedelta(hours=hours)))
-    assert found(things, "span=1h") == [101]
-    assert found(things, "span__gt=1d") == [102]
+    assert found(more_things, "span=1h") == [101]
+    assert found(more_things, "span__gt=1d") == [102]
 
 
-def test_a_decorated_text_that_stays_as_it_is_has_every_lookup(things: Project) -> None:
-    with things.session(writes=True) as session:
+def test_a_decorated_text_that_stays_as_it_is_has_every_lookup(more_things: Project) -> None:
+    with more_things.session(writes=True) as session:
         for number, value in enumerate(["Ann", "ann", "Bob"], 101):
             session.add(Thing(id=number, auto=value))
     given = {"in": "Ann,x", "range": "Ann,Ann", "isnull": "false", "ne": "Bob", "regex": "^A.n$"}
     for lookup in {*MATCHED, "exact", "in", "regex"}:
         wanted = [101, 102] if lookup.startswith("i") and lookup != "in" else [101]
-        assert found(things, f"auto__{lookup}={given.get(lookup, 'Ann')}") == wanted, lookup
+        assert found(more_things, f"auto__{lookup}={given.get(lookup, 'Ann')}") == wanted, lookup
     for lookup in ("gt", "gte", "lt", "lte", "range", "ne", "isnull"):
-        assert set(found(things, f"auto__{lookup}={given.get(lookup, 'M')}")) <= {101, 102, 103}
+        assert set(found(more_things, f"auto__{lookup}={given.get(lookup, 'M')}")) <= {
+            101,
+            102,
+            103,
+        }
 
 
-def test_a_decorated_text_that_is_changed_has_only_equality(things: Project) -> None:
-    with things.session(writes=True) as session:
+def test_a_decorated_text_that_is_changed_has_only_equality(more_things: Project) -> None:
+    with more_things.session(writes=True) as session:
         for number, value in ((101, "abc"), (102, "xyz")):
             session.add(Thing(id=number, turned=value))
-    assert found(things, "turned=abc") == [101]
-    assert found(things, "turned__ne=abc") == [102]
-    assert found(things, "turned__in=abc,xyz") == [101, 102]
-    assert found(things, "turned__isnull=false") == [101, 102]
+    assert found(more_things, "turned=abc") == [101]
+    assert found(more_things, "turned__ne=abc") == [102]
+    assert found(more_things, "turned__in=abc,xyz") == [101, 102]
+    assert found(more_things, "turned__isnull=false") == [101, 102]
     for lookup in (*TEXT, *ORDER, "range"):
         with pytest.raises(UsageError, match="Reversed"):
-            found(things, f"turned__{lookup}=a,b")
+            found(more_things, f"turned__{lookup}=a,b")
 
 
-def test_a_name_that_looks_like_a_lookup_is_the_field(people: Project) -> None:
-    with people.session(writes=True) as session:
+def test_a_name_that_looks_like_a_lookup_is_the_field(more_things: Project) -> None:
+    with more_things.session(writes=True) as session:
         session.add(Thing(id=101, size=1, odd__name=5, range=7))
-    assert found(people, "odd__name=5") == [101]
-    assert found(people, "odd__name__gt=4") == [101]
-    assert found(people, "id__gt=9", model="Team") == [1]
-    assert found(people, "id__gt__lt=10", model="Team") == [1]
-    assert found(people, "size__range=1,1") == [101]
-    assert found(people, "range__range=7,8") == [101]
-    assert found(people, "team.odd__in=1", model="Person") == [2, 3]
-    assert found(people, "team.odd__in__in=1,2", model="Person") == [2, 3]
+    assert found(more_things, "odd__name=5") == [101]
+    assert found(more_things, "odd__name__gt=4") == [101]
+    assert found(more_things, "id__gt=9", model="Team") == [1]
+    assert found(more_things, "id__gt__lt=10", model="Team") == [1]
+    assert found(more_things, "size__range=1,1") == [101]
+    assert found(more_things, "range__range=7,8") == [101]
+    assert found(more_things, "team.odd__in=1", model="Person") == [2, 3]
+    assert found(more_things, "team.odd__in__in=1,2", model="Person") == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -402,13 +420,13 @@ def test_a_name_that_looks_like_a_lookup_is_the_field(people: Project) -> None:
         ("Team", ["people.boss__isnull=true"], [3]),
     ],
 )
-def test_paths(people: Project, model: str, where: list[str], keys: list[int]) -> None:
+def test_paths(things: Project, model: str, where: list[str], keys: list[int]) -> None:
     """Each record comes once, though several objects behind it meet the condition."""
-    assert found(people, *where, model=model) == keys
-    assert query(people, model, where=where).count() == len(keys)
+    assert found(things, *where, model=model) == keys
+    assert query(things, model, where=where).count() == len(keys)
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("kept", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("where", "words", "hint"),
     [
@@ -428,20 +446,20 @@ def test_paths(people: Project, model: str, where: list[str], keys: list[int]) -
         ("name__regex=(", "no regular expression", "backslash"),
     ],
 )
-def test_what_is_not_there(people: Project, where: str, words: str, hint: str) -> None:
+def test_what_is_not_there(things: Project, where: str, words: str, hint: str) -> None:
     with pytest.raises(UsageError, match=re.escape(words)) as caught:
-        query(people, "Person", where=[where])
+        query(things, "Person", where=[where])
     assert hint in (caught.value.hint or "")
 
 
 INJECTED = ["1=1 OR id", "id; DROP TABLE person", "id) OR (1=1", "lower(name)", "name, id", '"id"']
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("kept", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("text", INJECTED)
-def test_sql_as_a_name_is_refused_and_nothing_is_sent(people: Project, text: str) -> None:
+def test_sql_as_a_name_is_refused_and_nothing_is_sent(things: Project, text: str) -> None:
     sent: list[str] = []
-    event.listen(people.engine(), "before_cursor_execute", lambda *given: sent.append(given[2]))
+    event.listen(things.engine(), "before_cursor_execute", lambda *given: sent.append(given[2]))
     asked: list[dict[str, Any]] = [
         {"where": [f"{text}=1"]},
         {"where": [f"{text}__gt=1"]},
@@ -454,7 +472,7 @@ def test_sql_as_a_name_is_refused_and_nothing_is_sent(people: Project, text: str
     ]
     for one in asked:
         with pytest.raises(UsageError):
-            query(people, "Person", **one)
+            query(things, "Person", **one)
     assert sent == []
 
 
@@ -507,7 +525,7 @@ def test_any_condition_works_or_is_refused(things: Project, text: str) -> None:
         asked.count()
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("kept", ["sqlite"], indirect=True)
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text())
 @example("(?P<a>x)(?P<a>y)")
