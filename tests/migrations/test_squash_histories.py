@@ -304,6 +304,45 @@ def test_labels_of_postgresql(company: Path, project: Project) -> None:
     test_from_base(LABELS, company, project)
 
 
+ALWAYS = (
+    'op.create_table("item", sa.Column("id", sa.Integer(), sa.Identity(always=True, start=5), '
+    'primary_key=True), sa.Column("name", sa.Text()))',
+    "op.execute(\"INSERT INTO item (name) VALUES ('a'), ('b')\")",
+)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_numbers_of_the_server(company: Path, project: Project) -> None:
+    test_from_base(ALWAYS, company, project)
+
+
+OTHER_ROWS = {
+    "numbers that the server does not give": (
+        (*ALWAYS, 'op.execute("DELETE FROM item WHERE id = 5")'),
+        "item.id is GENERATED ALWAYS, and new rows would get other numbers",
+    ),
+    "rows in a circle": (
+        (
+            f'op.create_table("node", {KEY}, sa.Column("next", sa.Integer(), '
+            'sa.ForeignKey("node.id")))',
+            'op.execute("INSERT INTO node (id) VALUES (1), (2)")\n'
+            'op.execute("UPDATE node SET next = 3 - id")',
+        ),
+        "rows of node refer to one another in a circle",
+    ),
+}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("upgrades", "reason"), OTHER_ROWS.values(), ids=OTHER_ROWS)
+def test_rows_that_no_insert_leaves(
+    upgrades: tuple[str, ...], reason: str, company: Path, project: Project
+) -> None:
+    last = write(company, upgrades)
+    with pytest.raises(Refused, match=f"nothing of the range can be squashed: .*{reason}"):
+        migrations.squashmigrations(project, first="base", last=last)
+
+
 ON_POSTGRESQL = {
     "a schema": ('op.execute("CREATE SCHEMA s")', "does not hold: CREATE SCHEMA s"),
     "a function": (

@@ -38,7 +38,7 @@ def read_rows(connection: Connection, metadata: MetaData) -> Sequence[tuple[Tabl
             absent = [item.is_(None).label(f"{item.name} is absent") for item in documents]
             rows = connection.execute(select(plain, *absent).order_by(*keys)).mappings()
             values = [_values(dict(row), [item.name for item in documents]) for row in rows]
-            stored.append((known, _parents_first(known, values)))
+            stored.append((known, values))
     return [(known, rows) for known, rows in stored if rows]
 
 
@@ -88,11 +88,25 @@ def _parents_first(known: Table, rows: list[Row]) -> list[Row]:
     return ordered
 
 
+def _unnumbered(known: Table, rows: list[Row]) -> list[Row]:
+    """Return rows without the numbers that only the database may give (GENERATED ALWAYS)."""
+    for name, identity in [(item.name, item.identity) for item in known.columns]:
+        if identity is not None and identity.always:
+            start, step = identity.start or 1, identity.increment or 1
+            if [row[name] for row in rows] != [start + step * n for n in range(len(rows))]:
+                raise Unfoldable(
+                    f"{known.name}.{name} is GENERATED ALWAYS, and new rows would get other numbers"
+                )
+            rows = [{key: row[key] for key in row if key != name} for row in rows]
+    return rows
+
+
 def render_rows(context: MigrationContext, rows: Sequence[tuple[Table, list[Row]]]) -> Code:
-    """Return the code that inserts rows. Raises Unfoldable for a value that no literal is."""
+    """Return the code that inserts rows. Raises Unfoldable where none does, or for a value."""
     needs = Needs()
     lines = []
-    for known, values in rows:
+    for known, stored in rows:
+        values = _unnumbered(known, _parents_first(known, stored))
         for names, group in groupby(values, partial(_given, known)):
             columns = ", ".join(
                 f"sa.column({name!r}, "
