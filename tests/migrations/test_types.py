@@ -1,15 +1,17 @@
 """Columns that get another type, with rows in them: there, back, and there again."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
 
-from cases import ROWS, parent
-from changing import rows, there_and_back
+from cases import ROWS, Case, on_parent, parent
+from changing import Rows, rows, there_and_back
 from dbtasks import migrations
 from dbtasks.migrations.autogenerate.answers import Answers
+from groups import faults_of, tables
 from worlds import World
 
 DEFAULTS = [
@@ -46,14 +48,31 @@ DEFAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "values"), DEFAULTS)
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def changed(world: World, cases: Sequence[Case]) -> tuple[Rows, Rows]:
+    """Return the rows before and after the changes of all the cases."""
+    return there_and_back(
+        world,
+        "".join(f"{case.before}\n" for case in cases),
+        "".join(f"{case.after}\n" for case in cases),
+        [statement for case in cases for statement in case.rows],
+    )
+
+
+def check_defaults(world: World, cases: Sequence[Case]) -> None:
+    before, after = changed(world, cases)
+    values = {str((old, new)): values for old, new, values in DEFAULTS}
+    for case in cases:
+        [table] = [name for name in tables(case) if name.startswith("parent")]
+        found = [[row["a"] for row in state[table]] for state in (before, after)]
+        assert found == [[value] * 2 for value in values[case.name]], case.name
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
 def test_a_default_changes_over_with_its_type(
-    world: World, old: str, new: str, values: tuple[object, object]
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
 ) -> None:
-    before, after = there_and_back(world, parent(old), parent(new), ROWS)
-    assert [one["a"] for one in before["parent"]] == [values[0]] * 2
-    assert [one["a"] for one in after["parent"]] == [values[1]] * 2
+    cases = [on_parent(str((old, new)), old, new) for old, new, _ in DEFAULTS]
+    assert faults_of(request, tmp_path, kind, cases, check_defaults) == {}
 
 
 COUNTED = (
@@ -127,35 +146,51 @@ NODES = (
 )
 
 
-@pytest.mark.parametrize(("old", "new"), SIGNS)
-@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
-def test_a_number_gets_a_sign_or_loses_it(world: World, old: str, new: str) -> None:
-    before, after = there_and_back(world, SIGNED.format(old), SIGNED.format(new), NODES)
+def check_signs(world: World, cases: Sequence[Case]) -> None:
+    before, after = changed(world, cases)
     assert before == after
-    world.run(["INSERT INTO node () VALUES ()"])
-    assert rows(world)["node"][-1] == {"id": 3, "up_id": None, "n": 3}
+    for case in cases:
+        [table] = [name for name in tables(case) if name.startswith("node")]
+        world.run([f"INSERT INTO {table} () VALUES ()"])
+        assert rows(world)[table][-1] == {"id": 3, "up_id": None, "n": 3}, case.name
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        UNSIGNED,
-        "mysql.INTEGER(display_width=5, zerofill=True)",
-        "mysql.DECIMAL(8, 2, unsigned=True)",
-        "mysql.TINYINT(1, unsigned=True)",
-        "sa.Boolean",
-    ],
-)
-@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
-def test_a_number_keeps_the_sign_that_it_has(world: World, kind: str) -> None:
-    world.models(parent())
+@pytest.mark.parametrize("kind", ["mariadb"])
+def test_a_number_gets_a_sign_or_loses_it(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    cases = [
+        Case(f"{old} to {new}", SIGNED.format(old), SIGNED.format(new), NODES) for old, new in SIGNS
+    ]
+    assert faults_of(request, tmp_path, kind, cases, check_signs) == {}
+
+
+NUMBERS = [
+    UNSIGNED,
+    "mysql.INTEGER(display_width=5, zerofill=True)",
+    "mysql.DECIMAL(8, 2, unsigned=True)",
+    "mysql.TINYINT(1, unsigned=True)",
+    "sa.Boolean",
+]
+
+
+def check_kept(world: World, cases: Sequence[Case]) -> None:
+    world.models("".join(case.before for case in cases))
     world.make()
-    world.run(ROWS)
-    world.models(parent(f'sa.Column("a", {kind})'))
+    world.run([statement for case in cases for statement in case.rows])
+    world.models("".join(case.after for case in cases))
     world.make()
     with world.project() as project:
         assert migrations.missing(project) == ()
         assert migrations.missing(project, from_database=True) == ()
+
+
+@pytest.mark.parametrize("kind", ["mariadb"])
+def test_a_number_keeps_the_sign_that_it_has(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    cases = [on_parent(number, "", f'sa.Column("a", {number})') for number in NUMBERS]
+    assert faults_of(request, tmp_path, kind, cases, check_kept) == {}
 
 
 COLORS = 'sa.Column("a", postgresql.ARRAY(sa.Enum({}, name="color")){})'

@@ -67,12 +67,11 @@ def statements(project: Project) -> Iterator[list[str]]:
     event.remove(engine, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize(
-    "prefix", [*filter(None, NAMES), "a", "b", "A", "Bob_", "Al%", "[", "/", "\\"]
-)
-def test_name_matches_its_beginning_exactly(filled: Project, prefix: str) -> None:
-    found = [row[1] for row in query(filled, name=prefix).rows()]
-    assert sorted(found) == sorted(name for name in NAMES if name.startswith(prefix))
+def test_name_matches_its_beginning_exactly(filled: Project) -> None:
+    for prefix in (*filter(None, NAMES), "a", "b", "A", "Bob_", "Al%", "[", "/", "\\"):
+        found = [row[1] for row in query(filled, name=prefix).rows()]
+        wanted = sorted(name for name in NAMES if name.startswith(prefix))
+        assert sorted(found) == wanted, prefix
 
 
 def test_an_empty_beginning_is_refused(filled: Project) -> None:
@@ -80,10 +79,10 @@ def test_an_empty_beginning_is_refused(filled: Project) -> None:
         query(filled, name="")
 
 
-@pytest.mark.parametrize("name", [*NAMES, "bob", "A", "Bob "])
-def test_where_is_exact(filled: Project, name: str) -> None:
-    found = [row[1] for row in query(filled, where=[f"name={name}"]).rows()]
-    assert found == [one for one in NAMES if one == name]
+def test_where_is_exact(filled: Project) -> None:
+    for name in (*NAMES, "bob", "A", "Bob "):
+        found = [row[1] for row in query(filled, where=[f"name={name}"]).rows()]
+        assert found == [one for one in NAMES if one == name], name
 
 
 @settings(
