@@ -27,6 +27,7 @@ CONCURRENTLY = """
 with op.get_context().autocommit_block():
     op.create_index("ix_place", "place", ["name"], postgresql_concurrently=True)
 """
+READ = 'op.get_bind().execute(sa.text("SELECT count(*) FROM department")).scalar()'
 ROW = """
 with op.get_context().autocommit_block():
     op.execute("INSERT INTO place (id, name) VALUES (1, 'Oslo')")
@@ -188,12 +189,12 @@ def test_index_that_was_not_finished(company: Path, project: Project) -> None:
     assert indexes(project) == ["ix_place"]
 
 
-@both
 def test_undo_takes_back_what_the_block_kept(company: Path, project: Project) -> None:
-    path = write(company, PLACE, CONCURRENTLY, COLUMN, BROKEN)
+    path = write(company, READ, PLACE, CONCURRENTLY, COLUMN, BROKEN)
     failed(project)
     taken = migrations.resolve(project, revision="0002", undo=True)
-    assert taken == ["create_index ix_place on place", "create_table place"]
+    last = ["add_column place.code"] if "maria" in str(project.backend.url) else []
+    assert taken == [*last, "create_index ix_place on place", "create_table place"]
     path.write_text(path.read_text().replace(BROKEN, ""))
     migrations.migrate(project)
     assert columns(project) == ["id", "name", "code"]

@@ -193,7 +193,8 @@ def record(
     found: list[Operation] = []
     assert context.connection is not None
     recorder = Recorder(backend, context.connection, before=lambda one: False, after=found.append)
-    with recorder.following():
+    # As around each step of Alembic, without which autocommit_block() fails where DDL commits.
+    with context.begin_transaction(_per_migration=True), recorder.following():
         upgrade()
     return found
 
