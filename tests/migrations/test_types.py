@@ -11,7 +11,7 @@ from cases import ROWS, Case, on_parent, parent
 from changing import Rows, rows, there_and_back
 from dbtasks import migrations
 from dbtasks.migrations.autogenerate.answers import Answers
-from groups import faults_of, tables
+from groups import faults_of, names, tables
 from worlds import World
 
 DEFAULTS = [
@@ -79,22 +79,47 @@ COUNTED = (
     'table("log", sa.Column("Id", sa.{0}, primary_key=True), sa.Column("name", sa.String(9)){1})\n'
     'table("entry", key(), sa.Column("log_id", sa.{0}, sa.ForeignKey("{2}log.Id")))'
 )
+REFERRING = "INSERT INTO entry (log_id) VALUES (2)"
 COUNTS = [("Integer", "BigInteger"), ("SmallInteger", "Integer"), ("BigInteger", "Integer")]
 
 
-@pytest.mark.parametrize("schema", ["", "hr"])
-@pytest.mark.parametrize(("old", "new"), COUNTS)
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_a_serial_counts_as_far_as_its_type(world: World, old: str, new: str, schema: str) -> None:
-    more, place = (f', schema="{schema}"', f"{schema}.") if schema else ("", "")
-    states = [COUNTED.format(one, more, place) for one in (old, new)]
-    insert, sequence = f"INSERT INTO {place}log (name) VALUES ('a')", f'{place}"log_Id_seq"'
-    there_and_back(world, *states, [insert, insert, "INSERT INTO entry (log_id) VALUES (2)"])
-    assert counted(world) == {sequence: LARGEST[new], "entry_id_seq": LARGEST["Integer"]}
-    world.run([f"SELECT setval('{sequence}', {LARGEST[new] - 1})", insert])
-    world.run([f'DELETE FROM {place}log WHERE "Id" > 2', f"SELECT setval('{sequence}', 2)"])
+def check_serials(world: World, cases: Sequence[Case]) -> None:
+    changed(world, cases)
+    largest, back = {}, {}
+    for case in cases:
+        old, new, *_ = case.name.split()
+        [log, entry] = sorted(tables(case), reverse=True)
+        place = "".join(f"{name}." for name in names(case) if name.startswith("hr"))
+        sequence = f'{place}"{log}_Id_seq"'
+        largest |= {sequence: LARGEST[new], f"{entry}_id_seq": LARGEST["Integer"]}
+        back[sequence] = LARGEST[old]
+        world.run(
+            [
+                f"SELECT setval('{sequence}', {LARGEST[new] - 1})",
+                f"INSERT INTO {place}{log} (name) VALUES ('a')",
+                f'DELETE FROM {place}{log} WHERE "Id" > 2',
+                f"SELECT setval('{sequence}', 2)",
+            ]
+        )
+    assert counted(world) == largest
     world.migrate("-1")
-    assert counted(world)[sequence] == LARGEST[old]
+    assert counted(world) == largest | back
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_a_serial_counts_as_far_as_its_type(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    cases = [
+        Case(
+            f"{old} {new} {schema}",
+            *(COUNTED.format(integer, more, place) for integer in (old, new)),
+            [*[f"INSERT INTO {place}log (name) VALUES ('a')"] * 2, REFERRING],
+        )
+        for old, new in COUNTS
+        for schema, more, place in (("", "", ""), ("hr", ', schema="hr"', "hr."))
+    ]
+    assert faults_of(request, tmp_path, kind, cases, check_serials) == {}
 
 
 LARGEST = {"SmallInteger": 2**15 - 1, "Integer": 2**31 - 1, "BigInteger": 2**63 - 1}
@@ -195,27 +220,44 @@ def test_a_number_keeps_the_sign_that_it_has(
 
 COLORS = 'sa.Column("a", postgresql.ARRAY(sa.Enum({}, name="color")){})'
 ARRAYS = (ROWS[0], "UPDATE parent SET a = '{red,green,NULL,green}' WHERE id = 1")
-SUBSTITUTED = [
-    (Answers(defaults={"parent.a": "red"}), ["red", "red", None, "red"]),
-    (Answers(defaults={"parent.a": '["red"]'}), ["red"]),
-    (Answers(expressions={"parent.a": "'{}'"}), []),
-    (Answers(expressions={"parent.a": "array_remove(a, 'green')"}), ["red", None]),
+SUBSTITUTED: list[tuple[dict[str, dict[str, str]], object]] = [
+    ({"defaults": {"parent.a": "red"}}, ["red", "red", None, "red"]),
+    ({"defaults": {"parent.a": '["red"]'}}, ["red"]),
+    ({"expressions": {"parent.a": "'{}'"}}, []),
+    ({"expressions": {"parent.a": "array_remove(a, 'green')"}}, ["red", None]),
 ]
 
 
-@pytest.mark.parametrize(("answers", "there"), SUBSTITUTED)
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_a_value_of_an_enum_goes_from_arrays(world: World, answers: Answers, there: object) -> None:
-    world.models(parent(COLORS.format("'red', 'green'", ", server_default='{red}'")))
+def check_arrays(world: World, cases: Sequence[Case]) -> None:
+    world.models("".join(case.before for case in cases))
     world.make()
-    world.run(ARRAYS)
+    world.run([statement for case in cases for statement in case.rows])
     schema = world.schema()
-    world.models(parent(COLORS.format("'red'", ", server_default='{red}'")))
-    source = world.make(answers)
-    assert [one["a"] for one in arrays(world)] == [there, ["red"]]
-    assert "'{red}'" in source
+    world.models("".join(case.after for case in cases))
+    source = world.make(
+        Answers(
+            defaults={name: value for case in cases for name, value in case.defaults.items()},
+            expressions={name: sql for case in cases for name, sql in case.expressions.items()},
+        )
+    )
+    values = {str(answers): values for answers, values in SUBSTITUTED}
+    for case in cases:
+        [table] = [name for name in tables(case) if name.startswith("parent")]
+        assert [row["a"] for row in arrays(world, table)] == [values[case.name], ["red"]], case.name
+    assert source.count("'{red}'") >= len(cases)
     world.migrate("-1")
     assert world.schema() == schema
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_a_value_of_an_enum_goes_from_arrays(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    states = [
+        COLORS.format(labels, ", server_default='{red}'") for labels in ("'red', 'green'", "'red'")
+    ]
+    cases = [on_parent(str(answers), *states, rows=ARRAYS, **answers) for answers, _ in SUBSTITUTED]
+    assert faults_of(request, tmp_path, kind, cases, check_arrays) == {}
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -241,12 +283,12 @@ def test_rows_get_an_array_of_an_enum(world: World) -> None:
     assert [one["a"] for one in arrays(world)] == [["red"]] * 2
 
 
-def arrays(world: World) -> Sequence[Mapping[str, Any]]:
+def arrays(world: World, table: str = "parent") -> Sequence[Mapping[str, Any]]:
     """Return the parents, their arrays as lists."""
     engine = create_engine(world.database.url)
     try:
         with engine.connect() as connection:
-            found = connection.execute(text("SELECT a::text[] AS a FROM parent ORDER BY id"))
+            found = connection.execute(text(f"SELECT a::text[] AS a FROM {table} ORDER BY id"))
             return [dict(one) for one in found.mappings()]
     finally:
         engine.dispose()
