@@ -1,6 +1,7 @@
 """What a table of SQLite has that is made anew, and SQLAlchemy does not reflect."""
 
 import re
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from cases import ROWS, parent
+from cases import ROWS, Case, parent
+from conftest import Database
 from dbtasks import Project, migrations
 from dbtasks.engines.sqlite.introspection import TABLE_OPTIONS
 from dbtasks.errors import DbtasksError
 from dbtasks.migrations.autogenerate.answers import Answers
+from groups import faults_of
 from trees import FIRST, add_revision
 from worlds import World
 
@@ -474,13 +477,21 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    # SQLAlchemy before 2.0.37 has no STRICT.
-    [pair for pair in OTHERS if "strict" in TABLE_OPTIONS or "strict" not in "".join(pair)],
-)
-def test_a_table_gets_other_options_and_its_own_back(world: World, old: str, new: str) -> None:
-    states(world, old, new, "INSERT INTO t (id, c) VALUES (3, 'x')")
+def test_a_table_gets_other_options_and_its_own_back(
+    request: pytest.FixtureRequest, tmp_path: Path, database: Database
+) -> None:
+    cases = [
+        Case(
+            str((old, new)),
+            *(old, new),
+            rows=["INSERT INTO t (id, c) VALUES (3, 'x')"],
+            dropped=[] if '"t"' in new else ["t"],
+        )
+        for old, new in OTHERS
+        # SQLAlchemy before 2.0.37 has no STRICT.
+        if "strict" in TABLE_OPTIONS or "strict" not in f"{old}{new}"
+    ]
+    assert faults_of(request, tmp_path, database.kind, cases, check_states) == {}
 
 
 UNIQUE = """
@@ -494,21 +505,27 @@ SECOND, BOTH = (
 FIRST_ONLY = ', sa.UniqueConstraint("c", name="first")'
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [(FIRST_ONLY, BOTH), (BOTH, FIRST_ONLY), (FIRST_ONLY, SECOND), (SECOND, BOTH)]
-)
-def test_a_unique_without_a_name_outlives_those_with_one(world: World, old: str, new: str) -> None:
-    states(world, UNIQUE.format(20, old), UNIQUE.format(60, new))
+def test_a_unique_without_a_name_outlives_those_with_one(
+    request: pytest.FixtureRequest, tmp_path: Path, database: Database
+) -> None:
+    cases = [
+        Case(str((old, new)), UNIQUE.format(20, old), UNIQUE.format(60, new))
+        for old, new in (
+            *((FIRST_ONLY, BOTH), (BOTH, FIRST_ONLY)),
+            *((FIRST_ONLY, SECOND), (SECOND, BOTH)),
+        )
+    ]
+    assert faults_of(request, tmp_path, database.kind, cases, check_states) == {}
 
 
-def states(world: World, old: str, new: str, *rows: str) -> None:
+def check_states(world: World, cases: Sequence[Case]) -> None:
     """Lead from one state to another, back, and there again."""
-    world.models(old)
+    world.models("\n".join(case.before for case in cases))
     world.make()
-    world.run(rows)
+    world.run([row for case in cases for row in case.rows])
     before = world.schema()
-    world.models(new)
-    world.make(Answers(dropped=["t"]) if '"t"' not in new else None)
+    world.models("\n".join(case.after for case in cases))
+    world.make(Answers(dropped=[name for case in cases for name in case.dropped]))
     after = world.schema()
     world.migrate("-1")
     assert world.schema() == before
