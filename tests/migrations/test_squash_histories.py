@@ -330,6 +330,18 @@ OTHER_ROWS = {
         ),
         "rows of node refer to one another in a circle",
     ),
+    "rows of two tables in a circle": (
+        (
+            f'op.create_table("team", {KEY}, sa.Column("lead", sa.Integer()))\n'
+            f'op.create_table("member", {KEY}, sa.Column("team", sa.Integer(), '
+            'sa.ForeignKey("team.id")))\n'
+            'op.create_foreign_key("led", "team", "member", ["lead"], ["id"])',
+            'op.execute("INSERT INTO team (id) VALUES (1)")\n'
+            'op.execute("INSERT INTO member (id, team) VALUES (1, 1)")\n'
+            'op.execute("UPDATE team SET lead = 1")',
+        ),
+        "rows of (team and member|member and team) refer to one another in a circle",
+    ),
 }
 
 

@@ -71,6 +71,23 @@ def test_a_column_is_added_and_altered_in_one_batch(recreate: Any) -> None:
         assert statement(connection, "ix") == "CREATE INDEX ix ON t (m)"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "kept"),
+    [
+        (None, sa.String(9), "VARCHAR(9) COLLATE NOCASE"),
+        (sa.Text(), sa.String(9), "VARCHAR(9) COLLATE NOCASE"),
+        (sa.Text(), sa.String(9, collation="RTRIM"), 'VARCHAR(9) COLLATE "RTRIM"'),
+        (sa.Text(collation="NOCASE"), sa.String(9), "VARCHAR(9)"),
+        (None, sa.Integer(), "INTEGER"),
+    ],
+)
+def test_a_collation_that_no_type_names_is_kept(old: Any, new: Any, kept: str) -> None:
+    with batching(T) as (op, connection):
+        with op.batch_alter_table("t") as batch:
+            batch.alter_column("a", type_=new, existing_type=old)
+        assert statement(connection) == T.replace("TEXT COLLATE NOCASE", kept)
+
+
 def test_columns_swap_their_names() -> None:
     with batching(T, "INSERT INTO t VALUES (1, 'x', 2)") as (op, connection):
         with op.batch_alter_table("t") as batch:

@@ -1,6 +1,7 @@
 """Alembic's operations on a table of SQLite, made in its CREATE TABLE."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -138,26 +139,34 @@ class TableOperations:
         server_default: Any = False,
         name: str | None = None,
         type_: Any = None,
+        existing_type: Any = None,
         **keywords: object,
     ) -> None:
-        """Alter a column; those that the table had are renamed already."""
+        """Alter a column; those that the table had are renamed already.
+
+        A collation that neither type names is kept: whoever wrote the old one did not know of it.
+        """
         now = self.current(column)
         if name is not None and name != now and now not in self.values:
             self.text.rename_column(now, name)
             self.names |= {column: name, name: name}
             now = name
         if type_ is not None:
-            self._retype(now, type_() if isinstance(type_, type) else type_)
+            kind = type_() if isinstance(type_, type) else type_
+            self._retype(now, kind, getattr(existing_type, "collation", None))
         if nullable is not None:
             self.text.set_nullable(now, nullable)
         if server_default is not False:
             default = Column("c", Integer, server_default=server_default)
             self.text.set_default(now, self._compiled(default).columns[0].default)
 
-    def _retype(self, name: str, kind: TypeEngine[Any]) -> None:
-        """Give a column another type; the check of the old one goes with it."""
+    def _retype(self, name: str, kind: TypeEngine[Any], collation: str | None) -> None:
+        """Give a column another type; the check and the collation of the old one go with it."""
         self.text.drop_all(self.text.checks_of_type(name))
-        self.text.retype(name, self._compiled(Column("c", kind)).columns[0])
+        new = self._compiled(Column("c", kind)).columns[0]
+        if collation is None and getattr(kind, "collation", "") is None:
+            new = replace(new, collation=self.text.column(name).collation)
+        self.text.retype(name, new)
         if name in self.values and self.text.column(name).generated is None:
             existing = self.old.c[name]
             existing.type = self.types[name]

@@ -9,6 +9,7 @@ from typing import Any
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import JSON, Connection, Enum, Interval, MetaData, Table, column, select, table
+from sqlalchemy.schema import sort_tables_and_constraints
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dbtasks.migrations.autogenerate.code import Needs, laid_out
@@ -76,16 +77,28 @@ def _parents_first(known: Table, rows: list[Row]) -> list[Row]:
     left = rows
     while left:
         waiting = {(new, row[new]) for row in left for _, new in pairs}
-        ready = [
-            row
-            for row in left
-            if all((new, row[old]) not in waiting or row[old] == row[new] for old, new in pairs)
-        ]
-        if not ready:
+        ready: dict[bool, list[Row]] = {True: [], False: []}
+        for row in left:
+            waits = any((new, row[old]) in waiting and row[old] != row[new] for old, new in pairs)
+            ready[not waits].append(row)
+        if not ready[True]:
             raise Unfoldable(f"rows of {known.name} refer to one another in a circle")
-        ordered += ready
-        left = [row for row in left if row not in ready]
+        ordered += ready[True]
+        left = ready[False]
     return ordered
+
+
+def _check_order(rows: Sequence[tuple[Table, list[Row]]]) -> None:
+    """Raise Unfoldable where rows of several tables refer to one another in a circle."""
+    stored = dict(rows)
+    [*_, (_, circular)] = sort_tables_and_constraints(stored)  # type: ignore[no-untyped-call]  # it has no types
+    for key in circular:
+        names = [column.name for column in key.columns]
+        if any(row.get(name) is not None for row in stored[key.table] for name in names):
+            raise Unfoldable(
+                f"rows of {key.table.name} and {key.referred_table.name} refer to one another in "
+                "a circle"
+            )
 
 
 def _unnumbered(known: Table, rows: list[Row]) -> list[Row]:
@@ -103,6 +116,7 @@ def _unnumbered(known: Table, rows: list[Row]) -> list[Row]:
 
 def render_rows(context: MigrationContext, rows: Sequence[tuple[Table, list[Row]]]) -> Code:
     """Return the code that inserts rows. Raises Unfoldable where none does, or for a value."""
+    _check_order(rows)
     needs = Needs()
     lines = []
     for known, stored in rows:
