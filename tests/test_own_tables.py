@@ -171,6 +171,13 @@ def test_tables_are_made_when_they_are_needed(inv: Inv, database: Database) -> N
     assert formats(database) == [f"format_{own_tables.FORMAT}"]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_format_that_somebody_made_without_a_number_gets_it(run: Inv, database: Database) -> None:
+    ask(database, "CREATE TABLE dbtasks_format (note TEXT)")
+    run("migrate")
+    assert formats(database) == ["note", f"format_{own_tables.FORMAT}"]
+
+
 def test_the_lock_of_an_upgrade_is_the_same_in_each_format() -> None:
     columns = "id owner holder started beat connection_id"
     assert [column.name for column in own_tables.lease(None).columns] == columns.split()

@@ -169,7 +169,8 @@ def check_format(connection: Connection, schema: str | None) -> int:
     if not stands(connection, table):
         return 1
     columns = inspect(connection).get_columns(table.name, schema=schema)
-    number = max(int(column["name"].removeprefix(NUMBER)) for column in columns)
+    names = [column["name"] for column in columns if column["name"].startswith(NUMBER)]
+    number = max((int(name.removeprefix(NUMBER)) for name in names), default=1)
     if number > FORMAT:
         raise Refused(
             f"dbtasks' own tables in this database have format {number}, and this version of "
