@@ -184,6 +184,12 @@ def many(number: int) -> Iterator[dict[str, Any]]:
         yield {"id": one, "name": f"s{one}", "data": {"n": one}, "city.name": "Bern"}
 
 
+def set_batch(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Let fewer records be sent at once than usual."""
+    for module in (sys.modules[add.__module__], writers):
+        monkeypatch.setattr(module, "BATCH", size)
+
+
 def test_records_of_a_file(shops: Project) -> None:
     with statements(shops) as sent:
         added = add(shops, "Shop", records=many(2500))
@@ -212,8 +218,7 @@ def test_failing_record_is_named_and_all_rolled_back(
     words: str,
     error_class: type[DbtasksError],
 ) -> None:
-    for module in (sys.modules[add.__module__], writers):  # the record is in each of three batches
-        monkeypatch.setattr(module, "BATCH", 100)
+    set_batch(monkeypatch, 100)  # the record is in the first, the second or the third
     records = [one | change if one["id"] == number else one for one in many(250)]
     with pytest.raises(error_class, match=words) as caught:
         add(shops, "Shop", records=records)
@@ -264,7 +269,11 @@ def test_each_format_stores_the_same(shops: Project, name: str, text: str) -> No
 
 
 @on_sqlite
-def test_memory_does_not_grow_with_the_records(shops: Project) -> None:
+def test_memory_does_not_grow_with_the_records(
+    shops: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_batch(monkeypatch, 400)
+
     def peak(first: int, number: int) -> int:
         records = ({"id": one, "name": f"s{one}"} for one in range(first, first + number))
         tracemalloc.start()
@@ -274,8 +283,8 @@ def test_memory_does_not_grow_with_the_records(shops: Project) -> None:
         finally:
             tracemalloc.stop()
 
-    peak(1, 1000)
-    assert peak(10_000, 10_000) < 1.3 * peak(50_000, 2500)
+    peak(1, 400)
+    assert peak(10_000, 4000) < 1.3 * peak(50_000, 1000)
 
 
 def test_upsert_of_objects(shops: Project) -> None:
