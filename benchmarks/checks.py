@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     print(versions(Path(sys.executable), "dbtasks", "sqlalchemy", "alembic"))
-    for kind in options.kinds:
+    for kind in options.kinds or conftest.KINDS:
         for revisions in (1, MANY):
             survey(kind, revisions, options.turns)
 

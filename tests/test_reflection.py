@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Inspector, MetaData, NullPool, create_engine, inspect
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column, Inspector, Integer, MetaData, NullPool, Table, create_engine, inspect
 
 import warm
 from conftest import KINDS, ROOT, Database, Result, clean_environment
@@ -112,6 +114,17 @@ def test_our_tables_are_seen_again_after_the_revisions(run: Inv, database: Datab
         metadata = MetaData()
         metadata.reflect(connection, schema=schema)
         assert any(table.name == "dbtasks_migration" for table in metadata.tables.values())
+
+
+def test_alembic_compares_more_tables_than_it_names(database: Database) -> None:
+    """Above a hundred it asks for all of a schema, where the dialect has a way for that."""
+    metadata = MetaData()
+    for number in range(101):
+        Table(f"t{number}", metadata, Column("id", Integer, primary_key=True))
+    engine = create_engine(database.url, poolclass=NullPool)
+    with engine.connect() as connection, hidden(connection):
+        metadata.create_all(connection)
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
 def test_each_method_that_lists_is_known() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 from sqlalchemy import Connection, Inspector
@@ -66,6 +66,7 @@ def _hiding(base: type[Inspector]) -> type[Inspector]:
 def _without(
     method: Callable[..., list[str]], keep: Callable[[str, str | None], bool]
 ) -> Callable[..., list[str]]:
+    @wraps(method)
     def names(inspector: Inspector, schema: str | None = None, **options: Any) -> list[str]:
         given = options if schema is None else {"schema": schema, **options}
         return [name for name in method(inspector, **given) if keep(name, schema)]
@@ -74,6 +75,7 @@ def _without(
 
 
 def _without_keys(method: Callable[..., dict[Any, Any]]) -> Callable[..., dict[Any, Any]]:
+    @wraps(method)  # Alembic looks up its name in the dialect
     def items(inspector: Inspector, *arguments: Any, **options: Any) -> dict[Any, Any]:
         listed = method(inspector, *arguments, **options)
         return {
