@@ -495,7 +495,9 @@ COMMANDS = {
 
 
 @contextmanager
-def stage(root: Path, environment: Mapping[str, str], url: str, name: str) -> Iterator[Stage]:
+def stage(
+    root: Path, environment: Mapping[str, str], url: str, name: str, class_: type[Stage] = Stage
+) -> Iterator[Stage]:
     """Prepare a copy of the reference project, and an empty database, for a command."""
     after = BASE
     for revision, (upgrade, downgrade) in HISTORY.items():
@@ -506,7 +508,7 @@ def stage(root: Path, environment: Mapping[str, str], url: str, name: str) -> It
     other = f'    databases={{"other": {{"url": "sqlite:///{root / "other.db"}"}}}},\n)'
     tasks.write_text(own.rstrip().removesuffix(")") + other, encoding="utf-8")
     arm(root)
-    made = Stage(root, environment, url, name)
+    made = class_(root, environment, url, name)
     made.command.prepare(made)
     made.before = look(url)
     with _saved(url) as restore:
